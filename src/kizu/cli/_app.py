@@ -1,0 +1,83 @@
+"""The commands by name, and what becomes of an error: one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Any
+
+import typer
+
+from kizu.cli import _demo, _evaluate, _fit, _info, _predict
+from kizu.errors import KizuError, KizuWarning
+
+app = typer.Typer(
+    name="kizu",
+    help="Visual inspection from pictures of good parts alone.\n\n"
+    "Fit on a folder of good images, then inspect new ones: `kizu fit GOOD -o part.kizu`, `kizu predict part.kizu NEW`.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+app.command("fit")(_fit.fit)
+app.command("evaluate")(_evaluate.evaluate)
+app.command("predict")(_predict.predict)
+app.command("info")(_info.info)
+app.command("demo")(_demo.demo)
+
+_UsageError: Any = typer.BadParameter.__base__
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        from kizu._version import __version__
+
+        print(f"kizu {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit: 0 when it did its work, 2 for a mistake the message names, 130 when interrupted."""
+    _speak_utf8()
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    warnings.showwarning = _show_warning
+    try:
+        return int(app(args=arguments or ["--help"], prog_name="kizu", standalone_mode=False) or 0)
+    except _UsageError as error:
+        where = error.ctx.command_path if error.ctx else "kizu"
+        return _fail(f"{error.format_message().rstrip('.')}. See `{where} --help`.")
+    except KizuError as error:
+        return _fail(str(error))
+    except MemoryError:
+        return _fail("not enough memory. Use fewer or smaller images, a smaller --image-size, or a larger machine.")
+    except (KeyboardInterrupt, typer.Abort):
+        print("\ninterrupted: existing files are as they were.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, as `kizu predict … | head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _fail(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+def _speak_utf8() -> None:
+    """File names in any script must print, also where the console's code page cannot hold them."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """kizu's own warnings as one line; those of libraries concern developers and stay unseen here."""
+    if issubclass(category, KizuWarning):
+        print(f"warning: {message}", file=sys.stderr)

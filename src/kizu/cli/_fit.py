@@ -1,0 +1,93 @@
+"""``kizu fit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kizu.cli import _options
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        help="A folder of good images; good/ bad/ mask/ folders; an MVTec AD layout; or a CSV or JSONL list.",
+        metavar="DATA",
+    ),
+]
+
+
+def fit(
+    data: Data,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The model file to write. [default: PRODUCT.kizu]", metavar="FILE")
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option(help="The method: patchcore or padim. [default: patchcore]", metavar="NAME")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="The pretrained network. [default: efficientnet_lite0]", metavar="NAME")
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(help="Its feature maps, with commas. [default: blocks.1,blocks.2,blocks.4,blocks.5]", metavar="A,B"),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side images are resized to, in pixels. [default: 256]", metavar="N")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file of settings; options given here win over it. [default: none]", metavar="FILE"),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Any setting, also the detector's own, such as detector.coreset_ratio=0.1. Repeatable. [default: none]",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
+    false_alarms: Annotated[
+        float | None, typer.Option(help="Share of good parts that may be called NG. [default: 0.01]", metavar="SHARE")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides everything random. [default: 0]", metavar="N")] = None,
+    skip_unreadable: _options.SkipUnreadable = False,
+    max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
+    as_json: _options.Json = False,
+) -> None:
+    """Fit a model on good images."""
+    from kizu.cli import _show
+    from kizu.cli._progress import Bars
+    from kizu.config import parse, read, with_settings
+    from kizu.datasets import load_dataset
+    from kizu.files import check_writable
+    from kizu.workflows import fit as fit_inspector
+
+    document: dict[str, Any] = {} if config is None else read(config)
+    given = {"backbone": backbone, "layers": layers, "image_size": image_size}
+    given |= {"false_alarms": false_alarms, "seed": seed}
+    document |= {name: value for name, value in given.items() if value is not None}
+    chosen = parse(with_settings(_with_detector(document, detector), settings or []), str(config or "kizu fit"))
+    dataset = load_dataset(data, seed=chosen.seed)
+    target = out or Path(f"{dataset.product}.kizu")
+    check_writable(target)
+    summary = dataset.summary()
+    if not as_json:
+        _show.lines(summary.lines())
+    clock = _show.Clock()
+    inspector = fit_inspector(
+        dataset, chosen, skip_unreadable=skip_unreadable, max_pixels=max_pixels, progress=Bars()
+    )
+    inspector.save(target)
+    _show.fitted(inspector, target, clock, summary if as_json else None)
+
+
+def _with_detector(document: dict[str, Any], detector: str | None) -> dict[str, Any]:
+    """``--detector NAME`` over a file's detector: another name leaves the other's parameters behind."""
+    if detector is None:
+        return document
+    existing = document.get("detector")
+    if isinstance(existing, dict) and existing.get("name", "patchcore") == detector:
+        return document
+    return {**document, "detector": detector}

@@ -1,0 +1,33 @@
+"""Options that several commands share, with one wording each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_MAX_PIXELS = 100_000_000  # images.DEFAULT_MAX_PIXELS, without loading NumPy for --help; a test compares
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+SkipUnreadable = Annotated[
+    bool, typer.Option("--skip-unreadable", help="Go on past files that cannot be read; count them. [default: stop]")
+]
+MaxPixels = Annotated[
+    int, typer.Option("--max-pixels", help="Refuse images of more pixels than this.", metavar="N", min=1)
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for predictions.csv and a picture an image. [default: none]", metavar="DIR"),
+]
+Save = Annotated[
+    str,
+    typer.Option(
+        "--save",
+        help="Parts to save singly beside the pictures: input, grey_map, heat_map, predicted_mask, overlay; "
+        "several with commas, or all. Needs --out. [default: none]",
+        metavar="PARTS",
+    ),
+]
+Exact = Annotated[bool, typer.Option("--exact", help="Search the memory bank exactly, whatever the model says.")]
+Model = Annotated[Path, typer.Argument(help="A model file made by `kizu fit`.", metavar="MODEL")]

@@ -1,0 +1,43 @@
+"""``kizu predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kizu.cli import _options
+
+
+def predict(
+    model: _options.Model,
+    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of them.", metavar="PATH...")],
+    out: _options.Out = None,
+    save: _options.Save = "",
+    exact: _options.Exact = False,
+    skip_unreadable: _options.SkipUnreadable = False,
+    max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
+    as_json: _options.Json = False,
+) -> None:
+    """Score new images: a line an image with path, score, threshold, verdict and milliseconds."""
+    import sys
+
+    from kizu.cli import _show
+    from kizu.cli._progress import Bars
+    from kizu.progress import Silent
+    from kizu.workflows import load
+    from kizu.workflows import predict as predict_images
+
+    parts = _show.parts(save, out)
+    lines_show_progress = sys.stdout.isatty() and not as_json
+    predictions = predict_images(
+        load(model, exact=exact),
+        paths,
+        out=out,
+        save=parts,
+        skip_unreadable=skip_unreadable,
+        max_pixels=max_pixels,
+        progress=Silent() if lines_show_progress or len(paths) == 1 and paths[0].is_file() else Bars(),
+    )
+    _show.predictions(predictions, model, out, as_json)

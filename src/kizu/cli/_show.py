@@ -1,0 +1,159 @@
+"""What the commands print on stdout: text for people, or one JSON document."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kizu.errors import ParameterError, unknown_name
+
+if TYPE_CHECKING:
+    from kizu.datasets import DatasetSummary
+    from kizu.inspector import Inspector, Prediction
+    from kizu.workflows import Demo, Evaluation
+
+
+class Clock:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return round(time.perf_counter() - self._started, 3)
+
+
+def lines(texts: Iterable[str]) -> None:
+    for text in texts:
+        print(text)
+
+
+def document(content: Mapping[str, Any]) -> None:
+    print(json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def parts(save: str, out: Path | None) -> tuple[str, ...]:
+    """``--save`` as names. Raises `ParameterError` for an unknown one, or without ``--out``."""
+    from kizu.report import PARTS
+
+    names = tuple(name.strip() for name in save.split(",") if name.strip())
+    if names and out is None:
+        raise ParameterError("--save needs a folder to save to; add --out DIR.")
+    for name in names:
+        if name not in (*PARTS, "all"):
+            raise ParameterError(f"--save: {unknown_name('part', name, (*PARTS, 'all'))}")
+    return PARTS if "all" in names else names
+
+
+def fitted(inspector: Inspector, target: Path, clock: Clock, summary: DatasetSummary | None) -> None:
+    """A new model: as text, or with the data's ``summary`` as JSON."""
+    if summary is not None:
+        document({"model": str(target), "data": summary.to_dict(), **described(inspector), "seconds": clock.seconds})
+        return
+    data = inspector.provenance["data"]
+    threshold = described(inspector)["calibration"]["threshold"]
+    print(f"Fitted {inspector.detector.name} on {data['fitted']} good images in {clock.seconds:.1f} s.")
+    print(f"Threshold {threshold:.4g}, from {data['held_out']} good images held out. Above it a part is NG.")
+    print(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {target} IMAGES")
+
+
+def described(inspector: Inspector) -> dict[str, Any]:
+    """What a model is, ready for JSON."""
+    calibration = inspector.calibration
+    return {
+        "config": inspector.config.model_dump(mode="json"),
+        "detector": inspector.detector.summary(),
+        "calibration": calibration
+        and {
+            "threshold": calibration.threshold,
+            "pixel_threshold": calibration.pixel_threshold,
+            "false_alarms": calibration.false_alarms,
+            "images": len(calibration.scores),
+        },
+        "provenance": dict(inspector.provenance),
+    }
+
+
+def info(inspector: Inspector, path: Path, as_json: bool) -> None:
+    content = described(inspector)
+    if as_json:
+        document({"model": str(path), **content})
+        return
+    print(f"{path} ({path.stat().st_size / 2**20:.1f} MiB)")
+    settings = {name: value for name, value in content["config"].items() if name != "detector"}
+    _section("Settings", settings)
+    _section(f"Detector {inspector.detector.name}", inspector.detector.parameters())
+    _section("Learnt", content["detector"])
+    _section("Calibration", content["calibration"] or {})
+    provenance = content["provenance"]
+    _section("Data", provenance.get("data", {}))
+    _section("Backbone", provenance.get("backbone", {}))
+    _section("Versions", provenance.get("versions", {}))
+
+
+def _section(title: str, content: Mapping[str, Any]) -> None:
+    print(f"\n{title}")
+    for name, value in content.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        print(f"  {name:<24} {'-' if shown is None else shown}")
+
+
+def predictions(results: Iterable[Prediction], model: Path, out: Path | None, as_json: bool) -> None:
+    """A line an image as it comes; or all in one document at the end."""
+    clock, kept, verdicts = Clock(), [], Counter[str]()
+    for prediction in results:
+        verdicts[prediction.verdict] += 1
+        if as_json:
+            kept.append(prediction.to_dict())
+            continue
+        score, limit = f"{prediction.score:.4f}", f"{prediction.threshold:.4f}"
+        verdict, time_taken = prediction.verdict.upper(), f"{prediction.milliseconds:.1f} ms"
+        print(f"{prediction.path}\t{score}\t{limit}\t{verdict}\t{time_taken}", flush=True)
+    if as_json:
+        counts = dict(sorted(verdicts.items()))
+        document({"model": str(model), "predictions": kept, "counts": counts, "seconds": clock.seconds})
+    elif out is not None:
+        print(f"Wrote {out / 'predictions.csv'} and {sum(verdicts.values())} pictures.")
+
+
+def evaluation(result: Evaluation, out: Path | None, as_json: bool) -> None:
+    if as_json:
+        document(result.to_dict())
+        return
+    image, pixel = result.image, result.pixel
+    counts = ", ".join(f"{name} {count}" for name, count in result.counts.items())
+    print(f"{len(result.results)} images in {result.seconds:.1f} s: {counts}")
+    print(f"Image  AUROC {_figure(image.auroc)}  AP {_figure(image.ap)}  best F1 {_figure(image.f1_max)}")
+    print(
+        f"At the threshold {image.threshold:.4g}: accuracy {_figure(image.accuracy)}, "
+        f"precision {_figure(image.precision)}, recall {_figure(image.recall)}"
+    )
+    print(f"  good parts called NG: {image.fp} of {image.fp + image.tn}")
+    print(f"  defects called OK:    {image.fn} of {image.fn + image.tp}")
+    if pixel is None:
+        print("Pixel  no masks, so no pixel metrics")
+    else:
+        ranking = f"AUROC {_figure(pixel.auroc)}  AP {_figure(pixel.ap)}  best F1 {_figure(pixel.f1_max)}"
+        print(f"Pixel  {ranking}  PRO {_figure(pixel.aupro)}")
+    if out is not None:
+        print(f"Wrote {out / 'predictions.csv'} and {len(result.results)} pictures.")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def demo(result: Demo, out: Path, clock: Clock, as_json: bool) -> None:
+    if as_json:
+        model = {"model": str(result.model), **described(result.inspector)}
+        document({**model, **result.evaluation.to_dict(), "out": str(out), "seconds": clock.seconds})
+        return
+    fitted_on = result.inspector.provenance["data"]["fitted"]
+    print(f"Fitted on {fitted_on} good solar cells; tested on others, good and defective.")
+    evaluation(result.evaluation, out, as_json=False)
+    print(f"Took {clock.seconds:.1f} s in all. Look at the pictures in {out}; the model is {result.model}.")

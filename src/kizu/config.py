@@ -1,0 +1,136 @@
+"""Everything that decides what a fit gives, in one document: a YAML file, command-line options, or Python.
+
+A `Config` may leave things open (None); `resolved` fills them in from the backbone and the detector, and that
+complete form is what a model file holds: fitting again with it gives the same model bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from kizu.errors import ParameterError, unknown_name
+
+
+class DetectorConfig(BaseModel):
+    """A detector's name, and parameters of its own beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str = "patchcore"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Config(BaseModel):
+    """What decides a fit. Every name is also a command-line option or reachable with ``--set``.
+
+    >>> Config(detector="padim").detector.name
+    'padim'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    backbone: str = Field("efficientnet_lite0", description="The pretrained network.")
+    layers: tuple[str, ...] | None = Field(None, description="Feature maps to use; null: the backbone's own choice.")
+    image_size: int | None = Field(None, ge=32, le=8192, description="Side images are resized to, in pixels.")
+    patch_stride: int | None = Field(8, ge=1, description="Pixels a patch; null: as fine as the finest layer.")
+    detector: DetectorConfig = Field(DetectorConfig(), description="The method and its parameters.")
+    sigma: float | None = Field(None, ge=0, description="Blur of the anomaly map in pixels of image_size.")
+    false_alarms: float = Field(0.01, ge=0, lt=1, description="Share of good parts that may be called NG.")
+    hold_out: float = Field(0.1, gt=0, lt=1, description="Share of good images kept back for the threshold.")
+    seed: int = Field(0, ge=0, description="Decides everything random.")
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _split_layers(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(","))
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        """``detector: padim`` is short for ``detector: {name: padim}``."""
+        if isinstance(value, Mapping) and isinstance(value.get("detector"), str):
+            return {**value, "detector": {"name": value["detector"]}}
+        return value
+
+    def to_yaml(self) -> str:
+        """The document as a YAML file holds it."""
+        text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return text
+
+
+def parse(document: Mapping[str, Any], source: str = "the configuration") -> Config:
+    """A `Config` from plain values. Raises `ParameterError`: one line, with the nearest names for a misspelt one."""
+    for key in document:
+        if key not in Config.model_fields:
+            raise ParameterError(f"{source}: {unknown_name('setting', str(key), Config.model_fields)}")
+    try:
+        return Config.model_validate(dict(document))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        problem = first["msg"][0].lower() + first["msg"][1:]
+        raise ParameterError(f"{source}: `{where}`: {problem}; got {first['input']!r}.") from None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file. Raises `ParameterError` when it cannot be read or is no mapping."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ParameterError(f"{path}: cannot read the configuration: {error.strerror}. Check the path.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
+        raise ParameterError(f"{path}: not a YAML file in UTF-8: {problem}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ParameterError(f"{path}: expected settings like `image_size: 256`, one a line; got {document!r}.")
+    return document
+
+
+def with_settings(document: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:
+    """``document`` with ``KEY=VALUE`` settings put in; ``detector.KEY`` reaches the detector's parameters.
+
+    Values are YAML: ``0.1``, ``true``, ``null``, ``[blocks.2, blocks.4]``.
+
+    >>> with_settings({"detector": "padim"}, ["detector.reduced_dims=50", "seed=1"])
+    {'detector': {'name': 'padim', 'reduced_dims': 50}, 'seed': 1}
+    """
+    result = dict(document)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise ParameterError(f"--set {setting}: write KEY=VALUE, for example detector.coreset_ratio=0.1.")
+        value = _parse_value(setting, text)
+        section, dot, name = key.partition(".")
+        if not dot:
+            result[key] = value
+        elif section == "detector":
+            result["detector"] = {**_detector_mapping(result.get("detector")), name: value}
+        else:
+            known = [*Config.model_fields, "detector.NAME"]
+            raise ParameterError(f"--set {setting}: {unknown_name('setting', key, known)}")
+    return result
+
+
+def _detector_mapping(value: object) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return {} if value is None else {"name": value}
+
+
+def _parse_value(setting: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ParameterError(f"--set {setting}: cannot read the value; write it as in a YAML file.") from None

@@ -1,0 +1,197 @@
+"""Greedy k-center selection: a few rows that cover all the others.
+
+The farthest-first traversal of Gonzalez, "Clustering to minimize the maximum intercluster distance"
+(Theor. Comput. Sci. 38, 1985), which PatchCore (arXiv 2106.08265, algorithm 1) uses to thin its memory bank:
+pick the row farthest from all rows picked so far, again and again.
+
+Sequential greedy reads all N rows for every pick. Here picks are made in **certified blocks**:
+
+1. Every row's distance to its nearest centre is kept. The B rows of largest distance form the block; the
+   best row outside it is the *rival*.
+2. Greedy runs inside the block alone. A pick stands as long as it beats the rival: distances only shrink,
+   so no outside row can have come to the front. It is the pick sequential greedy would have made.
+3. All N distances are brought up to date with one matrix product against the block's picks.
+
+**What a distance is.** float32 products lose digits by cancellation, and their last bits depend on how a matrix
+library cuts up the work. So they only *filter*: a pair whose float32 estimate, less a proven rounding bound,
+cannot lower the kept distance is dropped; every other pair is computed anew in float64 from the difference
+of the two rows. The kept distances, and with them the picks, therefore depend on the rows alone and not on block
+size, threads or machine. Of equal distances the lowest row index wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu.progress import Advance, ignore
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+BLOCK_ROWS = 2048
+"""Rows a block may hold: large enough to amortise a pass over all rows, small enough for B × B in cache."""
+
+TILE_ROWS = 2048
+"""Rows of the data multiplied at a time: bounds the scratch memory of an update to TILE_ROWS × BLOCK_ROWS."""
+
+UNIT_ROUNDOFF = float(np.finfo(np.float32).eps) / 2
+
+
+@dataclass(frozen=True)
+class Coreset:
+    """What a selection found.
+
+    ``indices``: ``(m,)`` int64, row numbers in the order picked, all different.
+    ``radii``: ``(m,)`` float64, plain distance of each pick to the nearest earlier pick; never increasing.
+    The first is infinite.
+    ``cover_radius``: plain distance of the farthest row left to its nearest pick: every row lies within it.
+    """
+
+    indices: Indices
+    radii: Float64
+    cover_radius: float
+
+    def __post_init__(self) -> None:
+        if self.indices.shape != self.radii.shape or self.indices.ndim != 1:
+            raise ValueError(f"indices {self.indices.shape} and radii {self.radii.shape} must be (m,)")
+
+
+def k_center_greedy(
+    rows: Float32, count: int, *, start: int = 0, advance: Advance = ignore, block_rows: int = BLOCK_ROWS
+) -> Coreset:
+    """Pick ``count`` rows by exact greedy k-center.
+
+    ``rows``: ``(N, D)`` float32, finite. ``start`` is the first pick. Fewer than ``count`` rows come back when
+    the rows that differ run out: a row equal to a pick is never picked. Scratch memory: 24 bytes a row, and
+    a few tiles of ``TILE_ROWS × max(block_rows, D)`` float32.
+
+    Raises ``ValueError`` when ``count`` or ``start`` is outside ``rows``.
+
+    >>> points = np.array([[0.0], [1.0], [5.0], [6.0]], dtype=np.float32)
+    >>> k_center_greedy(points, 3).indices.tolist()
+    [0, 3, 1]
+    """
+    if not 1 <= count <= len(rows):
+        raise ValueError(f"count must be in 1..{len(rows)}, got {count}")
+    if not 0 <= start < len(rows):
+        raise ValueError(f"start must be in 0..{len(rows) - 1}, got {start}")
+    cover = _Cover(rows)
+    cover.add(np.array([start]))
+    picks, radii = [start], [np.inf]
+    advance(1)
+    while len(picks) < count:
+        block, rival = _farthest(cover.squared, block_rows)
+        new, squared = _greedy_in_block(cover, block, rival, count - len(picks))
+        if not new:
+            break
+        cover.add(np.array(new))
+        picks += new
+        radii += np.sqrt(squared).tolist()
+        advance(len(new))
+    return Coreset(
+        indices=np.array(picks, dtype=np.int64),
+        radii=np.array(radii, dtype=np.float64),
+        cover_radius=float(np.sqrt(cover.squared.max())),
+    )
+
+
+class _Cover:
+    """The squared distance of every row to its nearest centre, exact in float64, as centres are added."""
+
+    def __init__(self, rows: Float32) -> None:
+        self.rows = rows
+        self.squared: Float64 = np.full(len(rows), np.inf)
+        self.mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        # The float32 estimate |x|² + |y|² − 2x·y of centred rows errs by at most (D + c)·u·(|x|² + |y|²): D for
+        # the product (Higham, Accuracy and Stability of Numerical Algorithms, eq. 3.5), c for centring, norms and
+        # the comparison itself. Shrinking the norms by that much turns the estimate into a lower bound; the
+        # second term stands for products so small that they underflow.
+        self.shrink = 1.0 - (rows.shape[1] + 64) * UNIT_ROUNDOFF
+        underflow = (rows.shape[1] + 64) * float(np.finfo(np.float32).tiny)
+        self.norms = np.empty(len(rows), dtype=np.float32)
+        for tile in _tiles(len(rows)):
+            centred = self.centred(tile)
+            self.norms[tile] = self.shrink * np.square(centred, dtype=np.float64).sum(axis=1) - underflow
+
+    def centred(self, which: slice | Indices) -> Float32:
+        """Rows about the mean: cancellation grows with the norms, and centring makes them small."""
+        difference: Float32 = self.rows[which] - self.mean
+        return difference
+
+    def distances(self, left: Indices, right: Indices | int) -> Float64:
+        """The distance that counts: squared, row by row, float64, from differences."""
+        difference = self.rows[left].astype(np.float64)
+        difference -= self.rows[right]
+        np.square(difference, out=difference)
+        total: Float64 = difference.sum(axis=1)
+        return total
+
+    def add(self, centres: Indices) -> None:
+        """Bring every row up to date with new ``centres`` ``(p,)``: one matrix product, tile by tile."""
+        doubled = -2.0 * self.centred(centres)
+        for tile in _tiles(len(self.rows)):
+            bounds = self.centred(tile) @ doubled.T
+            bounds += self.norms[centres]
+            self._lower(tile.start, bounds, centres)
+
+    def _lower(self, first: int, bounds: Float32, centres: Indices) -> None:
+        """Lower the kept distances of the tile at ``first``; ``bounds + norms`` is below each squared distance."""
+        stop = first + len(bounds)
+        norms, kept = self.norms[first:stop], self.squared[first:stop]
+        nearest = bounds.argmin(axis=1)
+        changed = np.flatnonzero(np.take_along_axis(bounds, nearest[:, None], 1)[:, 0] + norms < kept)
+        nearest = nearest[changed]
+        kept[changed] = np.minimum(kept[changed], self.distances(first + changed, centres[nearest]))
+        rest = bounds[changed]
+        rest[np.arange(len(changed)), nearest] = np.inf
+        row, centre = np.nonzero(rest < (kept[changed] - norms[changed])[:, None])
+        for pairs in _tiles(len(row)):  # many where distances are lost in rounding, as between equal rows
+            place = changed[row[pairs]]
+            np.minimum.at(kept, place, self.distances(first + place, centres[centre[pairs]]))
+
+
+def _tiles(count: int) -> list[slice]:
+    return [slice(first, min(first + TILE_ROWS, count)) for first in range(0, count, TILE_ROWS)]
+
+
+def _farthest(squared: Float64, count: int) -> tuple[Indices, tuple[float, int]]:
+    """The ``count`` rows that greedy would rank first, ascending by index, and the first row it ranks after.
+
+    Ranked by distance, then by lowest index. The second value is that row as ``(squared distance, index)``;
+    ``(-1.0, N)`` when there is none.
+    """
+    if count >= len(squared):
+        return np.arange(len(squared)), (-1.0, len(squared))
+    tau = float(np.partition(squared, len(squared) - count - 1)[len(squared) - count - 1])
+    above = np.flatnonzero(squared > tau)
+    tied = np.flatnonzero(squared == tau)
+    inside = count - len(above)
+    block = np.sort(np.concatenate([above, tied[:inside]]))
+    return block, (tau, int(tied[inside]))
+
+
+def _greedy_in_block(
+    cover: _Cover, block: Indices, rival: tuple[float, int], limit: int
+) -> tuple[list[int], list[float]]:
+    """Greedy picks inside ``block`` as long as they beat ``rival``: row numbers and squared distances."""
+    centred = cover.centred(block)
+    bounds = centred @ (-2.0 * centred.T)
+    bounds += cover.norms[block]
+    bounds += cover.norms[block][:, None]
+    kept = cover.squared[block]
+    picks: list[int] = []
+    squared: list[float] = []
+    while len(picks) < limit:
+        place = int(kept.argmax())
+        distance, row = float(kept[place]), int(block[place])
+        if distance == 0.0 or distance < rival[0] or (distance == rival[0] and row > rival[1]):
+            break
+        picks.append(row)
+        squared.append(distance)
+        near = np.flatnonzero(bounds[place] < kept)
+        kept[near] = np.minimum(kept[near], cover.distances(block[near], row))
+    return picks, squared

@@ -1,0 +1,18 @@
+"""Folders and lists of files as samples: path, split, label, defect type and mask."""
+
+from kizu.datasets._detect import load_dataset
+from kizu.datasets._sample import Dataset, Label, Sample, Split
+from kizu.datasets._split import split_good
+from kizu.datasets._summary import DatasetSummary
+from kizu.datasets.masks import load_mask
+
+__all__ = [
+    "Dataset",
+    "DatasetSummary",
+    "Label",
+    "Sample",
+    "Split",
+    "load_dataset",
+    "load_mask",
+    "split_good",
+]

@@ -1,0 +1,35 @@
+"""What a detector wants on a backbone when the user does not say.
+
+Published values stand beside their paper; kizu's own were chosen on the solar cells (docs/decisions/0007), never
+on the data a figure is reported on. A backbone not named here keeps its card's layers and the detector's own defaults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Settings taken where the user left them open; ``parameters`` are the detector's."""
+
+    layers: tuple[str, ...] | None = None
+    parameters: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    settings: MappingProxyType[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+_RESNET = ("layer1", "layer2", "layer3")
+_FINEST = MappingProxyType({"patch_stride": None})
+
+# PaDiM, arXiv 2011.08785, section IV-B (and hamacho): ResNet-18 100 of 448, Wide ResNet-50-2 550 of 1792.
+_TABLE = {
+    ("padim", "resnet18"): Defaults(_RESNET, MappingProxyType({"reduced_dims": 100}), _FINEST),
+    ("padim", "wide_resnet50_2"): Defaults(_RESNET, MappingProxyType({"reduced_dims": 550}), _FINEST),
+}
+
+
+def defaults_for(detector: str, backbone: str) -> Defaults:
+    """The table's row for a detector on a backbone; an empty one where there is none."""
+    return _TABLE.get((detector, backbone), Defaults())

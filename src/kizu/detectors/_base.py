@@ -1,0 +1,119 @@
+"""What every detector is: an estimator that knows embeddings, and nothing of files or backbones."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu.errors import ModelFileError, NotFittedError
+from kizu.progress import Progress
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Raw distances of a batch: ``patches`` ``(B, h, w)`` and ``images`` ``(B,)``, float32, ≥ 0.
+
+    Higher is always more anomalous.
+    """
+
+    patches: Float32
+    images: Float32
+
+    def __post_init__(self) -> None:
+        if self.patches.ndim != 3 or self.images.shape != self.patches.shape[:1]:
+            raise ValueError(f"patches {self.patches.shape} and images {self.images.shape} do not match")
+
+
+class Detector(ABC):
+    """Base of all detectors.
+
+    A subclass takes keyword-only parameters in ``__init__`` and only stores them under the same names. ``check``
+    says what is wrong with them; ``fit`` learns, and what it learnt ends in ``_``; ``state`` and ``from_state``
+    carry that as plain arrays. A refit overwrites.
+    """
+
+    name: ClassVar[str]
+    """The name users give: ``--detector NAME``."""
+
+    min_images: ClassVar[int]
+    """Good images a fit needs at least."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise `ParameterError` when a parameter is out of range."""
+
+    @abstractmethod
+    def fit(
+        self,
+        embeddings: Iterable[Float32],
+        *,
+        images: int | None = None,
+        rng: np.random.Generator | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn from batches ``(b, h, w, D)`` of good images' embeddings.
+
+        ``images`` is how many images will come, if known: memory is then taken once. ``rng`` decides whatever is
+        random (default: seed 0).
+        """
+
+    @abstractmethod
+    def score(self, embeddings: Float32) -> Scores:
+        """Score a batch ``(B, h, w, D)``. Raises `NotFittedError` before ``fit``."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Array]:
+        """What was learnt, as plain arrays."""
+
+    @abstractmethod
+    def _restore(self, state: Mapping[str, Array]) -> None:
+        """Take over what `state` gave. Raises `ModelFileError` when it does not fit together."""
+
+    @abstractmethod
+    def summary(self) -> dict[str, float | int | str]:
+        """A few figures of what was learnt, for people."""
+
+    def search_exactly(self) -> None:
+        """Switch off whatever is approximate in ``score``; most detectors have nothing to switch off."""
+
+    @classmethod
+    def from_state(cls, parameters: Mapping[str, Any], state: Mapping[str, Array]) -> Self:
+        """The fitted detector that `parameters` and `state` describe.
+
+        Raises `ModelFileError` when arrays are missing or do not fit together.
+        """
+        self = cls(**parameters)
+        self.check()
+        try:
+            self._restore(state)
+        except (LookupError, TypeError, ValueError) as error:
+            raise ModelFileError(
+                f"what {cls.__name__} learnt is incomplete ({error}); restore the model file."
+            ) from error
+        return self
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Every parameter and its default, in the order of ``__init__``."""
+        signature = inspect.signature(cls.__init__)
+        return {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+
+    def parameters(self) -> dict[str, Any]:
+        """Every parameter as it stands."""
+        return {name: getattr(self, name) for name in self.defaults()}
+
+    def _require_fitted(self, attribute: str) -> None:
+        if not hasattr(self, attribute):
+            raise NotFittedError(f"this {type(self).__name__} has not been fitted; call fit() first.")

@@ -1,0 +1,63 @@
+"""Detectors by name: kizu's own, and those of other packages (entry-point group ``kizu.detectors``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from kizu.detectors._base import Array, Detector
+from kizu.errors import ParameterError, unknown_name
+
+ENTRY_POINTS = "kizu.detectors"
+
+_BUILT_IN = {
+    "patchcore": "kizu.detectors.patchcore:PatchCore",
+    "padim": "kizu.detectors.padim:PaDiM",
+}
+_registered: dict[str, type[Detector]] = {}
+
+
+def register(detector: type[Detector]) -> type[Detector]:
+    """Make a detector known under its ``name``; also usable as a class decorator. A taken name raises."""
+    if detector.name in _BUILT_IN or detector.name in _registered:
+        raise ParameterError(f"a detector named {detector.name!r} exists already; give yours another name.")
+    _registered[detector.name] = detector
+    return detector
+
+
+def names() -> list[str]:
+    """Every detector that can be named."""
+    return sorted({*_BUILT_IN, *_registered, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+
+def detector_class(name: str) -> type[Detector]:
+    """The class behind a name. Raises `ParameterError`, with the nearest names, when there is none."""
+    if name in _registered:
+        return _registered[name]
+    if name in _BUILT_IN:
+        module, _, attribute = _BUILT_IN[name].partition(":")
+        built_in: type[Detector] = getattr(import_module(module), attribute)
+        return built_in
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        loaded: type[Detector] = point.load()
+        return loaded
+    raise ParameterError(unknown_name("detector", name, names()))
+
+
+def build(name: str, parameters: Mapping[str, Any]) -> Detector:
+    """A detector with checked parameters. Raises `ParameterError` for an unknown or impossible one."""
+    cls = detector_class(name)
+    for key in parameters:
+        if key not in cls.defaults():
+            raise ParameterError(unknown_name(f"parameter of {name}", key, cls.defaults()))
+    detector = cls(**parameters)
+    detector.check()
+    return detector
+
+
+def restore(name: str, parameters: Mapping[str, Any], state: Mapping[str, Array]) -> Detector:
+    """A fitted detector from what a model file holds. Raises `ParameterError` for an unknown parameter."""
+    build(name, parameters)
+    return detector_class(name).from_state(parameters, state)

@@ -1,0 +1,91 @@
+"""Everything kizu raises, and how its messages are worded.
+
+::
+
+    KizuError                 a message for the user: what, where, what to do; exit code 2
+    ├── ParameterError        a parameter, option or config key is unknown or out of range
+    ├── DataError             a data set is missing, empty, too small or inconsistent
+    │   └── ImageError        one image or mask cannot be used (``.path`` names it)
+    ├── BackboneError         a backbone, its weights or a layer cannot be had
+    ├── ModelFileError        a ``.kizu`` file is damaged, altered, unsafe or too new
+    ├── OutputError           a result cannot be written
+    ├── MissingExtraError     an optional package is not installed
+    └── NotFittedError        a detector was used before ``fit``
+
+    KizuWarning               work goes on, but the user should know
+
+Each message is one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class KizuError(Exception):
+    """Base of every error a user can meet; its text is one line and says what to do next."""
+
+
+class ParameterError(KizuError, ValueError):
+    """A parameter, option or config key is unknown or out of range."""
+
+
+class DataError(KizuError):
+    """A data set is missing, empty, too small or inconsistent."""
+
+
+class ImageError(DataError):
+    """One image or mask cannot be used."""
+
+    def __init__(self, path: Path | str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = Path(path)
+        self.problem = problem
+
+
+class BackboneError(KizuError):
+    """A backbone, its weights or a layer cannot be had."""
+
+
+class ModelFileError(KizuError):
+    """A ``.kizu`` file is damaged, altered, unsafe or of a newer schema."""
+
+
+class OutputError(KizuError):
+    """A result cannot be written."""
+
+
+class MissingExtraError(KizuError, ImportError):
+    """An optional package is not installed."""
+
+
+class NotFittedError(KizuError, RuntimeError):
+    """A detector was used before it was fitted."""
+
+
+class KizuWarning(UserWarning):
+    """Work goes on, but the user should know; its text says what to do."""
+
+
+def bad_parameter(name: str, expected: str, got: object, hint: str = "") -> ParameterError:
+    """The one form of words for a parameter out of range.
+
+    >>> str(bad_parameter("coreset_ratio", "in (0, 1]", 10, "For ten percent write 0.1."))
+    '`coreset_ratio` must be in (0, 1]; got 10. For ten percent write 0.1.'
+    """
+    text = f"`{name}` must be {expected}; got {got!r}."
+    return ParameterError(f"{text} {hint}" if hint else text)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Words for a name that does not exist, with the nearest ones first.
+
+    >>> unknown_name("layer", "block.2", ["blocks.1", "blocks.2"])
+    "unknown layer 'block.2'. Did you mean 'blocks.2' or 'blocks.1'? Known: blocks.1, blocks.2."
+    """
+    options = list(known)
+    close = difflib.get_close_matches(name, options, n=2, cutoff=0.6)
+    guess = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+    return f"unknown {kind} {name!r}.{guess} Known: {', '.join(options) or 'none'}."

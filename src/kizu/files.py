@@ -1,0 +1,136 @@
+"""Writing files so that they are whole or not there at all, and saying plainly why one could not be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from kizu.errors import OutputError
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_FORBIDDEN = {errno.EACCES, errno.EPERM}
+_ADVICE = {
+    errno.ENOENT: "the folder is not there; check the name, or whether the drive is connected",
+    errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
+    errno.EISDIR: "is a folder; give the name of a file in it",
+    errno.EROFS: "the drive is read-only; choose a folder on another one",
+    errno.ENAMETOOLONG: "the name is too long for this drive; choose a shorter one",
+}
+
+
+def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], None], *, durable: bool = True) -> None:
+    """Write a file whole or not at all: ``data`` is its bytes, or writes them to the open file it is given.
+
+    The bytes go to a hidden file in the same folder, which then takes the target's place in one step; until
+    then an existing target stays as it was. Its permissions are kept, a new file gets the usual ones (umask);
+    a link is followed. With ``durable`` the file and its folder entry are on the disk on return: a power cut
+    does not undo them. Whatever goes wrong, an interrupt included, no partial file stays.
+
+    Raises:
+        OutputError: the file cannot be written: no folder, no permission, no space left.
+        BaseException: what ``data`` raises, other than ``OSError``, as it is.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        what = _ADVICE[errno.EISDIR] if target.is_dir() else "is not an ordinary file; give another name"
+        raise OutputError(f"{path}: {what}.")
+    partial = target.with_name(f".kizu-{secrets.token_hex(8)}.tmp")
+    try:
+        _fill(partial, data, durable)
+        move_into_place(partial, target, durable=durable)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def prepare_folder(path: Path | str) -> Path:
+    """Make sure ``path`` is a folder in which files can be written, creating it and those above it.
+
+    Raises:
+        OutputError: it is a file, cannot be created, or nothing can be written in it.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file, not a folder; choose another name, or move the file away.")
+    probe = folder / f".kizu-{secrets.token_hex(8)}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with probe.open("xb"):  # the only test that holds for every user, system and network drive
+            pass
+    except OSError as error:
+        raise output_error(folder, error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return folder
+
+
+def move_into_place(partial: Path, target: Path, *, durable: bool = True) -> None:
+    """Give a finished file its name in one step, and an existing target's permissions. Raises ``OSError``."""
+    if target.exists():
+        partial.chmod(target.stat().st_mode & 0o7777)
+    partial.replace(target)
+    if durable:
+        _sync_folder(target.parent)
+
+
+def output_error(path: Path | str, error: OSError) -> OutputError:
+    """The one form of words for a file or folder that cannot be written.
+
+    >>> str(output_error("out/a.png", OSError(errno.ENOSPC, "")))
+    'out/a.png: cannot be written: no space left on the drive; free some and run again.'
+    """
+    return OutputError(f"{path}: cannot be written: {_reason(error)}.")
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in _FULL:
+        return "no space left on the drive; free some and run again"
+    if error.errno in _FORBIDDEN:
+        return "no permission, or another program has it open; close it, or choose another folder"
+    if error.errno in _ADVICE:
+        return _ADVICE[error.errno]
+    said = " ".join((error.strerror or str(error)).split())
+    return f"{said}; check that the drive is connected and has space left, and run again"
+
+
+def _fill(partial: Path, data: bytes | Callable[[BinaryIO], None], durable: bool) -> None:
+    with partial.open("xb") as file:
+        if callable(data):
+            data(file)
+        else:
+            file.write(data)
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the folder's entries to the disk, where the system can (Windows and some network drives cannot)."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def check_writable(path: Path | str) -> None:
+    """Make sure, before long work, that a file can be written at ``path``; creates its folder, not the file.
+
+    Raises:
+        OutputError: it is a folder, or its folder cannot be written in.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"{path}: {_ADVICE[errno.EISDIR]}.")
+    prepare_folder(target.parent)

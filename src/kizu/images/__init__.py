@@ -1,0 +1,32 @@
+"""Image files and arrays: the one reader, the one resize, and what finds and fetches files for them."""
+
+from kizu.images.formats import Header
+from kizu.images.listing import SUFFIXES, find_images, is_image, sort_key
+from kizu.images.prefetch import Fetched, read_ahead
+from kizu.images.reading import (
+    DEFAULT_MAX_PIXELS,
+    MIN_SIDE,
+    decode_image,
+    read_header,
+    read_image,
+    read_mask,
+)
+from kizu.images.resizing import resize, resize_mask
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "MIN_SIDE",
+    "SUFFIXES",
+    "Fetched",
+    "Header",
+    "decode_image",
+    "find_images",
+    "is_image",
+    "read_ahead",
+    "read_header",
+    "read_image",
+    "read_mask",
+    "resize",
+    "resize_mask",
+    "sort_key",
+]

@@ -1,0 +1,201 @@
+"""The one reader: PNG, JPEG, BMP, TIFF and WebP files to upright 8-bit RGB.
+
+- Files are opened by Python, so names may be in any script on any system.
+- The header is read first: what is too large, too small or of an unknown kind is refused before anything is
+  decoded.
+- A file that ends early is refused; decoders would fill the rest with grey and say nothing. (Altered bytes
+  inside pixel data are found in PNG alone: the other formats carry no checksums.)
+- 16-bit samples become 8-bit by full range, ``round(x / 257)``, whatever part of the range a camera fills.
+- Alpha is dropped, not blended: the colours are those stored.
+- EXIF orientation is applied, in every format that can carry it.
+- Of a file with several pages or pictures, the first is read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kizu.errors import ImageError
+from kizu.images._quiet import quiet_decoder
+from kizu.images.formats import Bytes, Format, Header, UnusableError, identify
+
+DEFAULT_MAX_PIXELS = 100_000_000
+"""Images of more pixels than this are refused unless the caller says otherwise."""
+
+MIN_SIDE = 8
+"""Images with a side of fewer pixels than this are refused."""
+
+
+_DECODER_LIMIT = 2**30  # OpenCV decodes no more
+
+
+def read_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+    """Read one image file.
+
+    Returns:
+        ``(H, W, 3)`` RGB ``uint8``, upright, C-contiguous and writable.
+
+    Raises:
+        ImageError: the file cannot be opened, is empty, cut short, damaged, not an image, of a kind of sample
+            that is not supported, smaller than `MIN_SIDE` or larger than ``max_pixels``.
+    """
+    data, kind, header = _load(Path(path), max_pixels)
+    return _to_rgb8(*_decode(data, kind, header, Path(path)))
+
+
+def decode_image(data: bytes, path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
+    """Like `read_image`, from the bytes of a file; ``path`` is the name for messages."""
+    kind, header = _inspect(data, Path(path), max_pixels)
+    return _to_rgb8(*_decode(data, kind, header, Path(path)))
+
+
+def read_mask(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.bool_]:
+    """Read a mask file: true where a pixel is marked.
+
+    Marked is any value above 0 in any channel (0/1 and 0/255 masks, palettes, 16 bits); alpha does not count.
+    In lossy files (JPEG) it is 128 and above, since compression leaves faint marks around edges.
+
+    Returns:
+        ``(H, W)`` ``bool``, upright.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    data, kind, header = _load(Path(path), max_pixels)
+    decoded, header = _decode(data, kind, header, Path(path))
+    return cast(NDArray[np.bool_], (decoded > (127 if header.lossy else 0)).any(axis=2))
+
+
+def read_header(path: Path | str) -> Header:
+    """What a file says of its image, from a few of its bytes: format, size, bits a sample.
+
+    Raises:
+        ImageError: the file cannot be opened, or its header not be understood.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return identify(_Window(file))[1]
+    except UnusableError as problem:
+        raise ImageError(path, str(problem)) from None
+    except (OSError, ValueError) as error:
+        raise _unopened(path, error) from None
+
+
+class _Window:
+    """A file's bytes, read from disk as they are asked for."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._length = file.seek(0, 2)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, key: slice, /) -> bytes:
+        start, stop, _ = key.indices(self._length)
+        self._file.seek(start)
+        return self._file.read(max(0, stop - start))
+
+
+def _load(path: Path, max_pixels: int) -> tuple[bytes, Format, Header]:
+    """The whole file, once its header has passed."""
+    try:
+        with path.open("rb") as file:
+            kind, header = _inspect(_Window(file), path, max_pixels)
+            file.seek(0)
+            return file.read(), kind, header
+    except (OSError, ValueError) as error:
+        raise _unopened(path, error) from None
+
+
+def _unopened(path: Path, error: OSError | ValueError) -> ImageError:
+    if isinstance(error, FileNotFoundError):
+        return ImageError(path, "no such file; check the name, or whether the drive is connected")
+    if isinstance(error, IsADirectoryError):
+        return ImageError(path, "is a folder, not an image; give a file")
+    if isinstance(error, PermissionError):
+        return ImageError(path, "no permission to read it; change its permissions, or run as a user who may")
+    reason = getattr(error, "strerror", None) or str(error)
+    return ImageError(path, f"cannot be read ({reason}); check the drive or network it is on")
+
+
+def _inspect(data: Bytes, path: Path, max_pixels: int) -> tuple[Format, Header]:
+    try:
+        kind, header = identify(data)
+    except UnusableError as problem:
+        raise ImageError(path, str(problem)) from None
+    _check_size(header, path, max_pixels)
+    return kind, header
+
+
+def _check_size(header: Header, path: Path, max_pixels: int) -> None:
+    height, width = header.size
+    pixels = height * width
+    if pixels > min(max_pixels, _DECODER_LIMIT):
+        limit = f"{pixels:,} pixels, more than the limit of {min(max_pixels, _DECODER_LIMIT):,}"
+        switch = f", or raise the limit with --max-pixels {pixels}" if pixels <= _DECODER_LIMIT else ""
+        raise ImageError(path, f"{width}×{height} is {limit}; scale it down{switch}")
+    if min(height, width) < MIN_SIDE:
+        problem = f"{width}×{height} pixels are too few to inspect; each side must be at least {MIN_SIDE}"
+        raise ImageError(path, f"{problem}; take the file out")
+
+
+def _decode(data: bytes, kind: Format, header: Header, path: Path) -> tuple[NDArray[Any], Header]:
+    """Decode to upright ``(H, W, 3)`` BGR, ``uint8`` or ``uint16`` as stored; the header, completed."""
+    try:
+        header = kind.verify(data, header)
+    except UnusableError as problem:
+        raise ImageError(path, str(problem)) from None
+    decoded = _run_decoder(_blanked(data, header))
+    if decoded is not None and not kind.decoder_turns:
+        decoded = _upright(decoded, header.orientation)
+    if decoded is None or decoded.shape != (*header.size, 3) or decoded.dtype not in (np.uint8, np.uint16):
+        what = f"cannot be decoded, though it looks like {header.format}"
+        raise ImageError(path, f"{what}; copy it again from its source, save it anew, or take it out")
+    return (np.invert(decoded) if header.inverted else decoded), header
+
+
+def _blanked(data: bytes, header: Header) -> bytes:
+    """The data with the bytes that would lead the decoder astray set to zero."""
+    if header.blank is None:
+        return data
+    start, stop = header.blank
+    return data[:start] + bytes(stop - start) + data[stop:]
+
+
+def _run_decoder(data: bytes) -> NDArray[Any] | None:
+    import cv2
+
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    with quiet_decoder():
+        try:
+            return cast("NDArray[Any] | None", cv2.imdecode(np.frombuffer(data, np.uint8), flags))
+        except cv2.error:
+            return None
+
+
+def _upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Undo EXIF orientation 1 to 8 (Exif 2.32, tag 274): 5 to 8 swap rows and columns, then mirror."""
+    if orientation >= 5:
+        image = image.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return image
+
+
+def _to_rgb8(decoded: NDArray[Any], header: Header) -> NDArray[np.uint8]:
+    """BGR of 8 or 16 bits to contiguous RGB of 8."""
+    import cv2
+
+    if decoded.dtype == np.uint16:
+        decoded = ((decoded.astype(np.uint32) * 255 + 32_895) >> 16).astype(
+            np.uint8
+        )  # round(x / 257), exactly
+    return cast(NDArray[np.uint8], cv2.cvtColor(np.ascontiguousarray(decoded), cv2.COLOR_BGR2RGB))

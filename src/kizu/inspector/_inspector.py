@@ -1,0 +1,144 @@
+"""The one path from an image to its score: resize → backbone → detector → map → verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu import backbones, config, detectors, images, maps
+from kizu.calibration import Calibration
+from kizu.errors import ModelFileError, NotFittedError, ParameterError
+from kizu.inspector import _model_file
+from kizu.inspector._prediction import Prediction
+
+Image = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
+Source = str | Path | Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspector:
+    """Preprocessing, backbone, detector and calibration of one product.
+
+    ``config`` is complete: fitting with it again gives the same inspector. ``graph`` is the backbone as a
+    serialised ONNX model, uint8 images in, embeddings out. ``provenance``: versions and data it was made from.
+    """
+
+    config: config.Config
+    graph: bytes = field(repr=False)
+    detector: detectors.Detector
+    calibration: Calibration | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    engine: backbones.OnnxRuntimeEngine = field(repr=False)
+
+    def embed(self, image: Image) -> Float32:
+        """``(H, W, 3)`` RGB uint8 → the embedding ``(1, h, w, D)`` float32."""
+        side = self.engine.image_size
+        return self.engine.embed(images.resize(image, (side, side))[None])
+
+    def measure(self, image: Image) -> tuple[float, Float32]:
+        """The score and the anomaly map ``(N, N)`` of ``(H, W, 3)`` RGB uint8, without a verdict."""
+        scores = self.detector.score(self.embed(image))
+        side = self.engine.image_size
+        sigma = maps.default_sigma(side) if self.config.sigma is None else self.config.sigma
+        return float(scores.images[0]), maps.anomaly_map(scores.patches[0], (side, side), sigma)
+
+    def inspect(self, image: Image, path: Path | None = None) -> Prediction:
+        """Score one decoded image: RGB ``(H, W, 3)`` or grey ``(H, W)``, uint8.
+
+        Raises `ParameterError` for another shape or dtype, `NotFittedError` without a calibration.
+        """
+        if self.calibration is None:
+            raise NotFittedError("this inspector has no calibration; make it with kizu.fit().")
+        started = time.perf_counter()
+        score, anomaly_map = self.measure(_rgb(image))
+        return Prediction(
+            path=path,
+            score=score,
+            threshold=self.calibration.threshold,
+            pixel_threshold=self.calibration.pixel_threshold,
+            verdict=self.calibration.verdict(score),
+            milliseconds=(time.perf_counter() - started) * 1e3,
+            size=(image.shape[0], image.shape[1]),
+            anomaly_map=anomaly_map,
+        )
+
+    @overload
+    def predict(self, source: Source) -> Prediction: ...
+
+    @overload
+    def predict(self, source: Iterable[Source]) -> list[Prediction]: ...
+
+    def predict(self, source: Source | Iterable[Source]) -> Prediction | list[Prediction]:
+        """Inspect an image (an array or the path of a file), or each of several.
+
+        Raises `ImageError` for a file that cannot be read.
+        """
+        if isinstance(source, np.ndarray):
+            return self.inspect(source)
+        if isinstance(source, str | Path):
+            return self.inspect(images.read_image(Path(source)), Path(source))
+        return [self.predict(one) for one in source]
+
+    def calibrated(self, calibration: Calibration) -> Inspector:
+        """This inspector deciding by ``calibration``."""
+        return replace(self, calibration=calibration)
+
+    def save(self, path: str | Path) -> None:
+        """Write ``NAME.kizu``, wholly or not at all. Raises `OutputError`."""
+        if self.calibration is None:
+            raise NotFittedError("this inspector has no calibration; make it with kizu.fit().")
+        manifest = {
+            "config": self.config.model_dump(mode="json"),
+            "detector": {"name": self.detector.name, "parameters": self.detector.parameters()},
+            "calibration": self.calibration.to_dict(),
+            "provenance": dict(self.provenance),
+        }
+        _model_file.write(Path(path), manifest, self.graph, self.detector.state())
+
+    @classmethod
+    def load(cls, path: str | Path, *, exact: bool = False, threads: int | None = None) -> Inspector:
+        """Read ``NAME.kizu``. ``exact`` switches approximate search off.
+
+        Raises `ModelFileError` when the file is missing, damaged, altered or of a newer schema.
+        """
+        content = _model_file.read(Path(path))
+        try:
+            detector = _restore_detector(content)
+            settings = config.parse(content.manifest["config"])
+            calibration = Calibration.from_dict(content.manifest["calibration"])
+            provenance = content.manifest["provenance"]
+        except (KeyError, TypeError, ValueError, ParameterError, ModelFileError) as error:
+            raise ModelFileError(f"{path}: the model file is damaged: {error} Restore it or fit again.") from None
+        if exact:
+            detector.search_exactly()
+        engine = backbones.OnnxRuntimeEngine(content.graph, threads=threads)
+        return cls(
+            config=settings,
+            graph=content.graph,
+            detector=detector,
+            calibration=calibration,
+            provenance=provenance,
+            engine=engine,
+        )
+
+
+def _restore_detector(content: _model_file.Content) -> detectors.Detector:
+    described = content.manifest["detector"]
+    return detectors.restore(described["name"], described["parameters"], content.arrays)
+
+
+def _rgb(image: Image) -> Image:
+    """Grey to three equal channels; anything but uint8 ``(H, W)`` or ``(H, W, 3)`` is refused."""
+    if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+        raise ParameterError(
+            f"an image must be RGB (H, W, 3) or grey (H, W), uint8; got {image.shape} {image.dtype}. "
+            "Give the path of the file to have it read and brought to that form."
+        )
+    return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image

@@ -1,0 +1,143 @@
+"""``NAME.kizu``: a zip of JSON, ONNX and plain arrays. Reading one runs no code.
+
+::
+
+    manifest.json      schema, kizu version, config, detector, calibration, provenance, SHA-256 of every other entry
+    backbone.onnx      the backbone: uint8 images in, embeddings out
+    detector/*.npy     what the detector learnt (``allow_pickle=False``)
+
+Entries are stored uncompressed with a fixed date, so that the same fit gives the same bytes. A file is written
+under a temporary name, synced and renamed: it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu._version import __version__
+from kizu.errors import ModelFileError
+from kizu.files import atomic_write
+
+Array = npt.NDArray[Any]
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+GRAPH = "backbone.onnx"
+ARRAYS = "detector/"
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_LARGEST_MANIFEST = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a model file holds: the manifest, the backbone's graph, the detector's arrays by name."""
+
+    manifest: dict[str, Any]
+    graph: bytes
+    arrays: dict[str, Array]
+
+
+def write(path: Path, manifest: Mapping[str, Any], graph: bytes, arrays: Mapping[str, Array]) -> None:
+    """Write a model file, wholly or not at all. Raises `OutputError`."""
+    entries = {GRAPH: graph} | {f"{ARRAYS}{name}.npy": _to_npy(array) for name, array in arrays.items()}
+    document = {
+        "schema": SCHEMA,
+        "kizu": __version__,
+        **manifest,
+        "entries": {name: hashlib.sha256(data).hexdigest() for name, data in entries.items()},
+    }
+    head = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode()
+
+    def write_zip(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, data in {MANIFEST: head, **entries}.items():
+                archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+
+    atomic_write(path, write_zip)
+
+
+def read(path: Path) -> Content:
+    """Read and verify a model file. Raises `ModelFileError`: what is wrong with which file, and what to do."""
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            return _read_archive(path, archive)
+    except FileNotFoundError:
+        raise ModelFileError(f"{path}: no such model file. Check the path, or make one with `kizu fit`.") from None
+    except IsADirectoryError:
+        raise ModelFileError(f"{path}: is a folder, not a model file. Give the path of a .kizu file.") from None
+    except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, NotImplementedError, RuntimeError) as error:
+        raise _damaged(path, str(error)) from None
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}. Check disk and network.") from None
+
+
+def _read_archive(path: Path, archive: zipfile.ZipFile) -> Content:
+    manifest = _read_manifest(path, archive)
+    _check_entries(path, archive, manifest["entries"])
+    data = {name: archive.read(name) for name in manifest["entries"]}
+    for name, expected in manifest["entries"].items():
+        if hashlib.sha256(data[name]).hexdigest() != expected:
+            raise ModelFileError(f"{path}: {name} was altered (its checksum differs). Restore the file or fit again.")
+    graph = data.pop(GRAPH)
+    arrays = {Path(name).stem: _from_npy(path, name, content) for name, content in data.items()}
+    return Content(manifest, graph, arrays)
+
+
+def _read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
+    if MANIFEST not in archive.namelist() or archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
+        raise ModelFileError(f"{path}: not a kizu model file (no usable {MANIFEST}). Give a file made by `kizu fit`.")
+    try:
+        manifest = json.loads(archive.read(MANIFEST))
+        schema = manifest["schema"]
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path, f"{MANIFEST} is not readable") from None
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise ModelFileError(
+            f"{path}: written by a newer kizu (schema {schema}, this one reads up to {SCHEMA}). "
+            "Update with `pip install -U kizu`."
+        )
+    if not isinstance(manifest.get("entries"), dict) or GRAPH not in manifest["entries"]:
+        raise _damaged(path, f"{MANIFEST} names no entries")
+    return manifest  # type: ignore[no-any-return]
+
+
+def _check_entries(path: Path, archive: zipfile.ZipFile, expected: Mapping[str, str]) -> None:
+    """Only names a model file may hold, each once, uncompressed: no ``../``, no surprise, no zip bomb."""
+    names = archive.namelist()
+    for name in names:
+        plain = name in (MANIFEST, GRAPH) or (name.startswith(ARRAYS) and name.endswith(".npy"))
+        if not plain or ".." in name or "\\" in name or name.count("/") > 1:
+            raise ModelFileError(f"{path}: unsafe entry {name!r}; not a file kizu wrote. Do not use it.")
+    if len(names) != len(set(names)) or set(names) != {MANIFEST, *expected}:
+        raise _damaged(path, "entries are missing, added or doubled")
+    if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+        raise _damaged(path, "an entry is compressed")
+
+
+def _damaged(path: Path, problem: str) -> ModelFileError:
+    return ModelFileError(f"{path}: truncated or damaged ({problem}). Restore it from a copy or fit again.")
+
+
+def _to_npy(array: Array) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _from_npy(path: Path, name: str, data: bytes) -> Array:
+    try:
+        array: Array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise _damaged(path, f"{name}: {error}") from None
+    return array

@@ -1,0 +1,57 @@
+"""What an inspector says of one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu import maps
+from kizu.calibration import Verdict
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Score, verdict and anomaly map of one image.
+
+    ``score``: the largest patch score, a plain distance; NG above ``threshold``. ``anomaly_map``: ``(N, N)``
+    float32 at the model's image size; `predicted_mask` is where it exceeds ``pixel_threshold``. ``size``: the
+    image's own ``(height, width)`` in pixels. ``milliseconds``: from the decoded image to score and map. ``path``
+    is None for an image given as an array.
+    """
+
+    path: Path | None
+    score: float
+    threshold: float
+    pixel_threshold: float
+    verdict: Verdict
+    milliseconds: float
+    size: tuple[int, int]
+    anomaly_map: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.anomaly_map.ndim != 2:
+            raise ValueError(f"anomaly_map must be (N, N), got {self.anomaly_map.shape}")
+
+    @property
+    def full_map(self) -> npt.NDArray[np.float32]:
+        """The anomaly map at the image's own size ``(H, W)``."""
+        return maps.resize_map(self.anomaly_map, self.size)
+
+    @property
+    def predicted_mask(self) -> npt.NDArray[np.bool_]:
+        """Where the image differs, at its own size ``(H, W)``."""
+        return maps.predicted_mask(self.full_map, self.pixel_threshold)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures without the map, ready for JSON."""
+        return {
+            "path": None if self.path is None else str(self.path),
+            "score": self.score,
+            "threshold": self.threshold,
+            "verdict": self.verdict,
+            "milliseconds": round(self.milliseconds, 3),
+        }

@@ -1,0 +1,33 @@
+"""How well scores and anomaly maps tell good from bad: AUROC, average precision, F1, PRO."""
+
+from kizu.metrics.confusion import Confusion
+from kizu.metrics.image import ImageMetrics, image_metrics
+from kizu.metrics.pixel import PixelAccumulator, PixelMetrics
+from kizu.metrics.ranking import (
+    PrCurve,
+    RocCurve,
+    ScoreCounts,
+    auroc,
+    average_precision,
+    best_f1,
+    count_scores,
+    pr_curve,
+    roc_curve,
+)
+
+__all__ = [
+    "Confusion",
+    "ImageMetrics",
+    "PixelAccumulator",
+    "PixelMetrics",
+    "PrCurve",
+    "RocCurve",
+    "ScoreCounts",
+    "auroc",
+    "average_precision",
+    "best_f1",
+    "count_scores",
+    "image_metrics",
+    "pr_curve",
+    "roc_curve",
+]

@@ -1,0 +1,74 @@
+"""Pictures into files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kizu.errors import ParameterError, unknown_name
+from kizu.files import atomic_write, prepare_folder
+from kizu.report._view import View
+from kizu.report.parts import parts
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+"""What `write_image` writes; the suffix decides."""
+
+JPEG_QUALITY = 90
+
+
+def write_image(path: Path | str, image: NDArray[np.uint8]) -> None:
+    """Write ``(H, W, 3)`` RGB or ``(H, W)`` grey uint8 in the format of the suffix; whole or not at all.
+
+    The name may be in any script. JPEG is written at quality 90 without thinning out colours, which would
+    smear thin lines.
+
+    Raises:
+        OutputError: the file cannot be written: no folder, no permission, no space left.
+        ParameterError: no known suffix, or not such an array.
+    """
+    atomic_write(path, _encoded(image, Path(path).suffix.lower()), durable=False)
+
+
+def write_pictures(
+    view: View, folder: Path | str, name: str, names: Iterable[str] = ("all",), suffix: str = ".png"
+) -> dict[str, Path]:
+    """Write the parts ``names`` of a view, and return where each went.
+
+    The composed picture (``all``) becomes ``FOLDER/NAME.png``, every other part ``FOLDER/PART/NAME.png``: a
+    folder a part, so that names of images and of parts cannot meet. ``suffix`` is that of composed pictures
+    alone; the parts are always PNG, exact to the pixel. Folders are made where missing.
+
+    Raises:
+        OutputError: as `write_image`.
+        ParameterError: a part does not exist.
+    """
+    written: dict[str, Path] = {}
+    for part, image in parts(view, names).items():
+        place = prepare_folder(folder if part == "all" else Path(folder) / part)
+        written[part] = place / f"{name}{suffix if part == 'all' else '.png'}"
+        write_image(written[part], image)
+    return written
+
+
+def _encoded(image: NDArray[np.uint8], suffix: str) -> bytes:
+    import cv2
+
+    if suffix not in SUFFIXES:
+        raise ParameterError(unknown_name("image suffix", suffix, SUFFIXES))
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+        raise ParameterError(f"`image` must be (H, W, 3) or (H, W) uint8; got {image.shape} {image.dtype}.")
+    pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 4] if suffix == ".png" else []
+    if suffix in (".jpg", ".jpeg"):
+        sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+        options = [
+            *(cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY),
+            *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling),
+        ]
+    done, data = cv2.imencode(suffix, np.ascontiguousarray(pixels), options)
+    if not done:
+        raise ParameterError(f"an image of {image.shape} cannot be written as {suffix}; choose .png.")
+    return data.tobytes()

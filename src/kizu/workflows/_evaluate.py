@@ -1,0 +1,117 @@
+"""How well an inspector does on labelled images."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kizu.datasets import Dataset, load_dataset
+from kizu.errors import DataError
+from kizu.images import DEFAULT_MAX_PIXELS, resize_mask
+from kizu.inspector import Inspector, Prediction
+from kizu.metrics import ImageMetrics, PixelAccumulator, PixelMetrics, image_metrics
+from kizu.progress import Progress, Silent
+from kizu.workflows._predict import inspect_samples, load
+from kizu.workflows._reading import Reader
+
+
+@dataclass(frozen=True)
+class Result:
+    """One labelled image: its path, label (``good`` or ``bad``), kind of defect, score and verdict."""
+
+    path: Path
+    label: str
+    defect_type: str
+    score: float
+    verdict: str
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of a test set; ``pixel`` is None when it has no masks.
+
+    ``counts``: images by defect type. ``seconds``: the whole evaluation, files and pictures included.
+    """
+
+    image: ImageMetrics
+    pixel: PixelMetrics | None
+    results: tuple[Result, ...]
+    counts: dict[str, int]
+    skipped: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document that ``--json`` prints."""
+        milliseconds = sorted(result.milliseconds for result in self.results)
+        return {
+            "image": self.image.to_dict(),
+            "pixel": None if self.pixel is None else self.pixel.to_dict(),
+            "counts": self.counts,
+            "skipped": self.skipped,
+            "milliseconds_median": round(milliseconds[len(milliseconds) // 2], 3),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def evaluate(
+    model: str | Path | Inspector,
+    data: str | Path | Dataset,
+    *,
+    out: str | Path | None = None,
+    save: Sequence[str] = (),
+    skip_unreadable: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score the labelled test images of ``data``; tables and pictures go to ``out``.
+
+    The test share of ``good/`` ``bad/`` folders is drawn with the model's own seed, so that no image it was
+    fitted on is judged. Pixel metrics are at the model's image size, masks brought to it with nearest neighbours;
+    defective images without a mask count for the image metrics alone.
+
+    Raises `DataError` when there is nothing labelled to evaluate, `ImageError` for a file.
+    """
+    started = time.perf_counter()
+    inspector = model if isinstance(model, Inspector) else load(model)
+    dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=inspector.config.seed)
+    samples = [sample for sample in dataset.test() if sample.label is not None]
+    if not samples:
+        raise DataError(
+            f"{dataset.root}: no labelled test images ({dataset.layout}). Evaluation needs good and bad images, as "
+            "test/good and test/DEFECT or good/ and bad/; for unlabelled images use `kizu predict`."
+        )
+    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    pixels, results = PixelAccumulator(), []
+    for inspected in inspect_samples(inspector, samples, reader, out, save, progress or Silent()):
+        sample, prediction = inspected.sample, inspected.prediction
+        if inspected.truth is not None:
+            pixels.update(prediction.anomaly_map, resize_mask(inspected.truth, prediction.anomaly_map.shape))
+        results.append(_result(sample.label or "", sample.defect_type, prediction))
+    masks = any(sample.mask is not None for sample in samples)
+    return _evaluation(inspector, results, pixels if masks else None, len(reader.skipped), started)
+
+
+def _result(label: str, defect_type: str, prediction: Prediction) -> Result:
+    path = prediction.path or Path()
+    return Result(path, label, defect_type, prediction.score, prediction.verdict, prediction.milliseconds)
+
+
+def _evaluation(
+    inspector: Inspector, results: list[Result], pixels: PixelAccumulator | None, skipped: int, started: float
+) -> Evaluation:
+    if inspector.calibration is None:
+        raise ValueError("the inspector has no calibration")
+    scores, labels = [r.score for r in results], [r.label == "bad" for r in results]
+    return Evaluation(
+        image=image_metrics(scores, labels, inspector.calibration.threshold),
+        pixel=None if pixels is None else pixels.result(inspector.calibration.pixel_threshold),
+        results=tuple(results),
+        counts=dict(sorted(Counter(r.defect_type for r in results).items())),
+        skipped=skipped,
+        seconds=time.perf_counter() - started,
+    )

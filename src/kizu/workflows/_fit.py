@@ -1,0 +1,120 @@
+"""A folder of good images → an inspector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu import backbones, detectors
+from kizu.calibration import Calibration
+from kizu.config import Config, parse
+from kizu.datasets import Dataset, Sample, load_dataset, split_good
+from kizu.errors import DataError
+from kizu.images import DEFAULT_MAX_PIXELS
+from kizu.inspector import Inspector
+from kizu.progress import Progress, Silent
+from kizu.workflows._provenance import provenance
+from kizu.workflows._reading import Reader
+from kizu.workflows._resolve import resolve
+
+HELD_OUT_AT_LEAST = 5
+"""Good images kept back for the threshold at least: fewer say next to nothing about it."""
+
+
+def fit(
+    data: str | Path | Dataset,
+    config: Config | None = None,
+    *,
+    skip_unreadable: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Inspector:
+    """Fit an inspector on the good images of ``data``; each is read once.
+
+    ``data`` is a folder or list as `kizu.datasets.load_dataset` knows them. Settings are a `Config`, its names as
+    keywords, or both, keywords winning::
+
+        inspector = kizu.fit("screws", detector="padim", false_alarms=0.005)
+        inspector.save("screws.kizu")
+
+    Raises:
+        ParameterError: a setting is unknown or out of range.
+        DataError: the data set is missing, inconsistent or too small; `ImageError` names a file.
+        BackboneError: the backbone or a layer cannot be had.
+    """
+    given = {} if config is None else config.model_dump(exclude_unset=True)
+    complete = resolve(parse({**given, **settings}, "kizu.fit()"))
+    dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=complete.seed)
+    inspector = _unfitted(complete)
+    to_fit, held_out = _divide(dataset, inspector)
+    progress = progress or Silent()
+    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    _fit_detector(inspector, reader, to_fit, progress)
+    calibration = _calibrate(inspector, reader, held_out, progress)
+    origin = provenance(
+        complete, dataset, len(to_fit) + len(held_out) - len(reader.skipped) - len(calibration.scores),
+        len(calibration.scores), reader.fingerprint,
+    )
+    return replace(inspector, calibration=calibration, provenance=origin)
+
+
+def _unfitted(config: Config) -> Inspector:
+    backbone = backbones.get(config.backbone)
+    if config.layers is None or config.image_size is None:
+        raise ValueError("the configuration is not resolved")
+    graph = backbone.build(config.layers, config.image_size, config.patch_stride)
+    return Inspector(
+        config=config,
+        graph=graph,
+        detector=detectors.build(config.detector.name, config.detector.parameters),
+        engine=backbones.OnnxRuntimeEngine(graph),
+    )
+
+
+def _divide(dataset: Dataset, inspector: Inspector) -> tuple[Sequence[Sample], Sequence[Sample]]:
+    """Good samples to fit on, and others for the threshold: the data's own, or a seeded share."""
+    good = dataset.train_good()
+    calibration = [sample for sample in dataset.calibration() if sample.label == "good"]
+    needed = inspector.detector.min_images + (0 if calibration else HELD_OUT_AT_LEAST)
+    if len(good) < needed:
+        kept = "" if calibration else f" and {HELD_OUT_AT_LEAST} to hold out for the threshold"
+        raise DataError(
+            f"{dataset.root}: {len(good)} good images to fit on; {inspector.detector.name} needs at least {needed} "
+            f"({inspector.detector.min_images} to fit{kept}). Add good images."
+        )
+    if calibration:
+        return good, calibration
+    config = inspector.config
+    return split_good(good, seed=config.seed, share=config.hold_out, at_least=HELD_OUT_AT_LEAST)
+
+
+def _fit_detector(inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress) -> None:
+    def embeddings() -> Iterator[npt.NDArray[np.float32]]:
+        with progress.stage("Reading images", len(samples)) as advance:
+            for _, image in reader.images(samples, advance):
+                yield inspector.embed(image)
+
+    rng = np.random.default_rng(inspector.config.seed)
+    inspector.detector.fit(embeddings(), images=len(samples), rng=rng, progress=progress)
+
+
+def _calibrate(
+    inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress
+) -> Calibration:
+    with progress.stage("Finding the threshold", len(samples)) as advance:
+        measured = [inspector.measure(image) for _, image in reader.images(samples, advance)]
+    if not measured:
+        raise DataError("none of the held-out good images can be read, so there is no threshold. Mend or add images.")
+    calibration = Calibration(
+        scores=np.array([score for score, _ in measured]),
+        peaks=np.array([float(anomaly_map.max()) for _, anomaly_map in measured]),
+        false_alarms=inspector.config.false_alarms,
+    )
+    calibration.warn_if_few()
+    return calibration

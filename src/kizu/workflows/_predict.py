@@ -1,0 +1,89 @@
+"""Images → predictions, one path for new images and for labelled ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu.datasets import Sample, load_mask
+from kizu.errors import DataError
+from kizu.images import DEFAULT_MAX_PIXELS, find_images
+from kizu.inspector import Inspector, Prediction
+from kizu.progress import Progress, Silent
+from kizu.workflows._outputs import Outputs
+from kizu.workflows._reading import Reader
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A sample, its prediction, and its truth mask ``(H, W)`` at the image's own size where there is one."""
+
+    sample: Sample
+    prediction: Prediction
+    truth: npt.NDArray[np.bool_] | None
+
+
+def load(path: str | Path, *, exact: bool = False, threads: int | None = None) -> Inspector:
+    """Read a model file made by `kizu.fit` and ``save``; the same as `Inspector.load`."""
+    return Inspector.load(path, exact=exact, threads=threads)
+
+
+def predict(
+    model: str | Path | Inspector,
+    paths: Iterable[str | Path],
+    *,
+    out: str | Path | None = None,
+    save: Sequence[str] = (),
+    skip_unreadable: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Iterator[Prediction]:
+    """Inspect files, and folders of them, one by one; results are written to ``out`` as they come.
+
+    Raises `DataError` when a path does not exist or a folder has no images, before anything is inspected.
+    """
+    inspector = model if isinstance(model, Inspector) else load(model)
+    samples = [Sample(path, "test", None, "") for path in _files(paths)]
+    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    results = inspect_samples(inspector, samples, reader, out, save, progress or Silent())
+    return (inspected.prediction for inspected in results)
+
+
+def _files(paths: Iterable[str | Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files += find_images(path, recursive=True)
+        elif path.exists():
+            files.append(path)
+        else:
+            raise DataError(f"{path}: no such file or folder. Check the path, or whether the drive is connected.")
+    if not files:
+        raise DataError("no images given. Name files or folders of images.")
+    return list(dict.fromkeys(files))
+
+
+def inspect_samples(
+    inspector: Inspector,
+    samples: Sequence[Sample],
+    reader: Reader,
+    out: str | Path | None,
+    save: Sequence[str],
+    progress: Progress,
+) -> Iterator[Inspected]:
+    """Inspect samples in order, writing table and pictures to ``out`` as they come."""
+    with ExitStack() as stack:
+        outputs = stack.enter_context(Outputs(Path(out), samples, save)) if out is not None else None
+        advance = stack.enter_context(progress.stage("Inspecting images", len(samples)))
+        for sample, image in reader.images(samples, advance):
+            prediction = inspector.inspect(image, sample.path)
+            truth = load_mask(sample, prediction.size, max_pixels=reader.max_pixels) if sample.label else None
+            inspected = Inspected(sample, prediction, truth)
+            if outputs is not None:
+                outputs.add(inspected.sample, image, prediction, truth)
+            yield inspected

@@ -1,0 +1,31 @@
+"""What a model was made from: enough to make it again, nothing that differs between two equal fits."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+from kizu import backbones
+from kizu._version import __version__
+from kizu.config import Config
+from kizu.datasets import Dataset
+
+PACKAGES = ("numpy", "onnx", "onnxruntime", "faiss-cpu", "opencv-python-headless")
+
+
+def provenance(config: Config, dataset: Dataset, fitted: int, held_out: int, fingerprint: str) -> dict[str, Any]:
+    """Versions, seed, backbone and data, ready for JSON."""
+    card = backbones.get(config.backbone).card
+    return {
+        "versions": {"kizu": __version__, "python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "seed": config.seed,
+        "backbone": {"name": card.name, "licence": card.licence, "weights": card.weights, "sha256": card.sha256},
+        "data": {
+            "product": dataset.product,
+            "layout": dataset.layout,
+            "fitted": fitted,
+            "held_out": held_out,
+            "fingerprint": fingerprint,
+        },
+    }

@@ -1,0 +1,58 @@
+"""Reading the images of samples: ahead of the work, stopping at or skipping those that cannot be read."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu.datasets import Sample
+from kizu.errors import DataError, ImageError, KizuWarning
+from kizu.images import DEFAULT_MAX_PIXELS, read_ahead, read_image
+from kizu.progress import Advance, ignore
+
+Image = npt.NDArray[np.uint8]
+
+
+class Reader:
+    """Reads samples in order, a few ahead. ``skipped`` counts those left out."""
+
+    def __init__(self, *, skip_unreadable: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        self.skip_unreadable = skip_unreadable
+        self.max_pixels = max_pixels
+        self.skipped: list[ImageError] = []
+        self._digest = hashlib.sha256()
+
+    def images(self, samples: Sequence[Sample], advance: Advance = ignore) -> Iterator[tuple[Sample, Image]]:
+        """Each sample with its image, ``advance`` called once a sample is done with.
+
+        Raises `ImageError` at the first file that cannot be read, unless those are to be skipped.
+        """
+        ahead = read_ahead(samples, lambda sample: read_image(sample.path, max_pixels=self.max_pixels))
+        for fetched in ahead:
+            try:
+                image = fetched.get()
+            except ImageError as error:
+                self._skip(error)
+            else:
+                self._digest.update(fetched.item.path.name.encode() + str(image.shape).encode() + image.tobytes())
+                yield fetched.item, image
+            advance(1)
+        if samples and len(self.skipped) >= len(samples):
+            raise DataError(f"none of {len(samples)} images can be read; first: {self.skipped[0]}")
+
+    def _skip(self, error: ImageError) -> None:
+        if not self.skip_unreadable:
+            raise ImageError(
+                error.path, f"{error.problem.rstrip('.')}. Mend or remove the file, or use --skip-unreadable."
+            ) from None
+        self.skipped.append(error)
+        warnings.warn(f"skipped {error}", KizuWarning, stacklevel=3)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over names and pixels of everything read so far, in order."""
+        return self._digest.hexdigest()

@@ -1,0 +1,31 @@
+"""From what a user said to a complete configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kizu import backbones, detectors, maps
+from kizu.config import Config, DetectorConfig
+from kizu.defaults import defaults_for
+
+
+def resolve(config: Config) -> Config:
+    """``config`` with nothing left open: what the user gave, then `kizu.defaults`, then backbone and detector.
+
+    Raises `BackboneError` or `ParameterError` for a name, layer or parameter that does not exist or is out of
+    range, before any image is read.
+    """
+    card = backbones.get(config.backbone).card
+    table = defaults_for(config.detector.name, config.backbone)
+    given = {name: getattr(config, name) for name in config.model_fields_set}
+    parameters = {**table.parameters, **config.detector.parameters}
+    detector = detectors.build(config.detector.name, parameters)
+    values: dict[str, Any] = {**table.settings, **given}
+    values["layers"] = config.layers or table.layers or card.default_layers
+    values["image_size"] = config.image_size or card.default_image_size
+    if config.sigma is None:
+        values["sigma"] = maps.default_sigma(values["image_size"])
+    values["detector"] = DetectorConfig(name=detector.name, **detector.parameters())
+    complete = Config(**{**config.model_dump(exclude={"detector"}), **values})
+    card.check(complete.layers or (), values["image_size"], complete.patch_stride)
+    return complete

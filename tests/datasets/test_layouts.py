@@ -1,0 +1,213 @@
+"""Every layout, found by looking; masks by name; what is left out is noted."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from datasets.tree import put, relative
+from kizu.datasets import Dataset, load_dataset
+from kizu.errors import DataError
+
+
+def facts(dataset: Dataset) -> list[tuple[str | None, str, str | None, str, str | None]]:
+    root = dataset.root
+    return [
+        (relative(root, s.path), s.split, s.label, s.defect_type, relative(root, s.mask))
+        for s in dataset.samples
+    ]
+
+
+def test_mvtec(tmp_path: Path) -> None:
+    root = tmp_path / "ねじ"
+    put(root, "train/good/b.png", "train/good/a.JPG", "test/good/正常.png", "test/crack/001.png")
+    put(root, "test/crack/002.bmp", "test/欠け/001.png", "ground_truth/crack/001_mask.png")
+    put(root, "ground_truth/crack/002.tif", "ground_truth/欠け/001_mask.png")
+    dataset = load_dataset(root)
+    assert facts(dataset) == [
+        ("train/good/a.JPG", "train", "good", "good", None),
+        ("train/good/b.png", "train", "good", "good", None),
+        ("test/crack/001.png", "test", "bad", "crack", "ground_truth/crack/001_mask.png"),
+        ("test/crack/002.bmp", "test", "bad", "crack", "ground_truth/crack/002.tif"),
+        ("test/good/正常.png", "test", "good", "good", None),
+        ("test/欠け/001.png", "test", "bad", "欠け", "ground_truth/欠け/001_mask.png"),
+    ]
+    assert (dataset.layout, dataset.product, dataset.notes) == ("MVTec AD", "ねじ", ())
+    assert [s.path.name for s in dataset.train_good()] == ["a.JPG", "b.png"]
+    assert len(dataset.test()) == 4
+    assert dataset.calibration() == ()
+
+
+def test_mvtec_without_truth_and_with_calibration(tmp_path: Path) -> None:
+    put(tmp_path, "train/good/a.png", "validation/good/b.png", "test/dent/c.png")
+    dataset = load_dataset(str(tmp_path))
+    assert [s.path.name for s in dataset.calibration()] == ["b.png"]
+    assert [s.mask for s in dataset.test()] == [None]
+
+
+def test_mvtec_of_test_images_alone(tmp_path: Path) -> None:
+    put(tmp_path, "test/good/a.png", "test/dent/c.png")
+    assert load_dataset(tmp_path).train_good() == ()
+
+
+def test_masks_are_paired_by_name_and_never_by_position(tmp_path: Path) -> None:
+    put(tmp_path, *(f"test/dent/{name}.png" for name in "abc"), "train/good/a.png")
+    put(tmp_path, "ground_truth/dent/b_mask.png", "ground_truth/dent/x_mask.png", "ground_truth/burr/a.png")
+    dataset = load_dataset(tmp_path)
+    masks = {s.path.stem: relative(tmp_path, s.mask) for s in dataset.test()}
+    assert masks == {"a": None, "b": "ground_truth/dent/b_mask.png", "c": None}
+    assert dataset.notes == (
+        "masks without an image in ground_truth/dent/: x_mask.png",
+        "ignored ground_truth/burr/: there is no test/burr/",
+    )
+    assert dataset.summary().defects_without_mask == 2
+
+
+def test_both_forms_of_a_name_are_one(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "ガス") for form in ("NFC", "NFD"))
+    put(tmp_path, f"test/{composed}/{composed}.png", f"ground_truth/{decomposed}/{decomposed}_mask.png")
+    assert load_dataset(tmp_path).test()[0].mask is not None
+
+
+def test_a_mask_of_its_own_goes_before_a_name_that_ends_like_one(tmp_path: Path) -> None:
+    put(tmp_path, "test/dent/a.png", "test/dent/a_mask.png", "train/good/a.png")
+    put(tmp_path, "ground_truth/dent/a_mask.png", "ground_truth/dent/a_mask_mask.png")
+    masks = {s.path.name: s.mask.name for s in load_dataset(tmp_path).test() if s.mask}
+    assert masks == {"a.png": "a_mask.png", "a_mask.png": "a_mask_mask.png"}
+
+
+def test_masks_that_are_not_clear_are_refused(tmp_path: Path) -> None:
+    put(tmp_path, "test/dent/a.png", "ground_truth/dent/a_mask.png", "ground_truth/dent/a_mask.bmp")
+    with pytest.raises(
+        DataError, match=r"a_mask\.bmp and a_mask\.png are both masks of a\.png; take one out"
+    ):
+        load_dataset(tmp_path)
+    (tmp_path / "ground_truth/dent/a_mask.bmp").unlink()
+    put(tmp_path, "test/dent/a.jpg")
+    with pytest.raises(DataError, match=r"a\.jpg and a\.png both claim the mask a_mask\.png; rename one"):
+        load_dataset(tmp_path)
+
+
+def test_what_mvtec_folders_hold_besides_is_noted(tmp_path: Path) -> None:
+    put(tmp_path, "train/good/a.png", "train/good/lot/b.png", "train/crack/c.png", "train/d.png")
+    put(tmp_path, "train/good/._a.png", "test/good/Thumbs.png")
+    assert load_dataset(tmp_path).notes == (
+        "ignored in train/: d.png",
+        "ignored train/crack/: only good images belong in train/",
+        "ignored in train/good/: lot/",
+    )
+    assert len(load_dataset(tmp_path).train_good()) == 1
+
+
+def test_good_words_are_not_types_of_defect(tmp_path: Path) -> None:
+    put(tmp_path, "train/OK/a.png", "test/ok/b.png", "test/NG/c.png")
+    assert [(s.label, s.defect_type) for s in load_dataset(tmp_path).samples] == [
+        ("good", "good"),
+        ("bad", "bad"),
+        ("good", "good"),
+    ]
+
+
+def good_bad(root: Path) -> Path:
+    put(root, *(f"good/{number:02}{suffix}" for number in range(5) for suffix in (".png", ".jpg")))
+    put(root, "bad/01.png", "bad/02.png", "bad/キズ/01.png", "bad/キズ/02.png")
+    put(root, "mask/01.png", "mask/02_mask.bmp", "mask/キズ/02.png")
+    return root
+
+
+def test_good_bad(tmp_path: Path) -> None:
+    dataset = load_dataset(good_bad(tmp_path / "部品"))
+    assert (dataset.layout, dataset.product, dataset.notes) == ("good/bad folders", "部品", ())
+    assert len(dataset.train_good()) == 8
+    assert [s.label for s in dataset.test()].count("good") == 2
+    assert [fact for fact in facts(dataset) if fact[2] == "bad"] == [
+        ("bad/01.png", "test", "bad", "bad", "mask/01.png"),
+        ("bad/02.png", "test", "bad", "bad", "mask/02_mask.bmp"),
+        ("bad/キズ/01.png", "test", "bad", "キズ", None),
+        ("bad/キズ/02.png", "test", "bad", "キズ", "mask/キズ/02.png"),
+    ]
+
+
+def test_the_seed_decides_the_division(tmp_path: Path) -> None:
+    good_bad(tmp_path)
+    assert load_dataset(tmp_path, seed=3) == load_dataset(tmp_path, seed=3)
+    divisions = {load_dataset(tmp_path, seed=seed).train_good() for seed in range(8)}
+    assert len(divisions) > 4
+
+
+def test_good_alone_and_few(tmp_path: Path) -> None:
+    put(tmp_path, "Good/a.png")
+    dataset = load_dataset(tmp_path)
+    assert (len(dataset.train_good()), len(dataset.test())) == (1, 0)
+
+
+def test_what_good_bad_folders_hold_besides_is_noted(tmp_path: Path) -> None:
+    put(tmp_path, "good/a.png", "bad/a.png", "mask/b.png", "mask/crack/a.png", "other/a.png", "cover.png")
+    assert load_dataset(tmp_path).notes == (
+        "masks without an image in mask/: b.png",
+        "ignored mask/crack/: there is no bad/crack/",
+        "ignored in the data folder: other/, cover.png",
+    )
+
+
+def test_plain_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, "二.png", "一.jpg", "sub/c.png")
+    (tmp_path / "readme.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    dataset = load_dataset(".")
+    assert [s.path.name for s in dataset.train_good()] == ["一.jpg", "二.png"]
+    assert dataset.layout == "folder of good images"
+    assert dataset.product == tmp_path.name
+    assert dataset.notes == ("ignored in the data folder: sub/",)
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (
+            [],
+            r"the folder is empty; expected train/good/ and test/ \(MVTec AD\), good/ and bad/, images, or a",
+        ),
+        (
+            ["a.txt", "b.gif"],
+            r"no images, but the files a\.txt, b\.gif; expected .* Put the images of good parts",
+        ),
+        (["x/a.txt", "y/a.txt", "z/a.txt", "w/a.txt"], r"no images, but the folders w/, x/, y/ and 1 more;"),
+        (["screw/train/good/a.png", "nut/a.txt"], r"Give one product, such as \S*screw$"),
+        (["screw/good/a.png"], r"Give one product, such as \S*screw$"),
+        (["photos/a.png"], r"If photos/ holds good images, give \S*photos or rename it to good/$"),
+        (["bad/a.png"], r"no images, but the folders bad/;"),
+        (["list.csv", "photos/a.txt"], r"To use the list, give \S*list\.csv$"),
+        (
+            ["train/good/a.txt"],
+            r"no image in train/good/, test/good/ or test/TYPE/; put the good images there",
+        ),
+        (["train/a.png"], r"no image in train/good/"),
+        (["good/a.txt", "bad/a.png"], r"no image in good/; put the good images there"),
+        (["good/a.png", "OK/b.png"], r"OK/ and good/ mean the same; merge them, or take one out"),
+        (["good/a.png", "train/good/a.png"], r"holds both train/ or test/ and good/; move one"),
+    ],
+)
+def test_folders_that_are_no_data_set(tmp_path: Path, names: list[str], problem: str) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=problem) as caught:
+        load_dataset(tmp_path)
+    assert str(caught.value).startswith(str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_paths_that_are_no_data_set(tmp_path: Path) -> None:
+    put(tmp_path, "一.png")
+    (tmp_path / "a.docx").touch()
+    with pytest.raises(DataError, match=r"無: no such file or folder; check the name, or whether the drive"):
+        load_dataset(tmp_path / "無")
+    with pytest.raises(DataError, match=r"一\.png: is a single image; give a folder of images, such as "):
+        load_dataset(tmp_path / "一.png")
+    with pytest.raises(
+        DataError, match=r"a\.docx: is not a data set; give a folder, or a list named \.csv or"
+    ):
+        load_dataset(tmp_path / "a.docx")
