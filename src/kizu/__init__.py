@@ -15,12 +15,11 @@ if TYPE_CHECKING:
     from kizu.config import Config
     from kizu.errors import KizuError, KizuWarning
     from kizu.inspector import Inspector, Prediction
-    from kizu.workflows import Evaluation, FitReport, evaluate, fit, load
+    from kizu.workflows import Evaluation, evaluate, fit, load
 
 __all__ = [
     "Config",
     "Evaluation",
-    "FitReport",
     "Inspector",
     "KizuError",
     "KizuWarning",
@@ -38,7 +37,6 @@ _HOMES = {
     "Inspector": "kizu.inspector",
     "Prediction": "kizu.inspector",
     "Evaluation": "kizu.workflows",
-    "FitReport": "kizu.workflows",
     "evaluate": "kizu.workflows",
     "fit": "kizu.workflows",
     "load": "kizu.workflows",

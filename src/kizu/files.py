@@ -15,6 +15,7 @@ from kizu.errors import OutputError
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
 _ADVICE = {
+    errno.EEXIST: "a file of that name is in the way; move it, or choose another folder",
     errno.ENOENT: "the folder is not there; check the name, or whether the drive is connected",
     errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
     errno.EISDIR: "is a folder; give the name of a file in it",

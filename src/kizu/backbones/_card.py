@@ -72,9 +72,7 @@ class BackboneCard:
         strides = sorted({layer.stride for layer in self.layers})
         if patch_stride is not None and patch_stride not in strides:
             known = ", ".join(str(stride) for stride in strides)
-            raise bad_parameter(
-                "patch_stride", f"the stride of a layer of {self.name} ({known})", patch_stride
-            )
+            raise bad_parameter("patch_stride", f"the stride of a layer of {self.name} ({known})", patch_stride)
 
 
 def _check_image_size(image_size: int) -> None:

@@ -215,9 +215,7 @@ def _array(tensor: _Tensor, content: memoryview) -> NDArray[Any]:
     last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.size, tensor.stride, strict=True))
     count = prod(tensor.size)
     if count > storage.numel or (count and last >= storage.numel):
-        raise ValueError(
-            f"a tensor of size {tensor.size} reaches outside its storage of {storage.numel} values"
-        )
+        raise ValueError(f"a tensor of size {tensor.size} reaches outside its storage of {storage.numel} values")
     if not count:
         return np.empty(tensor.size, storage.dtype)
     strides = tuple(s * step for s in tensor.stride)
@@ -232,6 +230,5 @@ def _counts(values: tuple[object, ...]) -> bool:
 
 def _damaged(name: str, problem: str) -> BackboneError:
     return BackboneError(
-        f"{name}: not a readable PyTorch checkpoint, or a damaged one ({problem}). "
-        "Download or install it again."
+        f"{name}: not a readable PyTorch checkpoint, or a damaged one ({problem}). Download or install it again."
     )

@@ -31,8 +31,7 @@ def write(
     stride = patch_stride or min(layer.stride for layer in layers)
     grid = -(-image_size // stride)
     aligned = [
-        _align(graph, _patches(graph, x), stride // layer.stride, grid)
-        for x, layer in zip(maps, layers, strict=True)
+        _align(graph, _patches(graph, x), stride // layer.stride, grid) for x, layer in zip(maps, layers, strict=True)
     ]
     channels = sum(x.channels for x in aligned)
     joined = graph.node("Concat", [x.name for x in aligned], axis=1)

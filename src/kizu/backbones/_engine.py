@@ -28,9 +28,7 @@ class OnnxRuntimeEngine:
         ParameterError: a provider that is unknown or cannot start here, or a wrong number of threads.
     """
 
-    def __init__(
-        self, model: bytes, *, threads: int | None = None, providers: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, model: bytes, *, threads: int | None = None, providers: Sequence[str] | None = None) -> None:
         chosen = [_CPU] if providers is None else list(providers)
         _check_providers(chosen)
         self._session = _session(model, _options(threads), chosen)
@@ -75,9 +73,7 @@ class OnnxRuntimeEngine:
         shape, dtype = getattr(images, "shape", ()), getattr(images, "dtype", type(images).__name__)
         if len(shape) != 4 or shape[1:] != (size, size, 3) or dtype != "uint8":
             expected = f"an array (B, {size}, {size}, 3) of uint8"
-            raise ParameterError(
-                f"`images` must be {expected}; got {shape} of {dtype}. Resize the images first."
-            )
+            raise ParameterError(f"`images` must be {expected}; got {shape} of {dtype}. Resize the images first.")
 
 
 def _check_providers(providers: Sequence[str]) -> None:
@@ -114,9 +110,7 @@ def _session(model: bytes, options: Any, providers: Sequence[str]) -> Any:
 
     try:
         with redirect_stdout(StringIO()):  # older versions know no `enable_fallback` and print
-            session = onnxruntime.InferenceSession(
-                model, options, providers=list(providers), enable_fallback=0
-            )
+            session = onnxruntime.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         reason = " ".join(str(error).split())
         advice = "Fit the model again." if list(providers) == [_CPU] else f"Try it with {_CPU} alone."

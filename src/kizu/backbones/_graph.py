@@ -59,8 +59,7 @@ def fold_batch_norm(weight: NDArray[Any], norm: Weights, prefix: str, epsilon: f
     ``running_var`` under ``prefix``.
     """
     gamma, beta, mean, variance = (
-        norm[f"{prefix}.{key}"].astype(np.float64)
-        for key in ("weight", "bias", "running_mean", "running_var")
+        norm[f"{prefix}.{key}"].astype(np.float64) for key in ("weight", "bias", "running_mean", "running_var")
     )
     scale = gamma / np.sqrt(variance + epsilon)
     folded = weight.astype(np.float64) * scale[:, None, None, None]

@@ -125,9 +125,7 @@ def _block(graph: Graph, x: Map, weights: Weights, prefix: str, stride: int, *, 
     return graph.add(y, x) if stride == 1 and x.channels == y.channels else y
 
 
-def _conv(
-    graph: Graph, x: Map, weights: Weights, conv: str, norm: str, *, stride: int = 1, groups: int = 1
-) -> Map:
+def _conv(graph: Graph, x: Map, weights: Weights, conv: str, norm: str, *, stride: int = 1, groups: int = 1) -> Map:
     from kizu.backbones._graph import fold_batch_norm
 
     weight, bias = fold_batch_norm(weights[f"{conv}.weight"], weights, norm, EPSILON)

@@ -21,7 +21,8 @@ Data = Annotated[
 def fit(
     data: Data,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The model file to write. [default: PRODUCT.kizu]", metavar="FILE")
+        Path | None,
+        typer.Option("--out", "-o", help="The model file to write. [default: PRODUCT.kizu]", metavar="FILE"),
     ] = None,
     detector: Annotated[
         str | None, typer.Option(help="The method: patchcore or padim. [default: patchcore]", metavar="NAME")
@@ -31,7 +32,9 @@ def fit(
     ] = None,
     layers: Annotated[
         str | None,
-        typer.Option(help="Its feature maps, with commas. [default: blocks.1,blocks.2,blocks.4,blocks.5]", metavar="A,B"),
+        typer.Option(
+            help="Its feature maps, with commas. [default: blocks.1,blocks.2,blocks.4,blocks.5]", metavar="A,B"
+        ),
     ] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Side images are resized to, in pixels. [default: 256]", metavar="N")

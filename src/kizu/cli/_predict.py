@@ -38,6 +38,6 @@ def predict(
         save=parts,
         skip_unreadable=skip_unreadable,
         max_pixels=max_pixels,
-        progress=Silent() if lines_show_progress or len(paths) == 1 and paths[0].is_file() else Bars(),
+        progress=Silent() if lines_show_progress or (len(paths) == 1 and paths[0].is_file()) else Bars(),
     )
     _show.predictions(predictions, model, out, as_json)

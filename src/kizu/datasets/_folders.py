@@ -71,9 +71,7 @@ class Collector:
         pairs, spare = pair_masks(images, masks) if masks is not None else ({}, ())
         self.samples += [Sample(path, split, label, kind, pairs.get(path)) for path in images]
         if spare and masks is not None:
-            self.notes.append(
-                f"masks without an image in {self.name(masks)}: {some([path.name for path in spare])}"
-            )
+            self.notes.append(f"masks without an image in {self.name(masks)}: {some([path.name for path in spare])}")
 
 
 def some(names: Sequence[str]) -> str:

@@ -54,9 +54,7 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError:
         raise DataError(f"{path}: is not UTF-8 text; save it as UTF-8 (in Excel: 'CSV UTF-8')") from None
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}); check its permissions and drive"
-        ) from None
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions and drive") from None
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, Row]]:
@@ -67,9 +65,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, Row]]:
         reader.fieldnames = names
         for row in reader:
             if None in row:
-                raise DataError(
-                    f"{path}:{reader.line_num}: more values than columns; quote those with commas"
-                )
+                raise DataError(f"{path}:{reader.line_num}: more values than columns; quote those with commas")
             yield reader.line_num, {name: (value or "").strip() for name, value in row.items()}
     except csv.Error as error:
         raise DataError(f"{path}:{reader.reader.line_num}: not CSV ({error}); check the quotes") from None

@@ -69,9 +69,7 @@ def pair_masks(images: Sequence[Path], folder: Path) -> tuple[dict[Path, Path], 
 def _only_pair(images: Sequence[Path], masks: Sequence[Path]) -> Path:
     if len(images) > 1:
         names = " and ".join(path.name for path in images)
-        raise DataError(
-            f"{images[0].parent}: {names} both claim the mask {masks[0].name}; rename one of them"
-        )
+        raise DataError(f"{images[0].parent}: {names} both claim the mask {masks[0].name}; rename one of them")
     if len(masks) > 1:
         names = " and ".join(path.name for path in masks)
         raise DataError(f"{masks[0].parent}: {names} are both masks of {images[0].name}; take one out")

@@ -42,9 +42,7 @@ def load(root: Path) -> Dataset:
             _add_split(found, folder, split, truth if split == "test" else None)
     _note_masks_without_images(found, truth)
     if not found.samples:
-        raise DataError(
-            f"{root}: no image in train/good/, test/good/ or test/TYPE/; put the good images there"
-        )
+        raise DataError(f"{root}: no image in train/good/, test/good/ or test/TYPE/; put the good images there")
     return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.notes))
 
 

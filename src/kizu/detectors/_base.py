@@ -85,7 +85,7 @@ class Detector(ABC):
     def summary(self) -> dict[str, float | int | str]:
         """A few figures of what was learnt, for people."""
 
-    def search_exactly(self) -> None:
+    def search_exactly(self) -> None:  # noqa: B027
         """Switch off whatever is approximate in ``score``; most detectors have nothing to switch off."""
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from kizu.detectors._base import Array, Detector
@@ -40,10 +40,25 @@ def detector_class(name: str) -> type[Detector]:
         module, _, attribute = _BUILT_IN[name].partition(":")
         built_in: type[Detector] = getattr(import_module(module), attribute)
         return built_in
-    for point in entry_points(group=ENTRY_POINTS, name=name):
-        loaded: type[Detector] = point.load()
-        return loaded
-    raise ParameterError(unknown_name("detector", name, names()))
+    points = tuple(entry_points(group=ENTRY_POINTS, name=name))
+    if not points:
+        raise ParameterError(unknown_name("detector", name, names()))
+    if len(points) > 1:
+        raise ParameterError(f"{len(points)} packages offer a detector named {name!r}; uninstall all but one.")
+    return _load(points[0])
+
+
+def _load(point: EntryPoint) -> type[Detector]:
+    """The class a package announces. Raises `ParameterError` when the package is broken."""
+    try:
+        loaded = point.load()
+    except Exception as error:
+        raise ParameterError(
+            f"the detector {point.name!r} ({point.value}) cannot be loaded: {error}; mend or uninstall its package."
+        ) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Detector)):
+        raise ParameterError(f"{point.value} is no detector; mend or uninstall its package.")
+    return loaded
 
 
 def build(name: str, parameters: Mapping[str, Any]) -> Detector:

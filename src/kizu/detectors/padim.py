@@ -98,7 +98,7 @@ class PaDiM(Detector):
         self._require_fitted("cholesky_")
         batch, height, width, _ = embeddings.shape
         difference = embeddings[..., self.channels_] - self.mean_
-        distances = mahalanobis(difference.reshape(batch, height * width, -1), self.cholesky_)
+        distances = mahalanobis(difference.reshape(batch, height * width, len(self.channels_)), self.cholesky_)
         return Scores(distances.reshape(batch, height, width), distances.max(axis=1))
 
     def state(self) -> dict[str, Array]:
@@ -109,7 +109,9 @@ class PaDiM(Detector):
         self.channels_, self.mean_, self.cholesky_ = state["channels"], state["mean"], state["cholesky"]
         size = len(self.channels_)
         positions = self.mean_.shape[0] * self.mean_.shape[1]
-        if self.mean_.shape[2:] != (size,) or self.cholesky_.shape != (size * (size + 1) // 2, positions):
+        shapes = self.mean_.shape[2:] == (size,) and self.cholesky_.shape == (size * (size + 1) // 2, positions)
+        kinds = self.channels_.dtype.kind + self.mean_.dtype.kind + self.cholesky_.dtype.kind
+        if not shapes or kinds != "iff" or self.channels_.min(initial=0) < 0:
             raise ModelFileError("PaDiM's mean and factors do not fit together; restore the model file.")
 
     def summary(self) -> dict[str, float | int | str]:

@@ -11,6 +11,8 @@ Differences from the paper:
   published results, the authors' code among them, do without it.
 - ``neighbors`` > 1 scores a patch by its mean distance to that many bank rows.
 - Distances are plain, not squared, Euclidean distances.
+- Search may be approximate, but image scores never are: a patch found too far away only scores too high, so the
+  highest scores are searched again exactly until no other patch can exceed them.
 """
 
 from __future__ import annotations
@@ -34,8 +36,11 @@ if TYPE_CHECKING:
 APPROXIMATE_FROM = 4096
 """Bank rows from which ``search="auto"`` searches approximately: below, the exact search is as fast."""
 
-RECALL_QUERIES = 2048
-"""Good patches on which the recall of the approximate search is measured."""
+PROBES = 2048
+"""Queries on which the recall of the approximate search is measured."""
+
+CONFIRMED_AT_A_TIME = 32
+"""Highest patch scores of an image that are searched exactly at a time, until none other can be higher."""
 
 
 class PatchCore(Detector):
@@ -101,7 +106,7 @@ class PatchCore(Detector):
         rng = rng or np.random.default_rng(0)
         rows = _gather(embeddings, images)
         coreset = self._select(rows, rng, progress or Silent())
-        probes = rows[rng.choice(len(rows), min(RECALL_QUERIES, len(rows)), replace=False)]
+        probes = _probes(rows, rng)
         self.bank_ = _thin(rows, np.sort(coreset.indices))
         self.cover_radius_ = coreset.cover_radius
         self._index(probes)
@@ -128,12 +133,30 @@ class PatchCore(Detector):
         batch, height, width, channels = embeddings.shape
         queries = np.ascontiguousarray(embeddings.reshape(-1, channels))
         distances, indices = self._search.search(queries, self.neighbors)
-        patches = distances.mean(axis=1).reshape(batch, height * width)
+        patches: Float32 = distances.mean(axis=1).reshape(batch, height * width)
+        nearest = indices[:, 0].reshape(batch, height * width)
+        if isinstance(self._search, ApproximateNeighbors):
+            for image, part in enumerate(queries.reshape(batch, height * width, channels)):
+                self._confirm(part, patches[image], nearest[image])
         images = patches.max(axis=1)
         if self.reweight:
-            top = patches.argmax(axis=1) + np.arange(batch) * height * width
-            images = images * self._weights(queries[top], indices[top, 0])
+            top = patches.argmax(axis=1)[:, None]
+            at_top = np.take_along_axis(nearest, top, 1)[:, 0]
+            images = images * self._weights(queries[top[:, 0] + np.arange(batch) * height * width], at_top)
         return Scores(patches.reshape(batch, height, width), images)
+
+    def _confirm(self, queries: Float32, patches: Float32, nearest: npt.NDArray[np.int64]) -> None:
+        """Make the highest score of one image exact, in place: ``patches`` and ``nearest`` ``(h·w,)``."""
+        exact = ExactNeighbors(self.bank_)
+        order = np.argsort(-patches, kind="stable")
+        highest = np.float32(-1)
+        for first in range(0, len(order), CONFIRMED_AT_A_TIME):
+            part = order[first : first + CONFIRMED_AT_A_TIME]
+            if patches[part[0]] <= highest:
+                return
+            distances, indices = exact.search(queries[part], self.neighbors)
+            patches[part], nearest[part] = distances.mean(axis=1), indices[:, 0]
+            highest = max(highest, patches[part].max())
 
     def _weights(self, queries: Float32, nearest: npt.NDArray[np.int64]) -> Float32:
         """Eq. 7: 1 − softmax of the top patch's distances to the neighbours of its nearest bank row m*.
@@ -217,6 +240,18 @@ def _thin(rows: Float32, keep: npt.NDArray[np.int64]) -> Float32:
         rows[first : first + len(part)] = rows[part]
     rows.resize((len(keep), rows.shape[1]), refcheck=False)
     return rows
+
+
+def _probes(rows: Float32, rng: np.random.Generator) -> Float32:
+    """Queries ``(≤ PROBES, D)`` to measure recall on: half good patches, half like no good patch.
+
+    Near its rows a graph finds nearly everything; defects lie far from them. The second half takes about half its
+    channels from one good patch and the rest from another, which lies about as far out as real defects do.
+    """
+    count = min(PROBES // 2, len(rows))
+    good, other = (rows[rng.choice(len(rows), count, replace=False)] for _ in range(2))
+    strange = np.where(rng.random(rows.shape[1]) < 0.5, good, other)
+    return np.concatenate([good, strange])
 
 
 def _project(rows: Float32, dimensions: int, rng: np.random.Generator) -> Float32:

@@ -78,8 +78,6 @@ def _unlisted(folder: Path, error: OSError) -> DataError:
     if isinstance(error, NotADirectoryError):
         return DataError(f"{folder}: is a file, not a folder; give the folder it is in")
     if isinstance(error, PermissionError):
-        return DataError(
-            f"{folder}: no permission to list it; change its permissions, or run as a user who may"
-        )
+        return DataError(f"{folder}: no permission to list it; change its permissions, or run as a user who may")
     reason = error.strerror or str(error)
     return DataError(f"{folder}: cannot be listed ({reason}); check the drive or network it is on")

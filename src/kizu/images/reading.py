@@ -195,7 +195,5 @@ def _to_rgb8(decoded: NDArray[Any], header: Header) -> NDArray[np.uint8]:
     import cv2
 
     if decoded.dtype == np.uint16:
-        decoded = ((decoded.astype(np.uint32) * 255 + 32_895) >> 16).astype(
-            np.uint8
-        )  # round(x / 257), exactly
+        decoded = ((decoded.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)  # round(x / 257), exactly
     return cast(NDArray[np.uint8], cv2.cvtColor(np.ascontiguousarray(decoded), cv2.COLOR_BGR2RGB))

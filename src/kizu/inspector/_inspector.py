@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
@@ -20,6 +20,7 @@ from kizu.inspector._prediction import Prediction
 Image = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 Source = str | Path | Image
+Sources = list[Source] | tuple[Source, ...] | Iterator[Source]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +74,9 @@ class Inspector:
     def predict(self, source: Source) -> Prediction: ...
 
     @overload
-    def predict(self, source: Iterable[Source]) -> list[Prediction]: ...
+    def predict(self, source: Sources) -> list[Prediction]: ...
 
-    def predict(self, source: Source | Iterable[Source]) -> Prediction | list[Prediction]:
+    def predict(self, source: Source | Sources) -> Prediction | list[Prediction]:
         """Inspect an image (an array or the path of a file), or each of several.
 
         Raises `ImageError` for a file that cannot be read.

@@ -163,7 +163,5 @@ def _checked_mask(mask: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np
     truth = np.ascontiguousarray(mask)
     if truth.dtype != np.bool_ or truth.shape != shape:
         got = f"{truth.dtype} {truth.shape}"
-        raise DataError(
-            f"a mask must be bool and as large as its map, {shape}; got {got}. Resize it with nearest."
-        )
+        raise DataError(f"a mask must be bool and as large as its map, {shape}; got {got}. Resize it with nearest.")
     return truth

@@ -105,9 +105,7 @@ def checked_scores(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArra
     values = np.asarray(scores, dtype=np.float64)
     truth: NDArray[Any] = np.asarray(labels)
     if values.ndim != 1 or values.shape != truth.shape or not values.size:
-        raise DataError(
-            f"metrics need as many labels as scores, one or more; got {truth.shape} and {values.shape}."
-        )
+        raise DataError(f"metrics need as many labels as scores, one or more; got {truth.shape} and {values.shape}.")
     if not np.isfinite(values).all():
         where = int(np.flatnonzero(~np.isfinite(values))[0])
         raise DataError(f"score {where} is {values[where]}: metrics need finite scores; look at its image.")

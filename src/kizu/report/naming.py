@@ -31,8 +31,9 @@ def picture_names(paths: Iterable[Path | str]) -> dict[Path, str]:
     ['部品_png', '部品_jpg', '_con']
     """
     unique = list(dict.fromkeys(map(Path, paths)))
-    twins = Counter(_key(str(path.with_suffix(""))) for path in unique)
-    parts = [_parts(path, twins[_key(str(path.with_suffix("")))] > 1) for path in unique]
+    bare = [_key(str(path.parent / path.stem)) for path in unique]
+    twins = Counter(bare)
+    parts = [_parts(path, twins[key] > 1) for path, key in zip(unique, bare, strict=True)]
     names = [_safe(name) for name in _joined(parts)]
     for digits in (8, 16, 64):
         counts = Counter(map(_key, names))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kizu.errors import ParameterError, unknown_name
-from kizu.files import atomic_write, prepare_folder
-from kizu.report._view import View
-from kizu.report.parts import parts
+from kizu.files import atomic_write
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """What `write_image` writes; the suffix decides."""
@@ -30,27 +27,6 @@ def write_image(path: Path | str, image: NDArray[np.uint8]) -> None:
         ParameterError: no known suffix, or not such an array.
     """
     atomic_write(path, _encoded(image, Path(path).suffix.lower()), durable=False)
-
-
-def write_pictures(
-    view: View, folder: Path | str, name: str, names: Iterable[str] = ("all",), suffix: str = ".png"
-) -> dict[str, Path]:
-    """Write the parts ``names`` of a view, and return where each went.
-
-    The composed picture (``all``) becomes ``FOLDER/NAME.png``, every other part ``FOLDER/PART/NAME.png``: a
-    folder a part, so that names of images and of parts cannot meet. ``suffix`` is that of composed pictures
-    alone; the parts are always PNG, exact to the pixel. Folders are made where missing.
-
-    Raises:
-        OutputError: as `write_image`.
-        ParameterError: a part does not exist.
-    """
-    written: dict[str, Path] = {}
-    for part, image in parts(view, names).items():
-        place = prepare_folder(folder if part == "all" else Path(folder) / part)
-        written[part] = place / f"{name}{suffix if part == 'all' else '.png'}"
-        write_image(written[part], image)
-    return written
 
 
 def _encoded(image: NDArray[np.uint8], suffix: str) -> bytes:

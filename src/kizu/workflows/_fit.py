@@ -58,8 +58,11 @@ def fit(
     _fit_detector(inspector, reader, to_fit, progress)
     calibration = _calibrate(inspector, reader, held_out, progress)
     origin = provenance(
-        complete, dataset, len(to_fit) + len(held_out) - len(reader.skipped) - len(calibration.scores),
-        len(calibration.scores), reader.fingerprint,
+        complete,
+        dataset,
+        len(to_fit) + len(held_out) - len(reader.skipped) - len(calibration.scores),
+        len(calibration.scores),
+        reader.fingerprint,
     )
     return replace(inspector, calibration=calibration, provenance=origin)
 
@@ -104,9 +107,7 @@ def _fit_detector(inspector: Inspector, reader: Reader, samples: Sequence[Sample
     inspector.detector.fit(embeddings(), images=len(samples), rng=rng, progress=progress)
 
 
-def _calibrate(
-    inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress
-) -> Calibration:
+def _calibrate(inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress) -> Calibration:
     with progress.stage("Finding the threshold", len(samples)) as advance:
         measured = [inspector.measure(image) for _, image in reader.images(samples, advance)]
     if not measured:

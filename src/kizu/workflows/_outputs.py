@@ -2,22 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from kizu import report
 from kizu.datasets import Sample
 from kizu.files import prepare_folder
 from kizu.inspector import Prediction
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from kizu.report import PredictionRow, PredictionTable, View, compose, parts, picture_names, write_image
 
 
 class Outputs:
-    """``predictions.csv`` and ``pictures/``, and a folder for every part asked for with ``--save``."""
+    """``predictions.csv``, ``pictures/NAME.png``, and ``PART/NAME.png`` for every part asked for."""
+
+    def __init__(self, folder: Path, table: PredictionTable, names: dict[Path, str], save: Sequence[str]) -> None:
+        self._folder = folder
+        self._table = table
+        self._names = names
+        self._save = save
+
+    @classmethod
+    @contextmanager
+    def opened(cls, folder: Path, samples: Sequence[Sample], save: Sequence[str]) -> Iterator[Outputs]:
+        """Outputs in ``folder``, which is made if need be. Raises `OutputError`."""
+        for name in ("", "pictures", *save):
+            prepare_folder(folder / name)
+        with PredictionTable(folder / "predictions.csv") as table:
+            yield cls(folder, table, picture_names([sample.path for sample in samples]), save)
+
+    def add(
+        self,
+        sample: Sample,
+        image: npt.NDArray[np.uint8],
+        prediction: Prediction,
+        truth: npt.NDArray[np.bool_] | None,
+    ) -> None:
+        """Write one image's row and pictures. Raises `OutputError`."""
+        self._table.append(
+            PredictionRow(
+                path=str(sample.path),
+                label=sample.label or "",
+                type=sample.defect_type,
+                score=prediction.score,
+                threshold=prediction.threshold,
+                verdict=prediction.verdict,
+                milliseconds=prediction.milliseconds,
+            )
+        )
+        name = f"{self._names[sample.path]}.png"
+        view = View(
+            image=image,
+            anomaly_map=prediction.anomaly_map,
+            score=prediction.score,
+            threshold=prediction.threshold,
+            pixel_threshold=prediction.pixel_threshold,
+            verdict=prediction.verdict,
+            truth=truth if sample.label == "bad" else None,
+        )
+        write_image(self._folder / "pictures" / name, compose(view))
+        for part, picture in parts(view, self._save).items():
+            write_image(self._folder / part / name, picture)

@@ -78,7 +78,7 @@ def inspect_samples(
 ) -> Iterator[Inspected]:
     """Inspect samples in order, writing table and pictures to ``out`` as they come."""
     with ExitStack() as stack:
-        outputs = stack.enter_context(Outputs(Path(out), samples, save)) if out is not None else None
+        outputs = stack.enter_context(Outputs.opened(Path(out), samples, save)) if out is not None else None
         advance = stack.enter_context(progress.stage("Inspecting images", len(samples)))
         for sample, image in reader.images(samples, advance):
             prediction = inspector.inspect(image, sample.path)

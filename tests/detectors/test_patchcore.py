@@ -1,0 +1,218 @@
+"""PatchCore against plain loops."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from kizu import neighbors
+from kizu.detectors import patchcore
+from kizu.detectors.patchcore import PatchCore
+from reference.coreset import k_center_greedy
+from reference.patchcore import scores as plain_scores
+
+
+def embeddings(images, height=4, width=5, channels=6, seed=0):
+    shape = (images, height, width, channels)
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def rows_of(good):
+    return good.reshape(-1, good.shape[-1])
+
+
+def row_set(rows):
+    return {row.tobytes() for row in rows}
+
+
+@pytest.mark.parametrize("count", [1, 9])
+@pytest.mark.parametrize("offset", [0, 100])
+@pytest.mark.parametrize("search", ["exact", "approximate"])
+def test_a_full_bank_scores_its_own_patches_0(count, offset, search):
+    good = embeddings(count) * np.float32(0.1) + np.float32(offset)
+    scores = PatchCore(coreset_ratio=1, search=search).fit([good]).score(good)
+    assert (scores.patches == 0).all()
+    assert (scores.images == 0).all()
+
+
+def test_a_batch_large_enough_for_matrix_products_scores_the_same():
+    detector = PatchCore(coreset_ratio=0.5, search="exact").fit([embeddings(12, 10, 10, 64)])
+    test = embeddings(24, 10, 10, 64, seed=1)
+    together = detector.score(test)
+    for image in range(24):
+        np.testing.assert_array_equal(detector.score(test[image : image + 1]).patches[0], together.patches[image])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("reweight_neighbors", [None, 2, 5, 9, 500])
+@pytest.mark.parametrize("bank", [2, 30])
+def test_scores_agree_with_plain_loops(count, reweight_neighbors, bank):
+    parameters = {} if reweight_neighbors is None else {"reweight_neighbors": reweight_neighbors}
+    detector = PatchCore(
+        coreset_count=bank, neighbors=count, reweight=reweight_neighbors is not None, **parameters
+    ).fit([embeddings(6)])
+    test = embeddings(5, seed=1) * np.float32(1.5)
+    found = detector.score(test)
+    patches, images = plain_scores(test, detector.bank_, count, reweight_neighbors)
+    np.testing.assert_allclose(found.patches, patches, rtol=1e-5)
+    np.testing.assert_allclose(found.images, images, rtol=1e-5)
+
+
+def test_reweighting_is_stable_where_exponentials_overflow():
+    detector = PatchCore(coreset_count=30, reweight=True).fit([embeddings(6)])
+    test = embeddings(5, seed=1) * np.float32(1e4)
+    scores = detector.score(test)
+    assert np.isfinite(scores.images).all()
+    assert (scores.images > 0).all()
+    assert (scores.images <= scores.patches.max(axis=(1, 2))).all()
+
+
+def test_an_image_scores_its_largest_patch():
+    scores = PatchCore(coreset_count=20).fit([embeddings(6)]).score(embeddings(4, seed=1))
+    np.testing.assert_array_equal(scores.images, scores.patches.max(axis=(1, 2)))
+
+
+@pytest.mark.parametrize("ratio", [0.02, 0.1, 0.33])
+def test_the_bank_is_the_greedy_coreset(ratio):
+    good = embeddings(12)
+    rows = rows_of(good)
+    detector = PatchCore(coreset_ratio=ratio).fit(iter(np.split(good, 4)), rng=np.random.default_rng(3))
+    start = int(np.random.default_rng(3).integers(len(rows)))
+    picks = np.sort(k_center_greedy(rows, round(ratio * len(rows)), start))
+    np.testing.assert_array_equal(detector.bank_, rows[picks])
+    distances = [min(np.linalg.norm(row - kept) for kept in detector.bank_.astype(float)) for row in rows]
+    assert detector.cover_radius_ == pytest.approx(max(distances), rel=1e-6)
+    assert detector.summary()["bank rows"] == len(picks)
+    assert detector.summary()["dimensions"] == 6
+
+
+def test_another_seed_starts_elsewhere():
+    banks = [
+        PatchCore(coreset_count=5).fit([embeddings(6)], rng=np.random.default_rng(seed)).bank_ for seed in (0, 1)
+    ]
+    assert row_set(banks[0]) != row_set(banks[1])
+
+
+@pytest.mark.parametrize(("parameters", "kept"), [
+    ({"coreset_count": 17}, 17),
+    ({"coreset_count": 17, "coreset_ratio": 0.5}, 17),
+    ({"coreset_count": 10_000}, 120),
+    ({"coreset_ratio": 0.001}, 1),
+    ({"coreset_ratio": 1.0}, 120),
+    ({"coreset_ratio": 1}, 120),
+    ({"coreset_ratio": 0.996}, 120),
+    ({}, 2),
+])  # fmt: skip
+def test_how_many_rows_are_kept(parameters, kept):
+    good = embeddings(6)
+    detector = PatchCore(**parameters).fit([good])
+    assert len(detector.bank_) == kept
+    assert row_set(detector.bank_) <= row_set(rows_of(good))
+    assert len(row_set(detector.bank_)) == kept
+    if kept == 120:
+        assert detector.cover_radius_ == 0
+
+
+def test_a_bank_larger_than_what_is_moved_at_a_time():
+    good = embeddings(20, 20, 25)
+    detector = PatchCore(coreset_count=9000, search="exact", projection_dim=1).fit([good])
+    order = {row.tobytes(): place for place, row in enumerate(rows_of(good))}
+    places = [order[row.tobytes()] for row in detector.bank_]
+    assert len(places) == 9000
+    assert places == sorted(places)
+
+
+def test_equal_patches_are_kept_once():
+    good = np.repeat(embeddings(2), 10, axis=0)
+    detector = PatchCore(coreset_ratio=0.9).fit([good])
+    assert len(detector.bank_) == 40
+    assert (detector.score(good).patches == 0).all()
+
+
+def test_projection_is_what_the_coreset_is_selected_in(monkeypatch):
+    good = embeddings(12)
+    plain = PatchCore(coreset_count=24).fit([good])
+    projected = PatchCore(coreset_count=24, projection_dim=2).fit([good])
+    assert row_set(projected.bank_) <= row_set(rows_of(good))
+    assert row_set(projected.bank_) != row_set(plain.bank_)
+    asked = []
+
+    def same(rows, dimensions, rng):
+        asked.append(dimensions)
+        return rows
+
+    monkeypatch.setattr(patchcore, "_project", same)
+    np.testing.assert_array_equal(PatchCore(coreset_count=24, projection_dim=2).fit([good]).bank_, plain.bank_)
+    assert asked == [2]
+
+
+def test_projection_keeps_distances():
+    rows = rows_of(embeddings(6, channels=40))
+    projected = patchcore._project(rows, 2000, np.random.default_rng(0))
+    assert projected.shape == (120, 2000)
+    assert projected.dtype == np.float32
+    ratio = np.linalg.norm(projected[1:] - projected[0], axis=1) / np.linalg.norm(rows[1:] - rows[0], axis=1)
+    np.testing.assert_allclose(ratio, 1, atol=0.1)
+
+
+@pytest.mark.parametrize(("bank", "search"), [(49, "exact"), (50, "approximate"), (51, "approximate")])
+def test_auto_searches_approximately_from_a_number_of_rows(bank, search, monkeypatch):
+    monkeypatch.setattr(patchcore, "APPROXIMATE_FROM", 50)
+    good = embeddings(6)
+    detector = PatchCore(coreset_count=bank).fit([good])
+    assert detector.summary()["search"] == search
+    assert ("links" in detector.state()) == (search == "approximate")
+    assert PatchCore(coreset_count=bank, search="exact").fit([good]).summary()["search"] == "exact"
+
+
+def test_approximate_search_reaches_its_recall():
+    good, test = embeddings(30, 10, 10, 24), embeddings(10, 10, 10, 24, seed=1)
+    parameters = {"coreset_count": 1500}
+    exact = PatchCore(**parameters, search="exact").fit([good])
+    found = PatchCore(**parameters, search="approximate", recall=0.98).fit([good])
+    assert exact.recall_ == 1.0
+    assert 0.98 <= found.recall_ <= 1.0
+    assert found.summary()["search recall"] == round(found.recall_, 4)
+    truth, scores = exact.score(test).patches, found.score(test).patches
+    assert (scores >= truth).all()
+    assert (scores == truth).mean() > 0.9
+    found.search_exactly()
+    np.testing.assert_array_equal(found.score(test).patches, truth)
+    assert found.summary()["search"] == "exact"
+
+
+def test_recall_is_measured_on_good_patches(monkeypatch):
+    monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
+    detector = PatchCore(coreset_count=900, search="approximate").fit([embeddings(30, 10, 10, 24)])
+    assert 0.1 < detector.recall_ < 0.95
+
+
+def test_a_restored_detector_can_search_exactly():
+    good, test = embeddings(30, 10, 10, 24), embeddings(4, 10, 10, 24, seed=1)
+    found = PatchCore(coreset_count=900, search="approximate").fit([good])
+    exact = PatchCore.from_state({**found.parameters(), "search": "exact"}, found.state())
+    assert exact.summary()["search"] == "exact"
+    assert exact.recall_ == 1.0
+    truth = PatchCore(coreset_count=900, search="exact").fit([good])
+    np.testing.assert_array_equal(exact.score(test).patches, truth.score(test).patches)
+
+
+@pytest.mark.parametrize("images", [None, 136])
+def test_a_fit_holds_the_embeddings_once_and_a_quarter(images):
+    def stream():
+        rng = np.random.default_rng(0)
+        for _ in range(17):
+            yield rng.standard_normal((8, 32, 32, 128), dtype=np.float32)
+
+    held = 136 * 32 * 32 * 128 * 4
+    PatchCore().fit([embeddings(2)])
+    tracemalloc.start()
+    try:
+        detector = PatchCore(coreset_count=48).fit(stream(), images=images)
+        left, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.25 * held + 40e6 < 2 * held
+    assert left < detector.bank_.nbytes + 5e6

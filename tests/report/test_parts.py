@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kizu.errors import ParameterError
+from kizu.report import PARTS, check_parts, parts
+from kizu.report._outline import FOUND, TRUTH
+from report.viewing import LIMIT, truth, view
+
+SIZE = (120, 160)
+
+
+def test_each_part_has_the_size_of_the_image() -> None:
+    shown = view(SIZE)
+    made = parts(shown)
+    assert tuple(made) == PARTS == ("input", "grey_map", "heat_map", "predicted_mask", "overlay")
+    for name in ("input", "heat_map", "overlay"):
+        assert made[name].shape == (*SIZE, 3)
+    for name in ("grey_map", "predicted_mask"):
+        assert made[name].shape == SIZE
+    assert {part.dtype for part in made.values()} == {np.dtype(np.uint8)}
+    np.testing.assert_array_equal(made["input"], shown.image)
+
+
+def test_they_come_as_asked_and_are_the_callers_own() -> None:
+    shown = view(SIZE)
+    before = shown.image.copy()
+    made = parts(shown, ["overlay", "input", "overlay"])
+    assert tuple(made) == ("overlay", "input")
+    for part in made.values():
+        part[:] = 0
+    np.testing.assert_array_equal(shown.image, before)
+
+
+def test_the_mask_is_what_is_bright_in_the_grey_map() -> None:
+    shown = view(SIZE)
+    made = parts(shown, ["grey_map", "predicted_mask"])
+    assert set(np.unique(made["predicted_mask"])) == {0, 255}
+    np.testing.assert_array_equal(made["predicted_mask"] == 255, shown.full_map > LIMIT)
+    np.testing.assert_array_equal(made["grey_map"] >= 128, shown.full_map > LIMIT)
+    exact = np.clip(shown.full_map * 128 / LIMIT, 0, 255)
+    assert np.abs(made["grey_map"] - exact).max() <= 1.001
+
+
+def test_the_heat_map_is_grey_where_nothing_is() -> None:
+    shown = view(SIZE)
+    heat = parts(shown, ["heat_map"])["heat_map"].astype(int)
+    colourful = heat.max(axis=2) != heat.min(axis=2)
+    assert not colourful[shown.full_map < 0.75 * LIMIT].any()
+    assert colourful[shown.full_map > 0.8 * LIMIT].all()
+
+
+def test_the_overlay_has_both_lines_and_leaves_the_rest() -> None:
+    shown = view(SIZE, truth=truth(SIZE))
+    overlay = parts(shown, ["overlay"])["overlay"]
+    for line in (FOUND, TRUTH):
+        assert (overlay == np.array(line.colour)).all(axis=2).any()
+    np.testing.assert_array_equal(overlay[shown.mask], shown.image[shown.mask])
+    plain = view(SIZE, peak=1.0)
+    np.testing.assert_array_equal(parts(plain, ["overlay"])["overlay"], plain.image)
+
+
+def test_an_unknown_part_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"unknown part 'heatmap'. Did you mean 'heat_map'"):
+        parts(view(), ["heatmap"])
+    assert check_parts(["overlay", "input", "overlay"]) == ("overlay", "input")

@@ -1,0 +1,197 @@
+"""Greedy k-center in certified blocks against the textbook's loop."""
+
+from __future__ import annotations
+
+import tracemalloc
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kizu import coreset
+from kizu.coreset import Coreset, k_center_greedy
+from reference.coreset import k_center_greedy as plain_greedy
+
+BLOCKS = (1, 2, 7, 64, 2048)
+
+
+def normal(count, dimensions, seed=0):
+    return np.random.default_rng(seed).standard_normal((count, dimensions), dtype=np.float32)
+
+
+def grid(rng, shape):
+    """Few values, so that distances tie exactly."""
+    return rng.integers(0, 4, shape)
+
+
+def duplicates(rng, shape):
+    return rng.standard_normal((max(1, shape[0] // 4), shape[1]))[rng.integers(0, max(1, shape[0] // 4), shape[0])]
+
+
+def offset(rng, shape):
+    """float32 holds steps of about 1e-3 here, so that differences tie and cancellation is total."""
+    return 1e4 + 0.01 * rng.standard_normal(shape)
+
+
+def tiny(rng, shape):
+    """Squares underflow in float32."""
+    return rng.standard_normal(shape) * 10.0 ** rng.integers(-30, -10)
+
+
+def near_ties(rng, shape):
+    """Equally far from each other but for the last bits of float32."""
+    return rng.integers(0, 3, shape) * (1 + rng.integers(-3, 4, shape) * 2.0**-24)
+
+
+def clusters(rng, shape):
+    """Far apart and each far narrower than the rounding of |x|² + |y|² − 2xy."""
+    return 1e3 * rng.integers(0, 2, (shape[0], 1)) + 1e-3 * rng.standard_normal(shape)
+
+
+@st.composite
+def rows(draw):
+    make = draw(st.sampled_from([grid, duplicates, offset, tiny, near_ties, clusters]))
+    shape = draw(st.tuples(st.integers(1, 120), st.integers(1, 64)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return np.asarray(make(rng, shape), dtype=np.float32)
+
+
+def squared_to_nearest(data, picks):
+    exact = data.astype(np.float64)
+    return np.min([((exact - exact[pick]) ** 2).sum(axis=1) for pick in picks], axis=0)
+
+
+@pytest.mark.parametrize("block_rows", BLOCKS)
+@pytest.mark.parametrize(("count", "dimensions"), [(1, 1), (2, 5), (50, 1), (333, 2), (700, 64), (2500, 8)])
+def test_picks_what_the_plain_loop_picks(count, dimensions, block_rows):
+    data = normal(count, dimensions)
+    for start in {0, count // 3, count - 1}:
+        wanted = max(1, count // 5)
+        found = k_center_greedy(data, wanted, start=start, block_rows=block_rows)
+        np.testing.assert_array_equal(found.indices, plain_greedy(data, wanted, start))
+
+
+def test_more_rows_than_tiles_and_blocks_hold():
+    data = np.random.default_rng(5).integers(0, 6, (6000, 6)).astype(np.float32)
+    found = k_center_greedy(data, 3000, start=5999)
+    np.testing.assert_array_equal(found.indices, plain_greedy(data, 3000, 5999))
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows(), st.sampled_from(BLOCKS), st.sampled_from([1, 16, 2048]), st.data())
+def test_adversarial_rows(data, block_rows, tile_rows, draw):
+    count = draw.draw(st.integers(1, len(data)))
+    start = draw.draw(st.integers(0, len(data) - 1))
+    with mock.patch.object(coreset, "TILE_ROWS", tile_rows):
+        found = k_center_greedy(data, count, start=start, block_rows=block_rows)
+    expected = plain_greedy(data, count, start)
+    np.testing.assert_array_equal(found.indices, expected)
+    assert len(np.unique(data[found.indices], axis=0)) == len(found.indices)
+    assert found.radii[0] == np.inf
+    assert (np.diff(found.radii) <= 0).all()
+    for place in range(1, len(expected)):
+        kept = squared_to_nearest(data, expected[:place])
+        assert found.radii[place] == np.sqrt(kept[expected[place]])
+    assert found.cover_radius == np.sqrt(squared_to_nearest(data, expected).max())
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e-19, 3e-22, 1e-23])
+def test_squares_that_underflow_in_float32(scale):
+    data = normal(300, 3) * np.float32(scale)
+    np.testing.assert_array_equal(k_center_greedy(data, 150).indices, plain_greedy(data, 150))
+
+
+def test_of_equal_distances_the_lowest_index_wins():
+    data = np.array([[0], [2], [-2], [2], [-2]], dtype=np.float32)
+    for block_rows in (1, 2, 3, 5):
+        assert k_center_greedy(data, 3, block_rows=block_rows).indices.tolist() == [0, 1, 2]
+
+
+def test_picks_follow_the_rows_when_these_are_permuted():
+    data = normal(1500, 24)
+    found = k_center_greedy(data, 300, start=7)
+    order = np.random.default_rng(1).permutation(len(data))
+    moved = k_center_greedy(data[order], 300, start=int(np.flatnonzero(order == 7)[0]), block_rows=50)
+    np.testing.assert_array_equal(order[moved.indices], found.indices)
+
+
+@pytest.mark.parametrize("block_rows", BLOCKS)
+def test_stops_when_distinct_rows_run_out(block_rows):
+    data = normal(6, 4)[np.random.default_rng(0).integers(0, 6, 200)]
+    found = k_center_greedy(data, 100, start=3, block_rows=block_rows)
+    assert len(found.indices) == len(np.unique(data, axis=0)) == 6
+    assert found.cover_radius == 0.0
+
+
+def test_all_rows_equal():
+    found = k_center_greedy(np.full((50, 3), 1.7, np.float32), 50, start=20)
+    assert found.indices.tolist() == [20]
+    assert found.cover_radius == 0.0
+
+
+def test_every_pick_is_reported():
+    steps = []
+    k_center_greedy(normal(400, 3), 123, block_rows=16, advance=lambda n=1: steps.append(n))
+    assert sum(steps) == 123
+    assert len(steps) > 3
+
+
+def test_rows_are_left_alone():
+    data = normal(300, 4)
+    before = data.copy()
+    data.setflags(write=False)
+    k_center_greedy(data, 50)
+    np.testing.assert_array_equal(data, before)
+
+
+@pytest.mark.parametrize("count", [0, -1, 11])
+def test_count_out_of_range(count):
+    with pytest.raises(ValueError, match=rf"count must be in 1\.\.10, got {count}"):
+        k_center_greedy(normal(10, 2), count)
+
+
+@pytest.mark.parametrize("start", [-1, 10])
+def test_start_out_of_range(start):
+    with pytest.raises(ValueError, match=rf"start must be in 0\.\.9, got {start}"):
+        k_center_greedy(normal(10, 2), 3, start=start)
+
+
+@pytest.mark.parametrize(("indices", "radii"), [(3, 2), ((3, 1), (3, 1))])
+def test_coreset_checks_its_shapes(indices, radii):
+    with pytest.raises(ValueError, match=r"must be \(m,\)"):
+        Coreset(np.zeros(indices, np.int64), np.zeros(radii), 0.0)
+
+
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_the_filter_leaves_little_to_compute_exactly(offset, monkeypatch):
+    """Else the picks would still be right, and slow."""
+    pairs = []
+    exact = coreset._Cover.distances
+
+    def counted(self, left, right):
+        pairs.append(len(left))
+        return exact(self, left, right)
+
+    monkeypatch.setattr(coreset._Cover, "distances", counted)
+    data = normal(3000, 8) + np.float32(offset)
+    k_center_greedy(data, 300)
+    assert sum(pairs) < 0.05 * 3000 * 300
+
+
+@pytest.mark.parametrize(("make", "count"), [("spread", 60_000), ("clusters", 12_000)])
+def test_scratch_memory(make, count):
+    """24 bytes a row and a few tiles, far less than a copy, also where most distances are lost in rounding."""
+    rng = np.random.default_rng(0)
+    data = normal(count, 64) if make == "spread" else clusters(rng, (count, 64)).astype(np.float32)
+    k_center_greedy(data[:100], 10)
+    tracemalloc.start()
+    try:
+        k_center_greedy(data, 256, block_rows=128)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    tile = coreset.TILE_ROWS * 128 * 4
+    assert peak < 24 * count + 8 * tile
+    assert 24 * count < 0.25 * data.nbytes
