@@ -6,6 +6,7 @@ complete form is what a model file holds: fitting again with it gives the same m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,19 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kizu.errors import ParameterError, unknown_name
+
+_UNREADABLE = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What PyYAML raises for text that is no YAML, or for a value that is not of its own tag."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only, and ``1e-3`` is a number as in YAML 1.2 (PyYAML alone takes it for text)."""
+
+
+_Loader.yaml_implicit_resolvers = {key: list(known) for key, known in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 class DetectorConfig(BaseModel):
@@ -35,10 +49,12 @@ class Config(BaseModel):
     'padim'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     backbone: str = Field("efficientnet_lite0", description="The pretrained network.")
-    layers: tuple[str, ...] | None = Field(None, description="Feature maps to use; null: the backbone's own choice.")
+    layers: tuple[str, ...] | None = Field(
+        None, min_length=1, description="Feature maps to use; null: the backbone's own choice."
+    )
     image_size: int | None = Field(None, ge=32, le=8192, description="Side images are resized to, in pixels.")
     patch_stride: int | None = Field(8, ge=1, description="Pixels a patch; null: as fine as the finest layer.")
     detector: DetectorConfig = Field(DetectorConfig(), description="The method and its parameters.")
@@ -85,10 +101,10 @@ def parse(document: Mapping[str, Any], source: str = "the configuration") -> Con
 def read(path: Path) -> dict[str, Any]:
     """The settings in a YAML file. Raises `ParameterError` when it cannot be read or is no mapping."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        document = _from_yaml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ParameterError(f"{path}: cannot read the configuration: {error.strerror}. Check the path.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         problem = " ".join(str(error).split())
         raise ParameterError(f"{path}: not a YAML file in UTF-8: {problem}") from None
     if document is None:
@@ -96,6 +112,10 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ParameterError(f"{path}: expected settings like `image_size: 256`, one a line; got {document!r}.")
     return document
+
+
+def _from_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)  # a SafeLoader
 
 
 def with_settings(document: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:
@@ -118,7 +138,7 @@ def with_settings(document: Mapping[str, Any], settings: Iterable[str]) -> dict[
         elif section == "detector":
             result["detector"] = {**_detector_mapping(result.get("detector")), name: value}
         else:
-            known = [*Config.model_fields, "detector.NAME"]
+            known = [*Config.model_fields, f"detector.{name}"]
             raise ParameterError(f"--set {setting}: {unknown_name('setting', key, known)}")
     return result
 
@@ -131,6 +151,6 @@ def _detector_mapping(value: object) -> dict[str, Any]:
 
 def _parse_value(setting: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return _from_yaml(text)
+    except _UNREADABLE:
         raise ParameterError(f"--set {setting}: cannot read the value; write it as in a YAML file.") from None

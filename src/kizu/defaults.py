@@ -1,7 +1,7 @@
 """What a detector wants on a backbone when the user does not say.
 
-Published values stand beside their paper; kizu's own were chosen on the solar cells (docs/decisions/0007), never
-on the data a figure is reported on. A backbone not named here keeps its card's layers and the detector's own defaults.
+Published values stand beside their paper; kizu's own were chosen on the solar cells (docs/decisions/0007), never on
+the data a figure is reported on. What is not named here keeps its card's layers and the detector's own defaults.
 """
 
 from __future__ import annotations

@@ -29,11 +29,14 @@ GRAPH_LEVELS = 8
 """Levels that FAISS lays out for `GRAPH_LINKS` links; it finds no place for the links of a higher one."""
 
 SEARCH_BREADTHS = (16, 32, 64, 128, 256, 512)
-"""Candidates kept while searching (efSearch): the first that reaches the asked recall is taken."""
+"""Candidates kept while searching (efSearch): the first that is accurate enough is taken."""
 
 DIRECT_QUERIES = 16
 """So few queries FAISS compares with the rows by differences; it multiplies matrices from 20 (1.8) or 128,000 / D
 queries (1.15)."""
+
+ROWS_AT_A_TIME = 2048
+"""Rows multiplied with all queries at a time: bounds the scratch memory to Q × ROWS_AT_A_TIME float32."""
 
 RANKED_QUERIES = 1024
 """Queries whose differences are held at a time: bounds the scratch memory to RANKED_QUERIES × k × D float32."""
@@ -56,19 +59,37 @@ class ExactNeighbors:
 
     def __init__(self, rows: Float32) -> None:
         self.rows = rows
-        self._largest = float(np.einsum("nd,nd->n", rows, rows).max())
+        self._norms: Float32 = np.einsum("nd,nd->n", rows, rows)
+        self._largest = float(self._norms.max())
 
     def search(self, queries: Float32, k: int) -> tuple[Float32, Indices]:
         import faiss
 
         k = min(k, len(self.rows))
-        distances, indices = _ranked(self.rows, queries, faiss.knn(queries, self.rows, k)[1])
+        by_products = k == 1 and len(queries) > DIRECT_QUERIES
+        found = self._nearest(queries)[:, None] if by_products else faiss.knn(queries, self.rows, k)[1]
+        distances, indices = _ranked(self.rows, queries, found)
         unsure = self._unsure(queries, distances[:, -1])
         for first in range(0, len(unsure), DIRECT_QUERIES):
             part = unsure[first : first + DIRECT_QUERIES]
             found = faiss.knn(queries[part], self.rows, k)[1]
             distances[part], indices[part] = _ranked(self.rows, queries[part], found)
         return distances, indices
+
+    def _nearest(self, queries: Float32) -> Indices:
+        """The row of smallest |row|² − 2 row·query: FAISS's own flat search took four times as long here."""
+        nearest = np.zeros(len(queries), dtype=np.int64)
+        smallest: Float32 = np.full(len(queries), np.inf, dtype=np.float32)
+        doubled = -2.0 * queries
+        for first in range(0, len(self.rows), ROWS_AT_A_TIME):
+            part = slice(first, first + ROWS_AT_A_TIME)
+            products = doubled @ self.rows[part].T
+            products += self._norms[part]
+            best = products.argmin(axis=1)
+            reached = np.take_along_axis(products, best[:, None], 1)[:, 0]
+            nearer = reached < smallest
+            smallest[nearer], nearest[nearer] = reached[nearer], first + best[nearer]
+        return nearest
 
     def _unsure(self, queries: Float32, farthest: Float32) -> Indices:
         """Queries for which a row missed by the products may be much nearer than the ``farthest`` one found.
@@ -136,7 +157,7 @@ class Graph:
 
 
 class ApproximateNeighbors:
-    """Walks an HNSW graph; FAISS keeps its own copy of the rows."""
+    """Walks an HNSW graph; FAISS keeps its own copy of the rows. ``exact`` searches the same rows exactly."""
 
     def __init__(self, rows: Float32, graph: Graph) -> None:
         if len(graph.levels) != len(rows):
@@ -144,6 +165,7 @@ class ApproximateNeighbors:
                 f"the search graph has {len(graph.levels)} rows, the memory bank {len(rows)}; restore the file."
             )
         self.rows = rows
+        self.exact = ExactNeighbors(rows)
         self.graph = graph
         self._index = _index_from(rows, graph)
 
@@ -153,7 +175,7 @@ class ApproximateNeighbors:
         _, indices = self._index.search(queries, k)
         lost = np.flatnonzero((indices < 0).any(axis=1))  # the walk ended before it had met k rows
         if len(lost):
-            _, indices[lost] = ExactNeighbors(self.rows).search(queries[lost], k)
+            _, indices[lost] = self.exact.search(queries[lost], k)
         return _ranked(self.rows, queries, indices)
 
 
@@ -179,17 +201,29 @@ def link(rows: Float32) -> Graph:
     )
 
 
-def tuned(rows: Float32, queries: Float32, recall: float) -> tuple[ApproximateNeighbors, float]:
-    """Approximate search just broad enough that ``queries`` ``(Q, D)`` meet their nearest row in ``recall`` cases.
+@dataclass(frozen=True)
+class Accuracy:
+    """What an approximate search reached on a set of queries.
 
-    Returns the search and the recall it reached: the share of queries whose nearest distance is the exact one.
+    ``recall``: the share that met their nearest row. ``error``: by which share distances came out too large, in sum.
     """
-    graph = link(rows)
+
+    recall: float = 1.0
+    error: float = 0.0
+
+
+def tuned(rows: Float32, queries: Float32, error: float) -> tuple[ApproximateNeighbors, Accuracy]:
+    """Approximate search just broad enough that the distances of ``queries`` ``(Q, D)`` exceed the exact ones by at
+    most ``error`` (a share, in sum), and what it reached; as broad as `SEARCH_BREADTHS` allow where none does.
+    """
     exact, _ = ExactNeighbors(rows).search(queries, 1)
+    found = ApproximateNeighbors(rows, link(rows))
     for breadth in SEARCH_BREADTHS:
-        found = ApproximateNeighbors(rows, replace(graph, breadth=breadth))
-        reached = float((found.search(queries, 1)[0] <= exact).mean())
-        if reached >= recall:
+        found.graph = replace(found.graph, breadth=breadth)
+        distances, _ = found.search(queries, 1)
+        excess = float((distances - exact).sum(dtype=np.float64)) / max(float(exact.sum(dtype=np.float64)), 1e-30)
+        reached = Accuracy(float((distances <= exact).mean()), max(excess, 0.0))
+        if reached.error <= error:
             break
     return found, reached
 

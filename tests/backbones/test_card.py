@@ -46,7 +46,5 @@ def test_image_size_out_of_range(size: int) -> None:
 
 @pytest.mark.parametrize("stride", [0, 3, 16, -8])
 def test_patch_stride_must_be_a_layers(stride: int) -> None:
-    with pytest.raises(
-        ParameterError, match=r"`patch_stride` must be the stride of a layer of net \(2, 4, 8\)"
-    ):
+    with pytest.raises(ParameterError, match=r"`patch_stride` must be the stride of a layer of net \(2, 4, 8\)"):
         CARD.check(["blocks.1"], 64, stride)

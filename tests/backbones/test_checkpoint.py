@@ -29,9 +29,7 @@ def tuple_(*items: bytes) -> bytes:
 
 
 def storage(numel: int = 6, key: str = "0") -> bytes:
-    return (
-        tuple_(push("storage"), b"ctorch\nFloatStorage\n", push(key), push("cpu"), push(numel), b"N") + b"Q"
-    )
+    return tuple_(push("storage"), b"ctorch\nFloatStorage\n", push(key), push("cpu"), push(numel), b"N") + b"Q"
 
 
 def tensor(
@@ -122,9 +120,7 @@ def test_an_altered_byte_gives_arrays_or_our_error(name: str, position: int, val
 )
 @pytest.mark.parametrize("write", [legacy, zipped])
 def test_outside_its_storage(write, bad: bytes) -> None:
-    with pytest.raises(
-        BackboneError, match=r"net\.pth: .* reaches outside its storage of 6 values\)\. Download"
-    ):
+    with pytest.raises(BackboneError, match=r"net\.pth: .* reaches outside its storage of 6 values\)\. Download"):
         _checkpoint.load(write(content(bad)), "net.pth")
 
 

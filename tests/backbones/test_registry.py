@@ -96,7 +96,5 @@ def test_import_and_cards_load_nothing_heavy() -> None:
         "b.get('efficientnet_lite0').card.layer('blocks.2'); b.names()\n"
         "print([m for m in ('numpy', 'onnx', 'onnxruntime', 'torch', 'cv2', 'faiss') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert done.stdout.strip() == "[]"

@@ -15,8 +15,7 @@ from kizu.errors import DataError
 def facts(dataset: Dataset) -> list[tuple[str | None, str, str | None, str, str | None]]:
     root = dataset.root
     return [
-        (relative(root, s.path), s.split, s.label, s.defect_type, relative(root, s.mask))
-        for s in dataset.samples
+        (relative(root, s.path), s.split, s.label, s.defect_type, relative(root, s.mask)) for s in dataset.samples
     ]
 
 
@@ -80,9 +79,7 @@ def test_a_mask_of_its_own_goes_before_a_name_that_ends_like_one(tmp_path: Path)
 
 def test_masks_that_are_not_clear_are_refused(tmp_path: Path) -> None:
     put(tmp_path, "test/dent/a.png", "ground_truth/dent/a_mask.png", "ground_truth/dent/a_mask.bmp")
-    with pytest.raises(
-        DataError, match=r"a_mask\.bmp and a_mask\.png are both masks of a\.png; take one out"
-    ):
+    with pytest.raises(DataError, match=r"a_mask\.bmp and a_mask\.png are both masks of a\.png; take one out"):
         load_dataset(tmp_path)
     (tmp_path / "ground_truth/dent/a_mask.bmp").unlink()
     put(tmp_path, "test/dent/a.jpg")
@@ -207,7 +204,5 @@ def test_paths_that_are_no_data_set(tmp_path: Path) -> None:
         load_dataset(tmp_path / "無")
     with pytest.raises(DataError, match=r"一\.png: is a single image; give a folder of images, such as "):
         load_dataset(tmp_path / "一.png")
-    with pytest.raises(
-        DataError, match=r"a\.docx: is not a data set; give a folder, or a list named \.csv or"
-    ):
+    with pytest.raises(DataError, match=r"a\.docx: is not a data set; give a folder, or a list named \.csv or"):
         load_dataset(tmp_path / "a.docx")

@@ -366,3 +366,12 @@ def test_no_state_at_all(name):
 def test_scores_check_their_shapes(patches, images):
     with pytest.raises(ValueError, match="do not match"):
         Scores(np.zeros(patches, np.float32), np.zeros(images, np.float32))
+
+
+@pytest.mark.parametrize("name", detectors.names())
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_embeddings_that_are_no_numbers_are_refused(name, number):
+    embeddings = np.random.default_rng(0).random((4, 3, 3, 5), dtype=np.float32)
+    embeddings[2, 1, 1, 3] = number
+    with pytest.raises(DataError, match=r"NaN or infinite numbers; .*Install"):
+        detectors.build(name, {}).fit(iter([embeddings]))

@@ -10,6 +10,7 @@ import pytest
 from kizu import neighbors
 from kizu.detectors import patchcore
 from kizu.detectors.patchcore import PatchCore
+from kizu.neighbors import Accuracy
 from reference.coreset import k_center_greedy
 from reference.patchcore import scores as plain_scores
 
@@ -167,14 +168,16 @@ def test_auto_searches_approximately_from_a_number_of_rows(bank, search, monkeyp
     assert PatchCore(coreset_count=bank, search="exact").fit([good]).summary()["search"] == "exact"
 
 
-def test_approximate_search_reaches_its_recall():
+def test_approximate_search_is_as_accurate_as_asked():
     good, test = embeddings(30, 10, 10, 24), embeddings(10, 10, 10, 24, seed=1)
     parameters = {"coreset_count": 1500}
     exact = PatchCore(**parameters, search="exact").fit([good])
-    found = PatchCore(**parameters, search="approximate", recall=0.98).fit([good])
-    assert exact.recall_ == 1.0
-    assert 0.98 <= found.recall_ <= 1.0
-    assert found.summary()["search recall"] == round(found.recall_, 4)
+    found = PatchCore(**parameters, search="approximate", search_error=1e-3).fit([good])
+    assert exact.accuracy_ == Accuracy(1.0, 0.0)
+    assert 0.9 <= found.accuracy_.recall <= 1.0
+    assert 0 <= found.accuracy_.error <= 1e-3
+    assert found.summary()["search recall"] == round(found.accuracy_.recall, 4)
+    assert found.summary()["search error"] == round(found.accuracy_.error, 4)
     truth, scores = exact.score(test).patches, found.score(test).patches
     assert (scores >= truth).all()
     assert (scores == truth).mean() > 0.9
@@ -183,10 +186,43 @@ def test_approximate_search_reaches_its_recall():
     assert found.summary()["search"] == "exact"
 
 
-def test_recall_is_measured_on_good_patches(monkeypatch):
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("at_a_time", [1, 32])
+def test_image_scores_are_exact_however_poor_the_search(count, at_a_time, monkeypatch):
+    monkeypatch.setattr(patchcore, "CONFIRMED_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
+    good, test = embeddings(30, 10, 10, 24), embeddings(20, 10, 10, 24, seed=1)
+    parameters = {"coreset_count": 900, "neighbors": count}
+    truth = PatchCore(**parameters, search="exact").fit([good]).score(test)
+    found = PatchCore(**parameters, search="approximate").fit([good]).score(test)
+    assert (found.patches != truth.patches).mean() > 0.05
+    assert (found.patches >= truth.patches * (1 - 1e-6)).all()
+    np.testing.assert_array_equal(found.images, truth.images)
+    np.testing.assert_array_equal(found.images, found.patches.max(axis=(1, 2)))
+
+
+def test_eq_7_starts_from_the_exact_nearest_row(monkeypatch):
+    monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
+    asked = []
+    weights = PatchCore._weights
+
+    def spied(self, queries, nearest):
+        asked.append(queries)
+        distances = np.linalg.norm(self.bank_[None] - queries[:, None], axis=2)
+        np.testing.assert_array_equal(nearest, distances.argmin(axis=1))
+        return weights(self, queries, nearest)
+
+    monkeypatch.setattr(PatchCore, "_weights", spied)
+    detector = PatchCore(coreset_count=900, search="approximate", reweight=True)
+    detector.fit([embeddings(30, 10, 10, 24)]).score(embeddings(20, 10, 10, 24, seed=1))
+    assert len(asked[0]) == 20
+
+
+def test_accuracy_is_measured(monkeypatch):
     monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
     detector = PatchCore(coreset_count=900, search="approximate").fit([embeddings(30, 10, 10, 24)])
-    assert 0.1 < detector.recall_ < 0.95
+    assert 0.1 < detector.accuracy_.recall < 0.95
+    assert 0.001 < detector.accuracy_.error < 0.5
 
 
 def test_a_restored_detector_can_search_exactly():
@@ -194,7 +230,7 @@ def test_a_restored_detector_can_search_exactly():
     found = PatchCore(coreset_count=900, search="approximate").fit([good])
     exact = PatchCore.from_state({**found.parameters(), "search": "exact"}, found.state())
     assert exact.summary()["search"] == "exact"
-    assert exact.recall_ == 1.0
+    assert exact.accuracy_ == Accuracy()
     truth = PatchCore(coreset_count=900, search="exact").fit([good])
     np.testing.assert_array_equal(exact.score(test).patches, truth.score(test).patches)
 

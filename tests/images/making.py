@@ -100,9 +100,7 @@ def tiff(pixels: np.ndarray, photometric: int, *, big_endian: bool = False, **ta
     return start + bits + raw + directory
 
 
-def bmp(
-    width: int, height: int, depth: int, pixels: bytes, *, packing: int = 0, between: bytes = b""
-) -> bytes:
+def bmp(width: int, height: int, depth: int, pixels: bytes, *, packing: int = 0, between: bytes = b"") -> bytes:
     """A BMP of rows as given (a negative height: top down); ``between`` holds masks or a palette."""
     start = 14 + 40 + len(between)
     information = struct.pack("<IiiHHIIiiII", 40, width, height, 1, depth, packing, len(pixels), 0, 0, 0, 0)

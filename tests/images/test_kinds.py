@@ -158,9 +158,7 @@ def test_sixteen_bits_round_over_the_full_range() -> None:
     np.testing.assert_array_equal(image[..., 0], np.round(every / 257))
 
 
-@pytest.mark.parametrize(
-    "name", ["日本語.png", "Prüfteil größe.PNG", "деталь №5.jpg", "부품 😀.bmp", "a b'c\".webp"]
-)
+@pytest.mark.parametrize("name", ["日本語.png", "Prüfteil größe.PNG", "деталь №5.jpg", "부품 😀.bmp", "a b'c\".webp"])
 def test_names_in_any_script(tmp_path, name: str) -> None:
     folder = tmp_path / "検査データ"
     folder.mkdir()

@@ -23,9 +23,7 @@ def test_suffixes_count_in_any_case(suffix: str) -> None:
     assert is_image(Path("folder") / f"A{suffix.upper()}")
 
 
-@pytest.mark.parametrize(
-    "name", ["Thumbs.db", ".DS_Store", "._a.png", ".hidden.jpg", "a.txt", "png", "a.png.part"]
-)
+@pytest.mark.parametrize("name", ["Thumbs.db", ".DS_Store", "._a.png", ".hidden.jpg", "a.txt", "png", "a.png.part"])
 def test_other_files_are_no_images(name: str) -> None:
     assert not is_image(name)
 
@@ -54,9 +52,7 @@ def test_order_is_the_same_for_both_forms_of_a_name() -> None:
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(
-        DataError, match=r"無い: no such folder; check the name, or whether the drive is conn"
-    ):
+    with pytest.raises(DataError, match=r"無い: no such folder; check the name, or whether the drive is conn"):
         find_images(tmp_path / "無い")
 
 

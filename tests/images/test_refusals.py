@@ -134,9 +134,7 @@ def test_the_limit_can_be_moved(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(PNG)
     assert read_image(path, max_pixels=24 * 32).shape == (24, 32, 3)
-    with pytest.raises(
-        ImageError, match=r"32×24 is 768 pixels, more than the limit of 767; .* --max-pixels 768"
-    ):
+    with pytest.raises(ImageError, match=r"32×24 is 768 pixels, more than the limit of 767; .* --max-pixels 768"):
         read_image(path, max_pixels=767)
 
 

@@ -116,9 +116,7 @@ def test_ranking_agrees_with_scikit_learn(name):
     assert abs(found.auroc - exact) <= found.auroc_resolution + 1e-12
     precision, recall, _ = sk.precision_recall_curve(labels, scores)
     assert found.ap == pytest.approx(sk.average_precision_score(labels, scores), abs=2e-3)
-    assert found.f1_max == pytest.approx(
-        (2 * precision * recall / (precision + recall + 1e-300)).max(), abs=2e-3
-    )
+    assert found.f1_max == pytest.approx((2 * precision * recall / (precision + recall + 1e-300)).max(), abs=2e-3)
 
 
 @settings(max_examples=25, deadline=None)

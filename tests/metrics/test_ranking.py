@@ -143,9 +143,7 @@ def test_known_values():
 
 def test_huge_counts_stay_exact():
     """More pairs than int64 holds."""
-    counts = ScoreCounts(
-        np.array([2.0, 1.0, 0.0]), np.array([3 * 10**9, 10**9]), np.array([10**10, 3 * 10**10])
-    )
+    counts = ScoreCounts(np.array([2.0, 1.0, 0.0]), np.array([3 * 10**9, 10**9]), np.array([10**10, 3 * 10**10]))
     # P(p > n) = 3/4 · 3/4; ties: 3/4 · 1/4 + 1/4 · 3/4, half of them.
     assert auroc(counts) == pytest.approx(0.75, abs=1e-12)
 

@@ -7,9 +7,7 @@ import math
 import numpy as np
 
 
-def embedding(
-    maps: list[np.ndarray], strides: list[int], image_size: int, patch_stride: int | None
-) -> np.ndarray:
+def embedding(maps: list[np.ndarray], strides: list[int], image_size: int, patch_stride: int | None) -> np.ndarray:
     """One image's ``(h, w, D)`` from its ``(C, h, w)`` maps, layer after layer."""
     stride = patch_stride or min(strides)
     grid = math.ceil(image_size / stride)

@@ -56,11 +56,12 @@ class Calibration:
     def warn_if_few(self) -> None:
         """Say so when there are too few images to show the asked rate at all."""
         count = len(self.scores)
-        if self.false_alarms * count < 1:
+        if _allowed(self.false_alarms, count) < 1:
+            enough = f"{math.ceil(1 / self.false_alarms - 1e-9)} images or more" if self.false_alarms else "many more"
             warnings.warn(
                 f"{count} held-out good images cannot show a false-alarm share of {self.false_alarms:g}: the "
-                f"threshold is their highest score, good for about {1 / (count + 1):.1%}. For the asked share hold out "
-                f"{math.ceil(1 / self.false_alarms) if self.false_alarms else 'many more'} images or more.",
+                f"threshold is their highest score, good for about {1 / (count + 1):.1%}. For the asked share hold "
+                f"out {enough}.",
                 KizuWarning,
                 stacklevel=2,
             )
@@ -78,7 +79,7 @@ class Calibration:
         try:
             scores, peaks = np.array(document["scores"], np.float64), np.array(document["peaks"], np.float64)
             return cls(scores, peaks, float(document["false_alarms"]))
-        except (KeyError, TypeError, ValueError, DataError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, DataError) as error:
             raise ModelFileError(f"the calibration in the model file is damaged: {error}") from None
 
 
@@ -88,5 +89,9 @@ def _smallest_keeping(scores: Float64, share: float) -> float:
     >>> _smallest_keeping(np.array([3.0, 1.0, 2.0, 4.0]), 0.25)
     3.0
     """
-    allowed = math.floor(share * len(scores) + 1e-9)
-    return float(np.sort(scores)[len(scores) - 1 - allowed])
+    return float(np.sort(scores)[len(scores) - 1 - _allowed(share, len(scores))])
+
+
+def _allowed(share: float, count: int) -> int:
+    """How many of ``count`` scores may lie above the threshold; 0.29 of 100 is 29, whatever floats make of it."""
+    return min(math.floor(share * count + 1e-9), count - 1)

@@ -15,7 +15,7 @@ from kizu.errors import KizuError, KizuWarning
 app = typer.Typer(
     name="kizu",
     help="Visual inspection from pictures of good parts alone.\n\n"
-    "Fit on a folder of good images, then inspect new ones: `kizu fit GOOD -o part.kizu`, `kizu predict part.kizu NEW`.",
+    "First `kizu fit GOOD -o part.kizu` on a folder of good images, then `kizu predict part.kizu NEW`.",
     no_args_is_help=False,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,7 +32,9 @@ _UsageError: Any = typer.BadParameter.__base__
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop. [default: off]"),
+) -> None:
     if version:
         from kizu._version import __version__
 
@@ -49,25 +51,52 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(arguments: list[str]) -> int:
     warnings.showwarning = _show_warning
     try:
-        return int(app(args=arguments or ["--help"], prog_name="kizu", standalone_mode=False) or 0)
-    except _UsageError as error:
-        where = error.ctx.command_path if error.ctx else "kizu"
-        return _fail(f"{error.format_message().rstrip('.')}. See `{where} --help`.")
-    except KizuError as error:
-        return _fail(str(error))
-    except MemoryError:
-        return _fail("not enough memory. Use fewer or smaller images, a smaller --image-size, or a larger machine.")
+        code = _command(arguments or ["--help"])
+        sys.stdout.flush()  # here, where a full disk or a reader that went away can still be told
+        return code
     except (KeyboardInterrupt, typer.Abort):
         print("\ninterrupted: existing files are as they were.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output went away, as `kizu predict … | head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()
         return 0
+    except (KizuError, _UsageError, MemoryError, OSError) as error:
+        print(f"error: {' '.join(_words(error).split())}", file=sys.stderr)
+        return 2
 
 
-def _fail(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+def _command(arguments: list[str]) -> int:
+    """Run one command. Not by ``app()``: Typer's own handling of interrupts and closed pipes says nothing."""
+    command: Any = typer.main.get_command(app)
+    try:
+        with command.make_context("kizu", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return int(done.exit_code)
+    return 0
+
+
+def _words(error: Any) -> str:
+    """One line for an error: what, where, what to do."""
+    if isinstance(error, KizuError):
+        return str(error)
+    if isinstance(error, _UsageError):
+        where = error.ctx.command_path if error.ctx else "kizu"
+        problem = error.format_message().rstrip(".")
+        return f"{problem}{'' if problem.endswith('?') else '.'} See `{where} --help`."
+    if isinstance(error, MemoryError):
+        return "not enough memory. Use fewer or smaller images, a smaller --image-size, or a larger machine."
+    _abandon_stdout()
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{where}{error.strerror or error}. Check the path, its permissions and the space left, and run again."
+
+
+def _abandon_stdout() -> None:
+    """Give up what is buffered when it has nowhere to go: it must not be tried again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _speak_utf8() -> None:
@@ -80,4 +109,4 @@ def _speak_utf8() -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """kizu's own warnings as one line; those of libraries concern developers and stay unseen here."""
     if issubclass(category, KizuWarning):
-        print(f"warning: {message}", file=sys.stderr)
+        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)

@@ -17,7 +17,10 @@ def demo(
     seed: Annotated[int, typer.Option(help="Decides which cells are fitted on.", metavar="N", min=0)] = 0,
     as_json: _options.Json = False,
 ) -> None:
-    """Try kizu on real solar cells: fit on good ones, evaluate, write pictures. Needs `pip install 'kizu[demo]'`."""
+    """Try kizu on real solar cells.
+
+    Fits on good ones, evaluates on others, writes model, table and pictures. Needs `pip install 'kizu[demo]'`.
+    """
     from kizu.cli import _show
     from kizu.cli._progress import Bars
     from kizu.files import prepare_folder

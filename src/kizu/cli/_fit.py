@@ -47,7 +47,7 @@ def fit(
         list[str] | None,
         typer.Option(
             "--set",
-            help="Any setting, also the detector's own, such as detector.coreset_ratio=0.1. Repeatable. [default: none]",
+            help="Any setting, the detector's own too: detector.coreset_ratio=0.1. Repeatable. [default: none]",
             metavar="KEY=VALUE",
         ),
     ] = None,
@@ -68,7 +68,7 @@ def fit(
     from kizu.workflows import fit as fit_inspector
 
     document: dict[str, Any] = {} if config is None else read(config)
-    given = {"backbone": backbone, "layers": layers, "image_size": image_size}
+    given: dict[str, Any] = {"backbone": backbone, "layers": layers, "image_size": image_size}
     given |= {"false_alarms": false_alarms, "seed": seed}
     document |= {name: value for name, value in given.items() if value is not None}
     chosen = parse(with_settings(_with_detector(document, detector), settings or []), str(config or "kizu fit"))

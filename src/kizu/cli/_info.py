@@ -12,16 +12,19 @@ from kizu.cli import _options
 def info(
     model: _options.Model,
     config: Annotated[
-        bool, typer.Option("--config", help="Print the model's settings as YAML, for `kizu fit --config`.")
+        bool, typer.Option("--config", help="Print the settings as YAML, for `kizu fit --config`. [default: off]")
     ] = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Show what a model is: settings, threshold, and what it was made from."""
+    """Show what a model is.
+
+    Its settings, what it learnt, its threshold, and what it was made from.
+    """
     from kizu.cli import _show
     from kizu.workflows import load
 
     inspector = load(model)
-    if config:
+    if config and not as_json:  # the JSON document holds them
         print(inspector.config.to_yaml(), end="")
     else:
         _show.info(inspector, model, as_json)

@@ -9,7 +9,9 @@ import typer
 
 DEFAULT_MAX_PIXELS = 100_000_000  # images.DEFAULT_MAX_PIXELS, without loading NumPy for --help; a test compares
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else. [default: text]")
+]
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Go on past files that cannot be read; count them. [default: stop]")
 ]
@@ -29,5 +31,8 @@ Save = Annotated[
         metavar="PARTS",
     ),
 ]
-Exact = Annotated[bool, typer.Option("--exact", help="Search the memory bank exactly, whatever the model says.")]
+Exact = Annotated[
+    bool,
+    typer.Option("--exact", help="Search the memory bank exactly, whatever the model says. [default: as the model]"),
+]
 Model = Annotated[Path, typer.Argument(help="A model file made by `kizu fit`.", metavar="MODEL")]

@@ -20,7 +20,10 @@ def predict(
     max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
     as_json: _options.Json = False,
 ) -> None:
-    """Score new images: a line an image with path, score, threshold, verdict and milliseconds."""
+    """Score new images.
+
+    Prints a line an image: path, score, threshold, verdict, milliseconds from decoded image to map.
+    """
     import sys
 
     from kizu.cli import _show

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,8 +15,8 @@ from kizu.errors import ParameterError, unknown_name
 
 if TYPE_CHECKING:
     from kizu.datasets import DatasetSummary
-    from kizu.inspector import Inspector, Prediction
-    from kizu.workflows import Demo, Evaluation
+    from kizu.inspector import Inspector
+    from kizu.workflows import Demo, Evaluation, Predictions
 
 
 class Clock:
@@ -29,12 +31,15 @@ class Clock:
 
 
 def lines(texts: Iterable[str]) -> None:
+    """Lines as they are."""
     for text in texts:
         print(text)
 
 
 def document(content: Mapping[str, Any]) -> None:
-    print(json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False))
+    """The JSON document; what a console of another encoding cannot hold is escaped as JSON does it."""
+    escaped = codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"
+    print(json.dumps(content, ensure_ascii=escaped, indent=2, allow_nan=False))
 
 
 def parts(save: str, out: Path | None) -> tuple[str, ...]:
@@ -57,6 +62,7 @@ def fitted(inspector: Inspector, target: Path, clock: Clock, summary: DatasetSum
         return
     data = inspector.provenance["data"]
     threshold = described(inspector)["calibration"]["threshold"]
+    _skipped(data["skipped"])
     print(f"Fitted {inspector.detector.name} on {data['fitted']} good images in {clock.seconds:.1f} s.")
     print(f"Threshold {threshold:.4g}, from {data['held_out']} good images held out. Above it a part is NG.")
     print(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {target} IMAGES")
@@ -80,6 +86,7 @@ def described(inspector: Inspector) -> dict[str, Any]:
 
 
 def info(inspector: Inspector, path: Path, as_json: bool) -> None:
+    """What a model is, a section a subject."""
     content = described(inspector)
     if as_json:
         document({"model": str(path), **content})
@@ -103,7 +110,7 @@ def _section(title: str, content: Mapping[str, Any]) -> None:
         print(f"  {name:<24} {'-' if shown is None else shown}")
 
 
-def predictions(results: Iterable[Prediction], model: Path, out: Path | None, as_json: bool) -> None:
+def predictions(results: Predictions, model: Path, out: Path | None, as_json: bool) -> None:
     """A line an image as it comes; or all in one document at the end."""
     clock, kept, verdicts = Clock(), [], Counter[str]()
     for prediction in results:
@@ -116,17 +123,27 @@ def predictions(results: Iterable[Prediction], model: Path, out: Path | None, as
         print(f"{prediction.path}\t{score}\t{limit}\t{verdict}\t{time_taken}", flush=True)
     if as_json:
         counts = dict(sorted(verdicts.items()))
-        document({"model": str(model), "predictions": kept, "counts": counts, "seconds": clock.seconds})
-    elif out is not None:
+        found = {"predictions": kept, "counts": counts, "skipped": results.skipped}
+        document({"model": str(model), **found, "seconds": clock.seconds})
+        return
+    _skipped(results.skipped)
+    if out is not None:
         print(f"Wrote {out / 'predictions.csv'} and {sum(verdicts.values())} pictures.")
 
 
+def _skipped(count: int) -> None:
+    if count:
+        print(f"Skipped {count} unreadable file{'s' if count > 1 else ''}.", file=sys.stderr)
+
+
 def evaluation(result: Evaluation, out: Path | None, as_json: bool) -> None:
+    """The metrics, in a few lines."""
     if as_json:
         document(result.to_dict())
         return
     image, pixel = result.image, result.pixel
     counts = ", ".join(f"{name} {count}" for name, count in result.counts.items())
+    _skipped(result.skipped)
     print(f"{len(result.results)} images in {result.seconds:.1f} s: {counts}")
     print(f"Image  AUROC {_figure(image.auroc)}  AP {_figure(image.ap)}  best F1 {_figure(image.f1_max)}")
     print(
@@ -149,6 +166,7 @@ def _figure(value: float | None) -> str:
 
 
 def demo(result: Demo, out: Path, clock: Clock, as_json: bool) -> None:
+    """What the demo did, and where to look."""
     if as_json:
         model = {"model": str(result.model), **described(result.inspector)}
         document({**model, **result.evaluation.to_dict(), "out": str(out), "seconds": clock.seconds})

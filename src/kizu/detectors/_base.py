@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from kizu.errors import ModelFileError, NotFittedError
+from kizu.errors import DataError, ModelFileError, NotFittedError
 from kizu.progress import Progress
 
 if TYPE_CHECKING:
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
+
+
+def finite(embeddings: Float32) -> Float32:
+    """``embeddings``, once seen to hold finite numbers only. Raises `DataError`."""
+    if not np.isfinite(embeddings).all():
+        raise DataError(
+            "an embedding holds NaN or infinite numbers; the backbone is damaged. Install its package anew."
+        )
+    return embeddings
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kizu.detectors import _checks
-from kizu.detectors._base import Array, Detector, Float32, Scores
+from kizu.detectors._base import Array, Detector, Float32, Scores, finite
 from kizu.errors import DataError, KizuWarning, ModelFileError, bad_parameter
 from kizu.gaussian import RunningGaussian, mahalanobis, packed_cholesky
 from kizu.progress import Progress, Silent
@@ -62,7 +62,7 @@ class PaDiM(Detector):
         """As `Detector.fit`; each batch is summed and let go."""
         self.check()
         sums: RunningGaussian | None = None
-        for batch in _batched(embeddings):
+        for batch in _batched(map(finite, embeddings)):
             if sums is None:
                 height, width, available = batch.shape[1:]
                 channels = self._choose(available, rng or np.random.default_rng(0))

@@ -25,9 +25,9 @@ import numpy.typing as npt
 
 from kizu.coreset import Coreset, k_center_greedy
 from kizu.detectors import _checks
-from kizu.detectors._base import Array, Detector, Float32, Scores
+from kizu.detectors._base import Array, Detector, Float32, Scores, finite
 from kizu.errors import DataError, ModelFileError
-from kizu.neighbors import ApproximateNeighbors, ExactNeighbors, Graph, Neighbors, tuned
+from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, Neighbors, tuned
 from kizu.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ APPROXIMATE_FROM = 4096
 PROBES = 2048
 """Queries on which the recall of the approximate search is measured."""
 
-CONFIRMED_AT_A_TIME = 32
+CONFIRMED_AT_A_TIME = 8
 """Highest patch scores of an image that are searched exactly at a time, until none other can be higher."""
 
 
@@ -53,10 +53,10 @@ class PatchCore(Detector):
     - ``reweight_neighbors``: the rows b that eq. 7 looks at.
     - ``projection_dim``: dimensions of a random projection used to select the coreset; None: select on all.
     - ``search``: ``exact``, ``approximate``, or ``auto``: approximate from 4,096 bank rows.
-    - ``recall``: what the approximate search must reach on good patches.
+    - ``search_error``: by which share, on average, approximate search may find distances too large.
 
     Fitted: ``bank_`` ``(M, D)`` float32, ``cover_radius_`` plain distance (in the projection where there is one),
-    ``recall_``.
+    ``accuracy_`` of the search.
     """
 
     name = "patchcore"
@@ -72,7 +72,7 @@ class PatchCore(Detector):
         reweight_neighbors: int = 9,
         projection_dim: int | None = None,
         search: str = "auto",
-        recall: float = 0.99,
+        search_error: float = 0.01,
     ) -> None:
         self.coreset_ratio = coreset_ratio
         self.coreset_count = coreset_count
@@ -81,7 +81,7 @@ class PatchCore(Detector):
         self.reweight_neighbors = reweight_neighbors
         self.projection_dim = projection_dim
         self.search = search
-        self.recall = recall
+        self.search_error = search_error
 
     def check(self) -> None:
         _checks.real("coreset_ratio", self.coreset_ratio, "in (0, 1]", 0, 1, "For ten percent write 0.1.")
@@ -91,7 +91,7 @@ class PatchCore(Detector):
         _checks.whole("reweight_neighbors", self.reweight_neighbors, at_least=2)
         _checks.whole("projection_dim", self.projection_dim, at_least=1, optional=True)
         _checks.choice("search", self.search, ("auto", "exact", "approximate"))
-        _checks.real("recall", self.recall, "in (0, 1]", 0, 1)
+        _checks.real("search_error", self.search_error, "in (0, 1]", 0, 1, "For one percent write 0.01.")
 
     def fit(
         self,
@@ -123,10 +123,10 @@ class PatchCore(Detector):
             return k_center_greedy(points, count, start=start, advance=advance)
 
     def _index(self, probes: Float32) -> None:
-        self.recall_ = 1.0
+        self.accuracy_ = Accuracy()
         self._search: Neighbors = ExactNeighbors(self.bank_)
         if self.search == "approximate" or (self.search == "auto" and len(self.bank_) >= APPROXIMATE_FROM):
-            self._search, self.recall_ = tuned(self.bank_, probes, self.recall)
+            self._search, self.accuracy_ = tuned(self.bank_, probes, self.search_error)
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("bank_")
@@ -137,7 +137,7 @@ class PatchCore(Detector):
         nearest = indices[:, 0].reshape(batch, height * width)
         if isinstance(self._search, ApproximateNeighbors):
             for image, part in enumerate(queries.reshape(batch, height * width, channels)):
-                self._confirm(part, patches[image], nearest[image])
+                self._confirm(self._search.exact, part, patches[image], nearest[image])
         images = patches.max(axis=1)
         if self.reweight:
             top = patches.argmax(axis=1)[:, None]
@@ -145,9 +145,10 @@ class PatchCore(Detector):
             images = images * self._weights(queries[top[:, 0] + np.arange(batch) * height * width], at_top)
         return Scores(patches.reshape(batch, height, width), images)
 
-    def _confirm(self, queries: Float32, patches: Float32, nearest: npt.NDArray[np.int64]) -> None:
+    def _confirm(
+        self, exact: ExactNeighbors, queries: Float32, patches: Float32, nearest: npt.NDArray[np.int64]
+    ) -> None:
         """Make the highest score of one image exact, in place: ``patches`` and ``nearest`` ``(h·w,)``."""
-        exact = ExactNeighbors(self.bank_)
         order = np.argsort(-patches, kind="stable")
         highest = np.float32(-1)
         for first in range(0, len(order), CONFIRMED_AT_A_TIME):
@@ -176,7 +177,7 @@ class PatchCore(Detector):
         state: dict[str, Array] = {
             "bank": self.bank_,
             "cover_radius": np.array(self.cover_radius_),
-            "recall": np.array(self.recall_),
+            "accuracy": np.array([self.accuracy_.recall, self.accuracy_.error]),
         }
         if isinstance(self._search, ApproximateNeighbors):
             graph = self._search.graph
@@ -189,17 +190,17 @@ class PatchCore(Detector):
         if self.bank_.ndim != 2 or self.bank_.dtype != np.float32 or not len(self.bank_):
             raise ModelFileError("the memory bank is not a float32 matrix; restore the model file.")
         self.cover_radius_ = float(state["cover_radius"])
-        self.recall_ = 1.0
+        self.accuracy_ = Accuracy()
         self._search = ExactNeighbors(self.bank_)
         if "links" in state and self.search != "exact":
-            self.recall_ = float(state["recall"])
+            self.accuracy_ = Accuracy(*(float(value) for value in state["accuracy"]))
             entry, breadth = int(state["entry"]), int(state["breadth"])
             graph = Graph(state["levels"], state["offsets"], state["links"], entry, breadth)
             self._search = ApproximateNeighbors(self.bank_, graph)
 
     def search_exactly(self) -> None:
         self._require_fitted("bank_")
-        self.recall_ = 1.0
+        self.accuracy_ = Accuracy()
         self._search = ExactNeighbors(self.bank_)
 
     def summary(self) -> dict[str, float | int | str]:
@@ -210,7 +211,8 @@ class PatchCore(Detector):
             "dimensions": self.bank_.shape[1],
             "cover radius": round(self.cover_radius_, 4),
             "search": "approximate" if approximate else "exact",
-            "search recall": round(self.recall_, 4),
+            "search recall": round(self.accuracy_.recall, 4),
+            "search error": round(self.accuracy_.error, 4),
         }
 
 
@@ -218,7 +220,7 @@ def _gather(embeddings: Iterable[Float32], images: int | None) -> Float32:
     """All patches as rows ``(N, D)``; memory for ``images`` images is taken once, grown when more come."""
     rows = np.empty((0, 0), dtype=np.float32)
     filled = 0
-    for batch in embeddings:
+    for batch in map(finite, embeddings):
         patches = batch.reshape(-1, batch.shape[-1])
         if not filled:
             expected = (images or len(batch)) * batch.shape[1] * batch.shape[2]

@@ -114,12 +114,15 @@ class Inspector:
             detector = _restore_detector(content)
             settings = config.parse(content.manifest["config"])
             calibration = Calibration.from_dict(content.manifest["calibration"])
-            provenance = content.manifest["provenance"]
+            provenance = dict(content.manifest["provenance"])
         except (KeyError, TypeError, ValueError, ParameterError, ModelFileError) as error:
             raise ModelFileError(f"{path}: the model file is damaged: {error} Restore it or fit again.") from None
         if exact:
             detector.search_exactly()
-        engine = backbones.OnnxRuntimeEngine(content.graph, threads=threads)
+        try:
+            engine = backbones.OnnxRuntimeEngine(content.graph, threads=threads)
+        except ModelFileError as error:
+            raise ModelFileError(f"{path}: {error}") from None
         return cls(
             config=settings,
             graph=content.graph,
@@ -137,7 +140,8 @@ def _restore_detector(content: _model_file.Content) -> detectors.Detector:
 
 def _rgb(image: Image) -> Image:
     """Grey to three equal channels; anything but uint8 ``(H, W)`` or ``(H, W, 3)`` is refused."""
-    if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+    right = image.dtype == np.uint8 and (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3))
+    if not right or not image.size:
         raise ParameterError(
             f"an image must be RGB (H, W, 3) or grey (H, W), uint8; got {image.shape} {image.dtype}. "
             "Give the path of the file to have it read and brought to that form."

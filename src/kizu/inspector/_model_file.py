@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ ARRAYS = "detector/"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _LARGEST_MANIFEST = 256 * 2**20
+_UNREADABLE = (zipfile.BadZipFile, EOFError, ValueError, RuntimeError, OverflowError, struct.error)
+"""What a damaged zip can make `zipfile` raise; NotImplementedError and RecursionError are RuntimeErrors."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def write(path: Path, manifest: Mapping[str, Any], graph: bytes, arrays: Mapping
         **manifest,
         "entries": {name: hashlib.sha256(data).hexdigest() for name, data in entries.items()},
     }
-    head = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False).encode()
+    text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
+    head = text.encode(errors="backslashreplace")  # a folder's name may be no valid Unicode; JSON has escapes for it
 
     def write_zip(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -71,13 +75,14 @@ def read(path: Path) -> Content:
     """Read and verify a model file. Raises `ModelFileError`: what is wrong with which file, and what to do."""
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            _check_sizes(path, archive, file.seek(0, io.SEEK_END))
             return _read_archive(path, archive)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such model file. Check the path, or make one with `kizu fit`.") from None
     except IsADirectoryError:
         raise ModelFileError(f"{path}: is a folder, not a model file. Give the path of a .kizu file.") from None
-    except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, NotImplementedError, RuntimeError) as error:
-        raise _damaged(path, str(error)) from None
+    except _UNREADABLE as error:
+        raise _damaged(path, " ".join(str(error).split())) from None
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}. Check disk and network.") from None
 
@@ -94,6 +99,16 @@ def _read_archive(path: Path, archive: zipfile.ZipFile) -> Content:
     return Content(manifest, graph, arrays)
 
 
+def _check_sizes(path: Path, archive: zipfile.ZipFile, size: int) -> None:
+    """Entries as they are, uncompressed and within the file, before the first is read: no zip bomb."""
+    for entry in archive.infolist():
+        if entry.compress_type != zipfile.ZIP_STORED:
+            raise _damaged(path, "an entry is compressed")
+        inside = entry.header_offset >= 0 and entry.header_offset + entry.compress_size <= size
+        if not inside or entry.file_size != entry.compress_size:
+            raise _damaged(path, "an entry does not fit into the file")
+
+
 def _read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
     if MANIFEST not in archive.namelist() or archive.getinfo(MANIFEST).file_size > _LARGEST_MANIFEST:
         raise ModelFileError(f"{path}: not a kizu model file (no usable {MANIFEST}). Give a file made by `kizu fit`.")
@@ -102,7 +117,9 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
         schema = manifest["schema"]
     except (ValueError, KeyError, TypeError):
         raise _damaged(path, f"{MANIFEST} is not readable") from None
-    if not isinstance(schema, int) or schema > SCHEMA:
+    if type(schema) is not int or schema < 1:
+        raise _damaged(path, f"{MANIFEST} has no schema number")
+    if schema > SCHEMA:
         raise ModelFileError(
             f"{path}: written by a newer kizu (schema {schema}, this one reads up to {SCHEMA}). "
             "Update with `pip install -U kizu`."
@@ -113,7 +130,7 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
 
 
 def _check_entries(path: Path, archive: zipfile.ZipFile, expected: Mapping[str, str]) -> None:
-    """Only names a model file may hold, each once, uncompressed: no ``../``, no surprise, no zip bomb."""
+    """Only names a model file may hold, each once: no ``../``, no surprise."""
     names = archive.namelist()
     for name in names:
         plain = name in (MANIFEST, GRAPH) or (name.startswith(ARRAYS) and name.endswith(".npy"))
@@ -121,8 +138,6 @@ def _check_entries(path: Path, archive: zipfile.ZipFile, expected: Mapping[str, 
             raise ModelFileError(f"{path}: unsafe entry {name!r}; not a file kizu wrote. Do not use it.")
     if len(names) != len(set(names)) or set(names) != {MANIFEST, *expected}:
         raise _damaged(path, "entries are missing, added or doubled")
-    if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-        raise _damaged(path, "an entry is compressed")
 
 
 def _damaged(path: Path, problem: str) -> ModelFileError:
@@ -137,7 +152,7 @@ def _to_npy(array: Array) -> bytes:
 
 def _from_npy(path: Path, name: str, data: bytes) -> Array:
     try:
-        array: Array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise _damaged(path, f"{name}: {error}") from None
+        array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # a damaged header makes NumPy raise whatever its parsers do, SyntaxError among it
+        raise _damaged(path, f"{name}: {' '.join(str(error).split())}") from None
     return array

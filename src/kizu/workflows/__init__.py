@@ -3,6 +3,6 @@
 from kizu.workflows._demo import Demo, demo
 from kizu.workflows._evaluate import Evaluation, evaluate
 from kizu.workflows._fit import fit
-from kizu.workflows._predict import load, predict
+from kizu.workflows._predict import Predictions, load, predict
 
-__all__ = ["Demo", "Evaluation", "demo", "evaluate", "fit", "load", "predict"]
+__all__ = ["Demo", "Evaluation", "Predictions", "demo", "evaluate", "fit", "load", "predict"]

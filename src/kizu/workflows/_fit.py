@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,10 @@ def fit(
     origin = provenance(
         complete,
         dataset,
-        len(to_fit) + len(held_out) - len(reader.skipped) - len(calibration.scores),
-        len(calibration.scores),
-        reader.fingerprint,
+        fitted=len(to_fit) + len(held_out) - len(reader.skipped) - len(calibration.scores),
+        held_out=len(calibration.scores),
+        skipped=len(reader.skipped),
+        fingerprint=reader.fingerprint,
     )
     return replace(inspector, calibration=calibration, provenance=origin)
 
@@ -98,20 +100,25 @@ def _divide(dataset: Dataset, inspector: Inspector) -> tuple[Sequence[Sample], S
 
 
 def _fit_detector(inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress) -> None:
-    def embeddings() -> Iterator[npt.NDArray[np.float32]]:
-        with progress.stage("Reading images", len(samples)) as advance:
-            for _, image in reader.images(samples, advance):
+    def embeddings() -> Generator[npt.NDArray[np.float32], None, None]:
+        with (
+            progress.stage("Reading images", len(samples)) as advance,
+            closing(reader.images(samples, advance)) as read,
+        ):
+            for _, image in read:
                 yield inspector.embed(image)
 
     rng = np.random.default_rng(inspector.config.seed)
-    inspector.detector.fit(embeddings(), images=len(samples), rng=rng, progress=progress)
+    with closing(embeddings()) as batches:
+        inspector.detector.fit(batches, images=len(samples), rng=rng, progress=progress)
 
 
 def _calibrate(inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress) -> Calibration:
-    with progress.stage("Finding the threshold", len(samples)) as advance:
-        measured = [inspector.measure(image) for _, image in reader.images(samples, advance)]
-    if not measured:
-        raise DataError("none of the held-out good images can be read, so there is no threshold. Mend or add images.")
+    with (
+        progress.stage("Finding the threshold", len(samples)) as advance,
+        closing(reader.images(samples, advance)) as read,
+    ):
+        measured = [inspector.measure(image) for _, image in read]
     calibration = Calibration(
         scores=np.array([score for score, _ in measured]),
         peaks=np.array([float(anomaly_map.max()) for _, anomaly_map in measured]),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kizu.datasets import Sample
 from kizu.files import prepare_folder
 from kizu.inspector import Prediction
-from kizu.report import PredictionRow, PredictionTable, View, compose, parts, picture_names, write_image
+from kizu.report import PredictionRow, PredictionTable, View, check_parts, compose, parts, picture_names, write_image
 
 
 class Outputs:
@@ -28,7 +28,7 @@ class Outputs:
     @contextmanager
     def opened(cls, folder: Path, samples: Sequence[Sample], save: Sequence[str]) -> Iterator[Outputs]:
         """Outputs in ``folder``, which is made if need be. Raises `OutputError`."""
-        for name in ("", "pictures", *save):
+        for name in ("", "pictures", *check_parts(save)):
             prepare_folder(folder / name)
         with PredictionTable(folder / "predictions.csv") as table:
             yield cls(folder, table, picture_names([sample.path for sample in samples]), save)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from kizu.errors import DataError
 from kizu.images import DEFAULT_MAX_PIXELS, find_images
 from kizu.inspector import Inspector, Prediction
 from kizu.progress import Progress, Silent
+from kizu.report import check_parts
 from kizu.workflows._outputs import Outputs
 from kizu.workflows._reading import Reader
 
@@ -26,6 +27,25 @@ class Inspected:
     sample: Sample
     prediction: Prediction
     truth: npt.NDArray[np.bool_] | None
+
+
+class Predictions(Iterator[Prediction]):
+    """Predictions as they come; ``skipped`` counts the files that could not be read so far."""
+
+    def __init__(self, inspected: Generator[Inspected, None, None], reader: Reader) -> None:
+        self._inspected = inspected
+        self._reader = reader
+
+    @property
+    def skipped(self) -> int:
+        return len(self._reader.skipped)
+
+    def __next__(self) -> Prediction:
+        return next(self._inspected).prediction
+
+    def close(self) -> None:
+        """Stop here: what has been written stays, the table as ``predictions.csv.part``."""
+        self._inspected.close()
 
 
 def load(path: str | Path, *, exact: bool = False, threads: int | None = None) -> Inspector:
@@ -42,23 +62,26 @@ def predict(
     skip_unreadable: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
-) -> Iterator[Prediction]:
+) -> Predictions:
     """Inspect files, and folders of them, one by one; results are written to ``out`` as they come.
 
     Raises `DataError` when a path does not exist or a folder has no images, before anything is inspected.
     """
+    check_parts(save)
     inspector = model if isinstance(model, Inspector) else load(model)
     samples = [Sample(path, "test", None, "") for path in _files(paths)]
     reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
-    results = inspect_samples(inspector, samples, reader, out, save, progress or Silent())
-    return (inspected.prediction for inspected in results)
+    return Predictions(inspect_samples(inspector, samples, reader, out, save, progress or Silent()), reader)
 
 
 def _files(paths: Iterable[str | Path]) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            files += find_images(path, recursive=True)
+            found = find_images(path, recursive=True)
+            if not found:
+                raise DataError(f"{path}: no images in this folder. Check the path, or leave it out.")
+            files += found
         elif path.exists():
             files.append(path)
         else:
@@ -75,12 +98,12 @@ def inspect_samples(
     out: str | Path | None,
     save: Sequence[str],
     progress: Progress,
-) -> Iterator[Inspected]:
+) -> Generator[Inspected, None, None]:
     """Inspect samples in order, writing table and pictures to ``out`` as they come."""
     with ExitStack() as stack:
         outputs = stack.enter_context(Outputs.opened(Path(out), samples, save)) if out is not None else None
         advance = stack.enter_context(progress.stage("Inspecting images", len(samples)))
-        for sample, image in reader.images(samples, advance):
+        for sample, image in stack.enter_context(closing(reader.images(samples, advance))):
             prediction = inspector.inspect(image, sample.path)
             truth = load_mask(sample, prediction.size, max_pixels=reader.max_pixels) if sample.label else None
             inspected = Inspected(sample, prediction, truth)

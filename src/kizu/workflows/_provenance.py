@@ -14,7 +14,9 @@ from kizu.datasets import Dataset
 PACKAGES = ("numpy", "onnx", "onnxruntime", "faiss-cpu", "opencv-python-headless")
 
 
-def provenance(config: Config, dataset: Dataset, fitted: int, held_out: int, fingerprint: str) -> dict[str, Any]:
+def provenance(
+    config: Config, dataset: Dataset, *, fitted: int, held_out: int, skipped: int, fingerprint: str
+) -> dict[str, Any]:
     """Versions, seed, backbone and data, ready for JSON."""
     card = backbones.get(config.backbone).card
     return {
@@ -26,6 +28,7 @@ def provenance(config: Config, dataset: Dataset, fitted: int, held_out: int, fin
             "layout": dataset.layout,
             "fitted": fitted,
             "held_out": held_out,
+            "skipped": skipped,
             "fingerprint": fingerprint,
         },
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
@@ -26,23 +27,32 @@ class Reader:
         self.skipped: list[ImageError] = []
         self._digest = hashlib.sha256()
 
-    def images(self, samples: Sequence[Sample], advance: Advance = ignore) -> Iterator[tuple[Sample, Image]]:
+    def images(
+        self, samples: Sequence[Sample], advance: Advance = ignore
+    ) -> Generator[tuple[Sample, Image], None, None]:
         """Each sample with its image, ``advance`` called once a sample is done with.
 
-        Raises `ImageError` at the first file that cannot be read, unless those are to be skipped.
+        Close it when leaving it early. Raises `ImageError` at the first file that cannot be read, unless those are
+        to be skipped.
         """
-        ahead = read_ahead(samples, lambda sample: read_image(sample.path, max_pixels=self.max_pixels))
-        for fetched in ahead:
-            try:
-                image = fetched.get()
-            except ImageError as error:
-                self._skip(error)
-            else:
-                self._digest.update(fetched.item.path.name.encode() + str(image.shape).encode() + image.tobytes())
-                yield fetched.item, image
-            advance(1)
-        if samples and len(self.skipped) >= len(samples):
-            raise DataError(f"none of {len(samples)} images can be read; first: {self.skipped[0]}")
+        already = len(self.skipped)
+        fetch = read_ahead(samples, lambda sample: read_image(sample.path, max_pixels=self.max_pixels))
+        with closing(fetch) as ahead:  # an error must not leave that to the garbage collector, in whatever thread
+            for fetched in ahead:
+                try:
+                    image = fetched.get()
+                except ImageError as error:
+                    self._skip(error)
+                else:
+                    self._add(fetched.item.path.name, image)
+                    yield fetched.item, image
+                advance(1)
+        if samples and len(self.skipped) - already == len(samples):
+            raise DataError(f"none of {len(samples)} images can be read; the first: {self.skipped[already]}")
+
+    def _add(self, name: str, image: Image) -> None:
+        encoded = name.encode(errors="surrogatepass")  # not every name a file system has is valid Unicode
+        self._digest.update(encoded + str(image.shape).encode() + image.tobytes())
 
     def _skip(self, error: ImageError) -> None:
         if not self.skip_unreadable:

@@ -7,6 +7,7 @@ from typing import Any
 from kizu import backbones, detectors, maps
 from kizu.config import Config, DetectorConfig
 from kizu.defaults import defaults_for
+from kizu.errors import bad_parameter
 
 
 def resolve(config: Config) -> Config:
@@ -26,6 +27,8 @@ def resolve(config: Config) -> Config:
     if config.sigma is None:
         values["sigma"] = maps.default_sigma(values["image_size"])
     values["detector"] = DetectorConfig(name=detector.name, **detector.parameters())
+    if config.sigma is not None and config.sigma > values["image_size"]:
+        raise bad_parameter("sigma", f"at most image_size, {values['image_size']} pixels", config.sigma)
     complete = Config(**{**config.model_dump(exclude={"detector"}), **values})
     card.check(complete.layers or (), values["image_size"], complete.patch_stride)
     return complete

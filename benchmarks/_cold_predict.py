@@ -1,0 +1,85 @@
+"""One image from a cold start, stage by stage: run by ``startup.py`` in a fresh interpreter.
+
+``python _cold_predict.py STARTED MODEL IMAGE``: STARTED is ``time.time()`` when this process was asked for. The
+prediction goes to stderr; seconds by stage go to stdout as JSON, with the time they ended.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+STAGES: dict[str, float] = {}
+
+
+def mark(stage: str, since: float) -> float:
+    """Put down what passed ``since``; returns now."""
+    now = time.time()
+    STAGES[stage] = now - since
+    return now
+
+
+def load_libraries() -> None:
+    """What `kizu predict` loads, one after the other."""
+    since = time.time()
+    import numpy  # noqa: F401
+
+    since = mark("import numpy", since)
+    import cv2  # noqa: F401
+
+    since = mark("import cv2", since)
+    import onnxruntime  # noqa: F401
+
+    since = mark("import onnxruntime", since)
+    import faiss  # noqa: F401
+
+    since = mark("import faiss", since)
+    import kizu.cli
+    import kizu.workflows  # noqa: F401
+
+    mark("import the rest", since)
+
+
+def watch_sessions() -> None:
+    """Time the making of ONNX Runtime sessions apart from the rest of a model's loading."""
+    from kizu import backbones
+
+    plain = backbones.OnnxRuntimeEngine
+
+    def engine(*arguments: Any, **options: Any) -> Any:
+        since = time.time()
+        made = plain(*arguments, **options)
+        mark("session", since)
+        return made
+
+    name = "OnnxRuntimeEngine"
+    setattr(backbones, name, engine)
+
+
+def predict(model: str, path: str) -> None:
+    """Load, read, score, print."""
+    import kizu
+    from kizu import images
+
+    since = time.time()
+    inspector = kizu.load(model)
+    since = mark("model and session", since)
+    STAGES["model"] = STAGES.pop("model and session") - STAGES["session"]
+    image = images.read_image(path)
+    since = mark("image", since)
+    prediction = inspector.inspect(image)
+    since = mark("score", since)
+    print(prediction.to_dict(), file=sys.stderr, flush=True)
+    mark("print", since)
+
+
+def main() -> None:
+    mark("interpreter", float(sys.argv[1]))
+    load_libraries()
+    watch_sessions()
+    predict(*sys.argv[2:4])
+    print(json.dumps({**STAGES, "ended": time.time()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Where figures are kept: one CSV a table and machine, ``results/TABLE-CPU-CORES-VERSIONS.csv``.
+
+Rows measured again replace their older selves; the rest stays. Nothing here loads a heavy library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+Value = str | int | float | None
+Row = Mapping[str, Value]
+
+FOLDER = Path(__file__).parent / "results"
+
+PACKAGES = {
+    "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
+    "faiss": "faiss-cpu",
+    "opencv": "opencv-python-headless",
+}
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser with what every benchmark has: a description, and where the figures go."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--results", type=Path, default=FOLDER, metavar="DIR", help="folder of the CSVs")
+    return made
+
+
+def listed(kind: Callable[[str], Value]) -> Callable[[str], list[Value]]:
+    """An argparse type: values of ``kind`` with commas between them."""
+
+    def parse(text: str) -> list[Value]:
+        return [kind(part.strip()) for part in text.split(",") if part.strip()]
+
+    parse.__name__ = "list"
+    return parse
+
+
+def cpu_name() -> str:
+    """The processor's own name for itself, made plain."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
+    models = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    return plain_cpu_name(models[0] if models else platform.processor() or platform.machine())
+
+
+def plain_cpu_name(name: str) -> str:
+    """Without trade marks and clock rates.
+
+    >>> plain_cpu_name("Intel(R) Xeon(R) CPU @ 2.20GHz")
+    'Intel Xeon'
+    """
+    return " ".join(re.sub(r"\((R|TM)\)|\b(CPU|Processor)\b|@.*", " ", name, flags=re.IGNORECASE).split())
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def hardware() -> str:
+    return f"{cpu_name()}, {cores()} cores"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the figures depend on, by short name."""
+    from kizu import __version__
+
+    found = {"kizu": __version__, "python": platform.python_version()}
+    for name, package in PACKAGES.items():
+        try:
+            found[name] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def slug() -> str:
+    """Hardware and versions as a part of a file name: ``intel-xeon-2cores-onnxruntime1.31-faiss1.15``."""
+    machine = re.sub(r"[^a-z0-9]+", "-", cpu_name().lower()).strip("-")
+    found = versions()
+    short = [f"{name}{'.'.join(found[name].split('.')[:2])}" for name in ("onnxruntime", "faiss") if name in found]
+    return "-".join([machine, f"{cores()}cores", *short])
+
+
+def path_of(table: str, folder: Path = FOLDER) -> Path:
+    return folder / f"{table}-{slug()}.csv"
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def save(table: str, rows: Sequence[Row], *, key: Sequence[str], folder: Path = FOLDER) -> Path:
+    """Write ``rows``: each replaces the row of the same ``key``, or is added at the end. Prints them as well."""
+    path = path_of(table, folder)
+    origin = {"hardware": hardware(), "versions": ", ".join(f"{name} {of}" for name, of in versions().items())}
+    new = [{name: text(value) for name, value in {**row, **origin}.items()} for row in rows]
+    columns = list(new[0])
+    old = [row for row in read(path) if list(row) == columns] if path.exists() else []
+    merged = {tuple(row[name] for name in key): row for row in [*old, *new]}
+    _write(path, columns, list(merged.values()))
+    show([{name: value for name, value in row.items() if name not in origin} for row in new])
+    print(f"wrote {path}")
+    return path
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def text(value: Value) -> str:
+    """As a CSV holds it: floats to six digits, nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def show(rows: Sequence[Mapping[str, str]]) -> None:
+    """Print rows in columns."""
+    names = list(rows[0])
+    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in names]
+    for cells in (names, *([row[name] for name in names] for row in rows)):
+        print("  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)))
+
+
+def note(message: str) -> None:
+    """Tell on stderr what is going on; some of these take minutes."""
+    print(f"# {message}", file=sys.stderr, flush=True)

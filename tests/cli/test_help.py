@@ -1,0 +1,102 @@
+"""What the commands say of themselves, and that it is true."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import typer
+
+from cli.running import Command
+from kizu import backbones, images
+from kizu.cli import _app, _options
+from kizu.config import Config
+from kizu.detectors import names
+from kizu.workflows._resolve import resolve
+
+COMMANDS: dict[str, Any] = typer.main.get_command(_app.app).commands  # type: ignore[attr-defined]
+PARAMETERS = [(name, parameter) for name, command in COMMANDS.items() for parameter in command.params]
+OPTIONS = [(name, option) for name, option in PARAMETERS if option.param_type_name == "option"]
+
+
+def ids(value: Any) -> str:
+    return value if isinstance(value, str) else value.name
+
+
+def stated_default(command: str, option: str) -> str:
+    """The default an option's help shows."""
+    (found,) = (o for name, o in OPTIONS if name == command and f"--{option}" in o.opts)
+    in_words = re.search(r"\[default: ([^\]]*)\]$", found.help)
+    return in_words[1] if in_words else str(found.default)
+
+
+def test_the_commands() -> None:
+    assert list(COMMANDS) == ["fit", "evaluate", "predict", "info", "demo"]
+    assert all(command.help for command in COMMANDS.values())
+
+
+@pytest.mark.parametrize(("command", "parameter"), PARAMETERS, ids=ids)
+def test_everything_has_help(command: str, parameter: Any) -> None:
+    assert parameter.help
+    assert re.match(r"[A-Z].*\.|.*\]$", parameter.help)
+
+
+@pytest.mark.parametrize(("command", "option"), OPTIONS, ids=ids)
+def test_every_option_shows_its_default(kizu: Command, command: str, option: Any) -> None:
+    said = kizu(command, "--help")
+    assert said.code == 0
+    text = " ".join(said.out.split())
+    start = text.index(f"{option.opts[0]}") if f" {option.opts[0]}" in text else -1
+    assert start >= 0
+    here = re.split(r" (?=-\w, --|--\w[\w-]+ )", text[text.index(" " + option.opts[0] + " ") + 1 :])
+    described = here[1] if re.fullmatch(r"-\w,?", here[0].strip()) else here[0]
+    assert "[default: " in described, described
+
+
+def test_the_defaults_of_fit_are_those_of_the_library() -> None:
+    config, complete = Config(), resolve(Config())
+    card = backbones.get(config.backbone).card
+    assert stated_default("fit", "detector") == config.detector.name
+    assert stated_default("fit", "backbone") == config.backbone
+    assert stated_default("fit", "layers") == ",".join(complete.layers or ()) == ",".join(card.default_layers)
+    assert stated_default("fit", "image-size") == str(complete.image_size) == str(card.default_image_size)
+    assert stated_default("fit", "false-alarms") == str(config.false_alarms)
+    assert stated_default("fit", "seed") == str(config.seed)
+
+
+def test_the_methods_that_help_names_are_those_there_are() -> None:
+    (option,) = (o for name, o in OPTIONS if name == "fit" and o.name == "detector")
+    assert all(name in option.help for name in names())
+
+
+def test_the_limit_of_pixels_is_that_of_the_reader() -> None:
+    assert images.DEFAULT_MAX_PIXELS == _options.DEFAULT_MAX_PIXELS
+    for command in ("fit", "evaluate", "predict"):
+        assert stated_default(command, "max-pixels") == str(images.DEFAULT_MAX_PIXELS)
+
+
+def test_the_parts_that_help_names_are_those_there_are() -> None:
+    from kizu.report import PARTS
+
+    (option,) = (o for name, o in OPTIONS if name == "predict" and o.name == "save")
+    assert f": {', '.join(PARTS)}; several" in option.help
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Config.model_fields.values())
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_of_all(kizu: Command, arguments: list[str]) -> None:
+    said = kizu(*arguments)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("Usage: kizu [OPTIONS] COMMAND [ARGS]...")
+    assert all(re.search(rf"^  {name} ", said.out, re.MULTILINE) for name in COMMANDS)
+
+
+def test_version(kizu: Command) -> None:
+    import kizu as library
+
+    said = kizu("--version")
+    assert (said.code, said.out, said.err) == (0, f"kizu {library.__version__}\n", "")

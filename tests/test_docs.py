@@ -1,0 +1,135 @@
+"""README and docs against the program: commands run, options and names are documented."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.main import get_command
+
+import kizu
+from kizu import detectors
+from kizu.cli._app import app
+from kizu.config import Config
+from kizu.report import write_image
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    """Code blocks of the README in a language, markers of lists taken off."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", README, re.MULTILINE | re.DOTALL)
+    return ["\n".join(line[len(indent) :] for line in body.splitlines()) for indent, body in found]
+
+
+def run(command, folder, environment):
+    """A line of the README in a shell, as a reader would type it."""
+    return subprocess.run(
+        command, check=False, shell=True, cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A folder with what the README's tour talks of: screws, new pictures, sorted pictures."""
+    folder = tmp_path_factory.mktemp("workshop")
+    rng = np.random.default_rng(0)
+    texture = rng.normal(120, 6, (96, 96, 1))
+
+    def picture(path, scratched=False):
+        image = np.clip(texture + rng.normal(0, 4, (96, 96, 3)), 0, 255).astype(np.uint8)
+        if scratched:
+            image[40:44, 20:70] = 250
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, image)
+
+    for number in range(12):
+        picture(folder / "screws" / f"{number:04}.png")
+        picture(folder / "screws-sorted" / "good" / f"{number:04}.png")
+    for number in range(3):
+        picture(folder / "new-pictures" / f"{number:04}.png", scratched=number == 2)
+        picture(folder / "screws-sorted" / "bad" / f"{number:04}.png", scratched=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """PATH with a `kizu` that is the one under test."""
+    commands = tmp_path_factory.mktemp("bin")
+    script = commands / "kizu"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m kizu "$@"\n')
+    script.chmod(0o755)
+    return {**os.environ, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+
+
+def test_the_tour_of_the_readme_works_as_written(workshop, environment):
+    commands = [block.strip() for block in blocks("bash") if block.startswith("kizu ")]
+    assert [command.split()[1] for command in commands] == ["fit", "predict", "evaluate"]
+    for command in commands:
+        done = run(command, workshop, environment)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert (workshop / "screw.kizu").stat().st_size
+    assert len(list((workshop / "results" / "pictures").iterdir())) == 3
+
+
+def test_the_python_of_the_readme_runs_as_written(workshop, environment):
+    (block,) = blocks("python")
+    (workshop / "tour.py").write_text(block)
+    done = run(f'"{sys.executable}" -W ignore tour.py', workshop, environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[2] in ("ok", "ng")
+
+
+def test_the_settings_file_of_the_readme_gives_the_same_model(workshop, environment):
+    (line,) = re.findall(
+        r"`(kizu info screw.kizu --config > settings.yaml)`.*?`(kizu fit screws --config [^`]+)`", README
+    )
+    fit = "kizu fit screws -o screw.kizu"
+    for command in (fit, line[0], f"{line[1]} -o again.kizu"):
+        assert run(command, workshop, environment).returncode == 0
+    assert (workshop / "again.kizu").read_bytes() == (workshop / "screw.kizu").read_bytes()
+
+
+def test_every_option_of_every_command_is_in_the_reference():
+    commands = get_command(app)
+    for name, command in commands.commands.items():
+        assert f"`kizu {name}" in REFERENCE
+        for parameter in command.params:
+            for option in parameter.opts:
+                if option.startswith("-"):
+                    assert option in REFERENCE, f"{name} {option}"
+
+
+def test_every_setting_and_parameter_is_in_the_reference():
+    names = [
+        *Config.model_fields,
+        *(p for d in ("patchcore", "padim") for p in detectors.detector_class(d).defaults()),
+    ]
+    for name in names:
+        assert f"| `{name}` |" in REFERENCE, name
+
+
+def test_parameter_defaults_in_the_reference_are_the_real_ones():
+    for detector in ("patchcore", "padim"):
+        section = REFERENCE.split(f"### `detector: {detector}`")[1].split("\n#")[0]
+        for name, default in detectors.detector_class(detector).defaults().items():
+            (shown,) = re.findall(rf"\| `{name}` \| `?([^`|]+?)`? \|", section)
+            assert shown == (default if isinstance(default, str) else json.dumps(default)), name
+
+
+def test_every_public_name_is_in_the_reference():
+    for name in kizu.__all__:
+        assert name.startswith("_") or f"kizu.{name}" in REFERENCE, name
+
+
+def test_links_lead_somewhere():
+    for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (document.parent / target).exists(), f"{document.name}: {target}"

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+import kizu
+from kizu.errors import DataError, ImageError, KizuWarning, OutputError, ParameterError
+from kizu.images import read_image
+from kizu.report import PARTS
+from kizu.workflows import predict
+from workflows import tiles
+from workflows.tiles import tile
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_files_and_folders_each_image_once(model: Path, parts: Path, tmp_path: Path) -> None:
+    inner = tiles.write(tmp_path / "画像" / "奥" / "b.png", tile(1))
+    outer = tiles.write(tmp_path / "画像" / "a.png", tile(2))
+    alone = tiles.write(tmp_path / "c.png", tile(3))
+    (tmp_path / "画像" / "メモ.txt").write_text("not an image")
+    found = list(predict(model, [alone, tmp_path / "画像", inner, str(alone)]))
+    assert [p.path for p in found] == [alone, outer, inner]
+    inspector = kizu.load(model)
+    assert [p.score for p in found] == [inspector.predict(p.path).score for p in found if p.path]
+
+
+def test_a_path_that_does_not_exist_is_told_before_anything_is_done(model: Path, parts: Path, tmp_path: Path) -> None:
+    for missing, words in (
+        (tmp_path / "無い", "no such file or folder"),
+        (tmp_path / "空", "no images in this folder"),
+    ):
+        if "空" in missing.name:
+            missing.mkdir()
+        with pytest.raises(DataError, match=words) as caught:
+            predict(model, [parts / "bad", missing], out=tmp_path / "out")
+        assert str(caught.value).startswith(f"{missing}: ")
+    with pytest.raises(DataError, match="no images given"):
+        predict(model, [])
+    with pytest.raises(ParameterError, match=r"unknown part 'heatmap'\. Did you mean 'heat_map'"):
+        predict(model, [parts], out=tmp_path / "out", save=["heatmap"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_table_holds_the_predictions(each_model: Path, parts: Path, tmp_path: Path) -> None:
+    good = sorted((parts / "good").iterdir())[:4]
+    found = list(predict(each_model, [parts / "bad", *good], out=tmp_path / "結果"))
+    rows = table(tmp_path / "結果" / "predictions.csv")
+    assert [
+        (r["path"], float(r["score"]), float(r["threshold"]), r["verdict"], r["label"], r["type"]) for r in rows
+    ] == [(str(p.path), p.score, p.threshold, p.verdict, "", "") for p in found]
+    assert [float(row["milliseconds"]) for row in rows] == pytest.approx([p.milliseconds for p in found], abs=1e-3)
+    assert {p.verdict for p in found} == {"ok", "ng"}
+
+
+def test_a_picture_an_image_and_parts_on_demand(model: Path, parts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "結果"
+    list(predict(model, [parts / "bad"], out=out))
+    assert sorted(path.name for path in out.iterdir()) == ["pictures", "predictions.csv"]
+    list(predict(model, [parts / "bad"], out=out, save=PARTS))
+    assert sorted(path.name for path in out.iterdir()) == sorted([*PARTS, "pictures", "predictions.csv"])
+    names = [f"傷{number}.png" for number in range(100, 106)]
+    for folder in ("pictures", *PARTS):
+        assert sorted(path.name for path in (out / folder).iterdir()) == names
+    for part in PARTS:
+        assert read_image(out / part / names[0]).shape == (96, 96, 3)
+    assert (read_image(out / "input" / names[0]) == tile(100, scratched=True)).all()
+    expected = kizu.load(model).predict(tile(100, scratched=True)).predicted_mask
+    assert ((read_image(out / "predicted_mask" / names[0])[..., 0] > 0) == expected).all()
+
+
+def test_images_of_the_same_name_get_pictures_of_their_own(model: Path, tmp_path: Path) -> None:
+    for folder in "ab":
+        tiles.write(tmp_path / folder / "1.png", tile(1))
+    list(predict(model, [tmp_path / "a", tmp_path / "b"], out=tmp_path / "out"))
+    assert sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir()) == ["a_1.png", "b_1.png"]
+
+
+def test_stopping_early_keeps_what_was_scored(model: Path, parts: Path, tmp_path: Path) -> None:
+    (tmp_path / "predictions.csv").write_bytes(b"old")
+    found = predict(model, [parts / "good"], out=tmp_path)
+    first = [next(found), next(found)]
+    found.close()
+    assert (tmp_path / "predictions.csv").read_bytes() == b"old"
+    rows = table(tmp_path / "predictions.csv.part")
+    assert [(row["path"], float(row["score"])) for row in rows] == [(str(p.path), p.score) for p in first]
+    assert list(found) == []
+    list(predict(model, [parts / "bad"], out=tmp_path))
+    assert len(table(tmp_path / "predictions.csv")) == 6
+    assert not (tmp_path / "predictions.csv.part").exists()
+
+
+def test_unreadable_images(model: Path, tmp_path: Path) -> None:
+    tiles.good(tmp_path / "画像", 4)
+    (tmp_path / "画像" / "良品001.png").write_bytes(b"")
+    (tmp_path / "predictions.csv").write_bytes(b"old")
+    with pytest.raises(ImageError, match=r"良品001\.png: the file is empty .* or use --skip-unreadable\.$"):
+        list(predict(model, [tmp_path / "画像"], out=tmp_path))
+    assert (tmp_path / "predictions.csv").read_bytes() == b"old"
+    found = predict(model, [tmp_path / "画像"], out=tmp_path, skip_unreadable=True)
+    with pytest.warns(KizuWarning, match=r"skipped .*良品001\.png: the file is empty"):
+        assert len(list(found)) == 3
+    assert found.skipped == 1
+    assert len(table(tmp_path / "predictions.csv")) == 3
+
+
+@pytest.mark.filterwarnings("ignore::kizu.KizuWarning")
+def test_nothing_readable(model: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"none of 2 images can be read; the first: .*a\.png: the file is empty"):
+        list(predict(model, [tmp_path], skip_unreadable=True))
+
+
+def test_where_nothing_can_be_written(model: Path, parts: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    for out in (tmp_path / "file", tmp_path / "file" / "out", Path("/proc/out")):
+        with pytest.raises(OutputError):
+            next(predict(model, [parts / "bad"], out=out))
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_it_is_the_same_every_time(each_model: Path, parts: Path) -> None:
+    one, two = ([(p.score, p.anomaly_map.tobytes()) for p in predict(each_model, [parts])] for _ in range(2))
+    assert one == two
+
+
+def test_an_error_leaves_no_reading_thread_behind(model: Path, tmp_path: Path) -> None:
+    """Once the garbage collector had to stop them, from one of themselves at times: "cannot join current thread"."""
+    import threading
+
+    tiles.good(tmp_path, 30)
+    (tmp_path / "良品003.png").write_bytes(b"")
+    try:
+        list(predict(model, [tmp_path]))
+    except ImageError as error:
+        kept = error  # its traceback holds on to everything
+    assert "良品003" in str(kept)
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("kizu-read")] == []
