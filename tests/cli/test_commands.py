@@ -159,7 +159,7 @@ def test_exact_search(kizu: Command, model: Path, parts: Path) -> None:
 def test_saving_all_parts(kizu: Command, model: Path, parts: Path, tmp_path: Path) -> None:
     said = kizu("predict", model, parts / "bad" / "傷100.png", "--out", tmp_path, "--save", "all")
     assert said.err == "", "a single image needs no progress"
-    assert said.out.endswith(f"Wrote {tmp_path / 'predictions.csv'} and 1 pictures.\n")
+    assert said.out.endswith(f"Wrote {tmp_path / 'predictions.csv'} and 1 picture.\n")
     expected = ["grey_map", "heat_map", "input", "overlay", "pictures", "predicted_mask", "predictions.csv"]
     assert sorted(path.name for path in tmp_path.iterdir()) == expected
 

@@ -128,7 +128,11 @@ def predictions(results: Predictions, model: Path, out: Path | None, as_json: bo
         return
     _skipped(results.skipped)
     if out is not None:
-        print(f"Wrote {out / 'predictions.csv'} and {sum(verdicts.values())} pictures.")
+        _wrote(out, sum(verdicts.values()))
+
+
+def _wrote(out: Path, pictures: int) -> None:
+    print(f"Wrote {out / 'predictions.csv'} and {pictures} picture{'' if pictures == 1 else 's'}.")
 
 
 def _skipped(count: int) -> None:
@@ -158,7 +162,7 @@ def evaluation(result: Evaluation, out: Path | None, as_json: bool) -> None:
         ranking = f"AUROC {_figure(pixel.auroc)}  AP {_figure(pixel.ap)}  best F1 {_figure(pixel.f1_max)}"
         print(f"Pixel  {ranking}  PRO {_figure(pixel.aupro)}")
     if out is not None:
-        print(f"Wrote {out / 'predictions.csv'} and {len(result.results)} pictures.")
+        _wrote(out, len(result.results))
 
 
 def _figure(value: float | None) -> str:
