@@ -189,12 +189,12 @@ class PatchCore(Detector):
         self.bank_ = state["bank"]
         if self.bank_.ndim != 2 or self.bank_.dtype != np.float32 or not len(self.bank_):
             raise ModelFileError("the memory bank is not a float32 matrix; restore the model file.")
-        self.cover_radius_ = float(state["cover_radius"])
+        self.cover_radius_ = float(state["cover_radius"].item())
         self.accuracy_ = Accuracy()
         self._search = ExactNeighbors(self.bank_)
         if "links" in state and self.search != "exact":
-            self.accuracy_ = Accuracy(*(float(value) for value in state["accuracy"]))
-            entry, breadth = int(state["entry"]), int(state["breadth"])
+            self.accuracy_ = Accuracy(*state["accuracy"].tolist())
+            entry, breadth = int(state["entry"].item()), int(state["breadth"].item())
             graph = Graph(state["levels"], state["offsets"], state["links"], entry, breadth)
             self._search = ApproximateNeighbors(self.bank_, graph)
 
