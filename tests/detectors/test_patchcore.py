@@ -255,3 +255,10 @@ def test_a_fit_holds_the_embeddings_once_and_a_quarter(images, times):
     assert peak < times * held + 40e6
     assert 1.25 * held + 40e6 < 2 * held
     assert left < detector.bank_.nbytes + 5e6
+
+
+@pytest.mark.parametrize(("ratio", "search"), [(0.5, "approximate"), (0.51, "exact"), (1.0, "exact")])
+def test_auto_holds_no_second_copy_of_a_large_bank(ratio, search, monkeypatch):
+    monkeypatch.setattr(patchcore, "APPROXIMATE_FROM", 10)
+    detector = PatchCore(coreset_ratio=ratio).fit([embeddings(10)])
+    assert detector.summary()["search"] == search

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 APPROXIMATE_FROM = 4096
 """Bank rows from which ``search="auto"`` searches approximately: below, the exact search is as fast."""
 
+APPROXIMATE_UP_TO = 0.5
+"""Share of all good patches up to which ``search="auto"`` searches approximately: the graph needs a second copy of
+the bank, and that must fit into what thinning gave back."""
+
 PROBES = 2048
 """Queries on which the recall of the approximate search is measured."""
 
@@ -52,7 +56,8 @@ class PatchCore(Detector):
     - ``reweight``: weight the image score by how ordinary the nearest bank row is (eq. 7).
     - ``reweight_neighbors``: the rows b that eq. 7 looks at.
     - ``projection_dim``: dimensions of a random projection used to select the coreset; None: select on all.
-    - ``search``: ``exact``, ``approximate``, or ``auto``: approximate from 4,096 bank rows.
+    - ``search``: ``exact``, ``approximate``, or ``auto``: approximate from 4,096 bank rows, up to half of
+      all patches.
     - ``search_error``: by which share, on average, approximate search may find distances too large.
 
     Fitted: ``bank_`` ``(M, D)`` float32, ``cover_radius_`` plain distance (in the projection where there is one),
@@ -106,10 +111,10 @@ class PatchCore(Detector):
         rng = rng or np.random.default_rng(0)
         rows = _gather(embeddings, images)
         coreset = self._select(rows, rng, progress or Silent())
-        probes = _probes(rows, rng)
+        probes, patches = _probes(rows, rng), len(rows)
         self.bank_ = _thin(rows, np.sort(coreset.indices))
         self.cover_radius_ = coreset.cover_radius
-        self._index(probes)
+        self._index(probes, patches)
         return self
 
     def _select(self, rows: Float32, rng: np.random.Generator, progress: Progress) -> Coreset:
@@ -122,10 +127,12 @@ class PatchCore(Detector):
         with progress.stage("Selecting the coreset", count) as advance:
             return k_center_greedy(points, count, start=start, advance=advance)
 
-    def _index(self, probes: Float32) -> None:
+    def _index(self, probes: Float32, patches: int) -> None:
+        """Prepare the search of the bank, thinned from ``patches`` rows."""
         self.accuracy_ = Accuracy()
         self._search: Neighbors = ExactNeighbors(self.bank_)
-        if self.search == "approximate" or (self.search == "auto" and len(self.bank_) >= APPROXIMATE_FROM):
+        worth_it = APPROXIMATE_FROM <= len(self.bank_) <= APPROXIMATE_UP_TO * patches
+        if self.search == "approximate" or (self.search == "auto" and worth_it):
             self._search, self.accuracy_ = tuned(self.bank_, probes, self.search_error)
 
     def score(self, embeddings: Float32) -> Scores:
