@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from kizu.progress import Advance
+from kizu.progress import Advance, ignore
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Bars:
@@ -14,18 +18,33 @@ class Bars:
     @contextmanager
     def stage(self, description: str, total: int) -> Iterator[Advance]:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn as TimeLeftColumn
 
         console = Console(stderr=True)
-        if not console.is_terminal:
+        if console.is_terminal:
+            with _bar(console, description, total) as advance:
+                yield advance
+        else:
             console.print(f"{description} ({total})", highlight=False)
-        columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn())
-        times = (TextColumn("left"), TimeLeftColumn(), TextColumn("spent"), TimeElapsedColumn())
-        with Progress(*columns, *times, console=console, disable=not console.is_terminal) as bars:
-            task = bars.add_task(description, total=total)
+            yield ignore
 
-            def advance(steps: int = 1, /) -> None:
-                bars.advance(task, steps)
 
-            yield advance
+@contextmanager
+def _bar(console: Console, description: str, total: int) -> Iterator[Advance]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn())
+    times = (TextColumn("left"), TimeRemainingColumn(), TextColumn("spent"), TimeElapsedColumn())
+    with Progress(*columns, *times, console=console) as bars:
+        task = bars.add_task(description, total=total)
+
+        def advance(steps: int = 1, /) -> None:
+            bars.advance(task, steps)
+
+        yield advance
