@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kizu.errors import ParameterError, unknown_name
+from kizu.errors import ParameterError
 
 if TYPE_CHECKING:
     from kizu.datasets import DatasetSummary
@@ -44,15 +44,13 @@ def document(content: Mapping[str, Any]) -> None:
 
 def parts(save: str, out: Path | None) -> tuple[str, ...]:
     """``--save`` as names. Raises `ParameterError` for an unknown one, or without ``--out``."""
-    from kizu.report import PARTS
+    from kizu.report import PARTS, check_parts
 
     names = tuple(name.strip() for name in save.split(",") if name.strip())
     if names and out is None:
         raise ParameterError("--save needs a folder to save to; add --out DIR.")
-    for name in names:
-        if name not in (*PARTS, "all"):
-            raise ParameterError(f"--save: {unknown_name('part', name, (*PARTS, 'all'))}")
-    return PARTS if "all" in names else names
+    chosen = check_parts(name for name in names if name != "all")
+    return PARTS if "all" in names else chosen
 
 
 def fitted(inspector: Inspector, target: Path, clock: Clock, summary: DatasetSummary | None) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kizu import maps
+from kizu.calibration import Verdict
 from kizu.errors import DataError, ParameterError, bad_parameter
-
-Verdict = Literal["ok", "ng", "review"]
 
 
 @dataclass(frozen=True, eq=False)
