@@ -42,9 +42,9 @@ def load_libraries() -> None:
 
 def watch_sessions() -> None:
     """Time the making of ONNX Runtime sessions apart from the rest of a model's loading."""
-    from kizu import backbones
+    from kizu.backbones.engines import onnxruntime as module
 
-    plain = backbones.OnnxRuntimeEngine
+    plain = module.OnnxRuntimeEngine
 
     def engine(*arguments: Any, **options: Any) -> Any:
         since = time.time()
@@ -53,7 +53,7 @@ def watch_sessions() -> None:
         return made
 
     name = "OnnxRuntimeEngine"
-    setattr(backbones, name, engine)
+    setattr(module, name, engine)
 
 
 def predict(model: str, path: str) -> None:

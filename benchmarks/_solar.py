@@ -45,7 +45,9 @@ def dataset(count: int, *, held_out: int = 10) -> Dataset:
 def engine(layers: Sequence[str] | None = None) -> backbones.OnnxRuntimeEngine:
     """The default backbone with these layers (None: its own choice)."""
     backbone = backbones.get(BACKBONE)
-    return backbones.OnnxRuntimeEngine(backbone.build(tuple(layers or backbone.card.default_layers), SIDE, STRIDE))
+    return backbones.OnnxRuntimeEngine(
+        backbones.embedding_graph(backbone, tuple(layers or backbone.card.default_layers), SIDE, patch_stride=STRIDE)
+    )
 
 
 def embeddings(of: backbones.OnnxRuntimeEngine, samples: Sequence[Sample]) -> Iterator[Float32]:

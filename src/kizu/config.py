@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -51,24 +51,49 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    backbone: str = Field("efficientnet_lite0", description="The pretrained network.")
+    backbone: str = Field("efficientnet_lite0", description="The pretrained network: a name, or SOURCE:REFERENCE.")
+    weights: str | None = Field(None, description="A weight file; none: random; null: the publisher's.")
+    mean: tuple[float, float, float] | None = Field(None, description="Of the channels, for onnx:FILE, on 0 to 1.")
+    std: tuple[float, float, float] | None = Field(None, description="Of the channels, for onnx:FILE, on 0 to 1.")
     layers: tuple[str, ...] | None = Field(
         None, min_length=1, description="Feature maps to use; null: the backbone's own choice."
     )
-    image_size: int | None = Field(None, ge=32, le=8192, description="Side images are resized to, in pixels.")
+    image_size: int | None = Field(None, ge=32, le=8192, description="Side of what the backbone sees, in pixels.")
+    resize: int | None = Field(
+        None, ge=32, le=8192, description="Side images are resized to before their middle is cut out; null: no cut."
+    )
+    keep_aspect: bool = Field(False, description="Resize the shorter side, keep proportions, and cut the middle out.")
     patch_stride: int | None = Field(8, ge=1, description="Pixels a patch; null: as fine as the finest layer.")
+    interpolation: Literal["bilinear", "nearest"] = Field(
+        "bilinear", description="How coarser layers are brought up."
+    )
     detector: DetectorConfig = Field(DetectorConfig(), description="The method and its parameters.")
     sigma: float | None = Field(None, ge=0, description="Blur of the anomaly map in pixels of image_size.")
     false_alarms: float = Field(0.01, ge=0, lt=1, description="Share of good parts that may be called NG.")
     hold_out: float = Field(0.1, gt=0, lt=1, description="Share of good images kept back for the threshold.")
     seed: int = Field(0, ge=0, description="Decides everything random.")
+    engine: Literal["onnxruntime", "openvino"] = Field("onnxruntime", description="What runs the backbone.")
+    precision: Literal["float32", "bfloat16", "int8"] = Field("float32", description="What the backbone computes in.")
+    providers: tuple[str, ...] | None = Field(
+        None, min_length=1, description="ONNX Runtime's execution providers, best first; null: the CPU."
+    )
+    check_images: int = Field(
+        3, ge=0, le=100, description="Good images kept in the model, which exports are checked on."
+    )
 
-    @field_validator("layers", mode="before")
+    @field_validator("layers", "providers", mode="before")
     @classmethod
-    def _split_layers(cls, value: object) -> object:
+    def _split_names(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(","))
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("mean", "std", mode="before")
+    @classmethod
+    def _split_numbers(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = value.split(",")
+        return tuple(float(number) for number in value) if isinstance(value, list | tuple) else value
 
     @model_validator(mode="before")
     @classmethod

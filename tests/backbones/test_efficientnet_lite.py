@@ -9,10 +9,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from kizu.backbones import BackboneCard, OnnxRuntimeEngine, _weights, get
-from kizu.backbones._graph import fold_batch_norm
+from kizu.backbones import BackboneCard, OnnxRuntimeEngine, _weights, embedding_graph, get
 from kizu.backbones.efficientnet_lite import efficientnet_lite0, efficientnet_lite1, efficientnet_lite2
 from kizu.errors import BackboneError, ParameterError
+from kizu.graphs import fold_batch_norm
 from reference.embedding import embedding
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -23,7 +23,7 @@ TOLERANCE = {"atol": 1e-4, "rtol": 1e-6}
 
 
 def run_maps(backbone, images: np.ndarray, layers=ALL) -> dict[str, np.ndarray]:
-    model = backbone.build_maps(layers, images.shape[1])
+    model = backbone.build(layers, images.shape[1])
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     return dict(zip(layers, session.run(list(layers), {"images": images}), strict=True))
 
@@ -58,7 +58,9 @@ def test_stages_equal_timms(backbone, case: str) -> None:
 def test_embedding_equals_pytorchs(backbone, case: str) -> None:
     golden = np.load(GOLDEN / f"{backbone.card.name}.npz")
     images = golden[f"{case}/images"]
-    engine = OnnxRuntimeEngine(backbone.build(backbone.card.default_layers, images.shape[1], 8))
+    engine = OnnxRuntimeEngine(
+        embedding_graph(backbone, backbone.card.default_layers, images.shape[1], patch_stride=8)
+    )
     np.testing.assert_allclose(engine.embed(images), golden[f"{case}/embedding"], **TOLERANCE)
 
 
@@ -79,19 +81,21 @@ def test_head_equals_plain_loops(layers: list[str], patch_stride: int | None, si
     maps = run_maps(efficientnet_lite0, images, layers)
     strides = [efficientnet_lite0.card.layer(name).stride for name in layers]
     expected = embedding([maps[name][0] for name in layers], strides, size, patch_stride)
-    engine = OnnxRuntimeEngine(efficientnet_lite0.build(layers, size, patch_stride))
+    engine = OnnxRuntimeEngine(embedding_graph(efficientnet_lite0, layers, size, patch_stride=patch_stride))
     found = engine.embed(images)[0]
     assert found.shape == expected.shape == (*engine.grid, engine.channels)
     np.testing.assert_allclose(found, expected, **TOLERANCE)
 
 
 def test_building_twice_gives_the_same_bytes() -> None:
-    first, second = (efficientnet_lite0.build(["blocks.2", "blocks.4"], 96, 8) for _ in range(2))
+    first, second = (
+        embedding_graph(efficientnet_lite0, ["blocks.2", "blocks.4"], 96, patch_stride=8) for _ in range(2)
+    )
     assert first == second
 
 
 def test_the_model_tells_nothing_of_the_machine() -> None:
-    model = onnx.load_from_string(efficientnet_lite0.build(["blocks.2"], 96, None))
+    model = onnx.load_from_string(embedding_graph(efficientnet_lite0, ["blocks.2"], 96))
     assert (model.producer_name, model.producer_version, model.doc_string) == ("kizu", "", "")
     assert not model.metadata_props
     assert not model.graph.doc_string
@@ -101,7 +105,7 @@ def test_the_model_tells_nothing_of_the_machine() -> None:
     ("layers", "convolutions"), [(["blocks.0"], 3), (["blocks.2", "blocks.0"], 15), (["blocks.6"], 48)]
 )
 def test_only_needed_nodes_are_written(layers: list[str], convolutions: int) -> None:
-    model = onnx.load_from_string(efficientnet_lite0.build(layers, 64, None))
+    model = onnx.load_from_string(embedding_graph(efficientnet_lite0, layers, 64))
     assert Counter(node.op_type for node in model.graph.node)["Conv"] == convolutions
     used = {name for node in model.graph.node for name in node.input}
     assert {tensor.name for tensor in model.graph.initializer} <= used
@@ -121,13 +125,13 @@ def test_batch_norm_is_folded_and_subnormal_weights_are_zero() -> None:
 
 def test_unknown_layer() -> None:
     with pytest.raises(BackboneError, match=r"unknown layer 'layer2'.* Known: blocks\.0, "):
-        efficientnet_lite0.build(["layer2"], 64, None)
+        efficientnet_lite0.build(["layer2"], 64)
 
 
 def test_bad_arguments_are_seen_before_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_weights, "find_spec", lambda name: None)
     with pytest.raises(ParameterError, match="`patch_stride`"):
-        efficientnet_lite0.build(["blocks.2"], 64, 7)
+        embedding_graph(efficientnet_lite0, ["blocks.2"], 64, patch_stride=7)
 
 
 @pytest.mark.parametrize(
@@ -141,10 +145,10 @@ def test_bad_arguments_are_seen_before_the_weights(monkeypatch: pytest.MonkeyPat
 def test_missing_weights(name: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_weights, "find_spec", lambda name: None)
     with pytest.raises(BackboneError, match=command):
-        get(name).build(["blocks.2"], 64, None)
+        get(name).build(["blocks.2"], 64)
 
 
 def test_weights_are_checked_against_the_card() -> None:
     altered = replace(efficientnet_lite0, card=replace(efficientnet_lite0.card, sha256="0" * 64))
     with pytest.raises(BackboneError, match="not the expected one"):
-        altered.build(["blocks.2"], 64, None)
+        altered.build(["blocks.2"], 64)

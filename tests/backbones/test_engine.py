@@ -6,15 +6,15 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from kizu.backbones import OnnxRuntimeEngine
-from kizu.backbones._graph import Graph, Output
+from kizu.backbones import OnnxRuntimeEngine, embedding_graph
 from kizu.backbones.efficientnet_lite import efficientnet_lite0
 from kizu.errors import ModelFileError, ParameterError
+from kizu.graphs import Graph, Output
 
 
 @pytest.fixture(scope="module")
 def model() -> bytes:
-    return efficientnet_lite0.build(["blocks.2", "blocks.4"], 80, None)
+    return embedding_graph(efficientnet_lite0, ["blocks.2", "blocks.4"], 80)
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +101,12 @@ def test_a_provider_that_does_not_start(model: bytes, monkeypatch: pytest.Monkey
 
 def test_another_graph() -> None:
     with pytest.raises(ModelFileError, match="not a kizu backbone"):
-        OnnxRuntimeEngine(efficientnet_lite0.build_maps(["blocks.0"], 64))
+        OnnxRuntimeEngine(efficientnet_lite0.build(["blocks.0"], 64))
     graph = Graph()
     x = graph.images(64, mean=0, scale=1)
     graph.node("ReduceMean", [x.name], "embedding", keepdims=0)
     with pytest.raises(ModelFileError):
-        OnnxRuntimeEngine(graph.model([Output("embedding", (3,))]))
+        OnnxRuntimeEngine(graph.serialised([Output("embedding", ("batch", 3))]))
 
 
 def test_unknown_provider(model: bytes) -> None:
@@ -126,9 +126,9 @@ def test_threads_out_of_range(model: bytes, threads: int) -> None:
 
 def test_onnx_runtime_keeps_quiet() -> None:
     code = (
-        "from kizu.backbones import OnnxRuntimeEngine, get\n"
+        "from kizu.backbones import OnnxRuntimeEngine, embedding_graph, get\n"
         "import numpy as np\n"
-        "m = get('efficientnet_lite0').build(['blocks.2'], 64, None)\n"
+        "m = embedding_graph(get('efficientnet_lite0'), ['blocks.2'], 64)\n"
         "OnnxRuntimeEngine(m).embed(np.zeros((1, 64, 64, 3), np.uint8))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ from kizu.backbones import BackboneCard, Layer
 class Net:
     card = BackboneCard("{name}", (Layer("a", 1, 2),), ("a",), 64, "MIT", "none", "0", "none", "a net")
 
-    def build(self, layers, image_size, patch_stride):
+    def build(self, layers, image_size):
         return b""
 
 net = Net()
@@ -86,7 +86,7 @@ def test_broken_entry_point_is_left_out(
 
 def test_anything_with_a_card_and_build_is_a_backbone() -> None:
     card = SimpleNamespace(name="bare")
-    register(SimpleNamespace(card=card, build=lambda layers, image_size, patch_stride: b""))
+    register(SimpleNamespace(card=card, build=lambda layers, image_size: b""))
     assert get("bare").card is card
 
 

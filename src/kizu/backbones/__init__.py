@@ -1,12 +1,25 @@
 """Pretrained networks cut at named layers, held as ONNX graphs: images in, embeddings out.
 
-A backbone writes a graph (`Backbone.build`), an engine runs it (`OnnxRuntimeEngine`); neither needs PyTorch.
-Importing this package loads neither onnx nor ONNX Runtime.
+A backbone writes its feature maps (`Backbone.build`), `embedding_graph` adds the head, an engine runs the whole
+(`open_engine`); none of it needs PyTorch. Importing this package loads neither onnx nor ONNX Runtime.
 """
 
 from kizu.backbones import efficientnet_lite as efficientnet_lite  # registers its backbones
 from kizu.backbones._card import BackboneCard, Layer
-from kizu.backbones._engine import OnnxRuntimeEngine
-from kizu.backbones._registry import Backbone, get, names, register
+from kizu.backbones._embedding import embedding_graph
+from kizu.backbones._registry import Backbone, Weighted, get, names, register
+from kizu.backbones.engines import Engine, OnnxRuntimeEngine, open_engine
 
-__all__ = ["Backbone", "BackboneCard", "Layer", "OnnxRuntimeEngine", "get", "names", "register"]
+__all__ = [
+    "Backbone",
+    "BackboneCard",
+    "Engine",
+    "Layer",
+    "OnnxRuntimeEngine",
+    "Weighted",
+    "embedding_graph",
+    "get",
+    "names",
+    "open_engine",
+    "register",
+]

@@ -24,10 +24,10 @@ class Layer:
 class BackboneCard:
     """What a backbone is, where it comes from and what it expects.
 
-    ``layers`` run from the input to the output of the network. ``default_image_size`` is in pixels,
-    ``weights`` a
-    package requirement or a URL, ``sha256`` the checksum of the weight file in lower-case hexadecimal digits,
-    ``preprocessing`` words for what the graph does to a uint8 RGB image before the first convolution.
+    ``layers`` run from the input to the output of the network. ``default_image_size`` and ``default_patch_stride``
+    are in pixels (None: the stride of the finest layer chosen), ``weights`` is a package requirement, a URL or a
+    path, ``sha256`` the checksum of the weight file in lower-case hexadecimal digits, or as much of its beginning
+    as is published, ``preprocessing`` words for what the graph does to a uint8 RGB image before the first convolution.
     """
 
     name: str
@@ -39,6 +39,7 @@ class BackboneCard:
     sha256: str
     preprocessing: str
     description: str
+    default_patch_stride: int | None = 8
 
     def layer(self, name: str) -> Layer:
         """The layer of that name.
@@ -52,8 +53,8 @@ class BackboneCard:
         known = [layer.name for layer in self.layers]
         raise BackboneError(f"{self.name}: {unknown_name('layer', name, known)}")
 
-    def check(self, layers: Sequence[str], image_size: int, patch_stride: int | None) -> tuple[Layer, ...]:
-        """The layers asked for, in that order, once all arguments of `Backbone.build` are seen to be right.
+    def check(self, layers: Sequence[str], image_size: int, patch_stride: int | None = None) -> tuple[Layer, ...]:
+        """The layers asked for, in that order, once all arguments of `embedding_graph` are seen to be right.
 
         Raises:
             BackboneError: a layer does not exist.

@@ -1,6 +1,8 @@
-"""Backbones by name: kizu's own, and those of other packages, by the entry-point group ``kizu.backbones``.
+"""Backbones by name: kizu's own, those of other packages, and those that a source makes from a reference.
 
-An entry point's value is a `Backbone`::
+A source is what stands before a colon: ``torchvision:convnext_tiny``, ``timm:vit_small_patch16_224``,
+``onnx:net.onnx``.
+Other packages bring backbones by the entry-point group ``kizu.backbones``; an entry point's value is a `Backbone`::
 
     [project.entry-points."kizu.backbones"]
     my_net = "my_package:my_net"
@@ -12,13 +14,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, runtime_checkable
 
 from kizu.backbones._card import BackboneCard
-from kizu.errors import BackboneError, KizuWarning, unknown_name
+from kizu.errors import BackboneError, KizuWarning, ParameterError, unknown_name
 
 GROUP = "kizu.backbones"
+
+SOURCES = {
+    "torchvision": "kizu.backbones.torchvision_models",
+    "timm": "kizu.backbones.timm_models",
+    "onnx": "kizu.backbones.onnx_file",
+}
+"""Modules with a function ``find(reference, *, weights, mean, std) -> Backbone``, by the word before the colon."""
 
 
 @runtime_checkable
@@ -30,16 +40,28 @@ class Backbone(Protocol):
         """What the backbone is; needs no weights."""
         ...
 
-    def build(self, layers: Sequence[str], image_size: int, patch_stride: int | None) -> bytes:
-        """A serialised ONNX model from images to embeddings; the same arguments give the same bytes.
+    def build(self, layers: Sequence[str], image_size: int) -> bytes:
+        """A serialised ONNX model from images to feature maps; the same arguments give the same bytes.
 
-        Its input is ``images``, ``(batch, image_size, image_size, 3)`` uint8 RGB; its output ``embedding``,
-        ``(batch, h, w, D)`` float32, the layers side by side in the order given. ``h`` and ``w`` are
-        ``image_size / patch_stride``, rounded up; None stands for the stride of the finest layer given.
+        Its input is ``images``, ``(batch, image_size, image_size, 3)`` uint8 RGB; normalisation is a part of it. Its
+        outputs are the maps, ``(batch, channels, n, n)`` float32 with fixed numbers but for the batch, named as the
+        layers and in the order given.
 
         Raises:
             BackboneError: a layer does not exist, or the weights are missing or not the expected ones.
             ParameterError: an argument is out of range.
+        """
+        ...
+
+
+@runtime_checkable
+class Weighted(Backbone, Protocol):
+    """A backbone whose weights can be chosen."""
+
+    def with_weights(self, weights: str) -> Backbone:
+        """This backbone with the weights of a file, or ``none``: random ones, always the same.
+
+        Raises `BackboneError` when the file is missing or holds no weights of this network.
         """
         ...
 
@@ -60,19 +82,48 @@ def register(backbone: Backbone) -> None:
     _backbones[name] = backbone
 
 
-def get(name: str) -> Backbone:
-    """The backbone of that name.
+def get(
+    name: str,
+    *,
+    weights: str | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Backbone:
+    """The backbone of that name or reference.
+
+    ``weights`` is a file, ``none`` for random ones, or None for the publisher's. ``mean`` and ``std`` are those of
+    the three channels, on 0 to 1, for an ONNX file that does not say them itself.
 
     >>> get("efficientnet_lite0").card.layer("blocks.2")
     Layer(name='blocks.2', channels=40, stride=8)
 
     Raises:
         BackboneError: there is none; the message names the nearest ones.
+        ParameterError: it takes no weights, or no mean and std.
+        MissingExtraError: the source needs a package that is not installed.
     """
+    source, colon, reference = name.partition(":")
+    if colon and source in SOURCES:
+        found: Backbone = import_module(SOURCES[source]).find(reference, weights=weights, mean=mean, std=std)
+        return found
+    if mean is not None or std is not None:
+        raise ParameterError(
+            f"`mean` and `std` are for `onnx:FILE`; {name} normalises its input itself. Leave them out."
+        )
+    backbone = _named(name)
+    if weights is None:
+        return backbone
+    if not isinstance(backbone, Weighted):
+        raise ParameterError(f"{name} brings its own weights; leave `weights` out.")
+    return backbone.with_weights(weights)
+
+
+def _named(name: str) -> Backbone:
     if name not in _backbones:
         _load_entry_points()
     if name not in _backbones:
-        raise BackboneError(unknown_name("backbone", name, sorted(_backbones)))
+        known = [*sorted(_backbones), *(f"{source}:…" for source in SOURCES)]
+        raise BackboneError(unknown_name("backbone", name, known))
     return _backbones[name]
 
 

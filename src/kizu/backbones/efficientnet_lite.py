@@ -24,7 +24,7 @@ from kizu.backbones._card import BackboneCard, Layer
 from kizu.backbones._registry import register
 
 if TYPE_CHECKING:
-    from kizu.backbones._graph import Graph, Map, Weights
+    from kizu.graphs import Graph, Map, Weights
 
 EPSILON = 1e-3
 MEAN = 127.0
@@ -62,38 +62,13 @@ class EfficientNetLite:
     file: str
     install: str
 
-    def build(self, layers: Sequence[str], image_size: int, patch_stride: int | None) -> bytes:
+    def build(self, layers: Sequence[str], image_size: int) -> bytes:
         """See `Backbone.build`."""
-        wanted = self.card.check(layers, image_size, patch_stride)
-        from kizu.backbones import _embedding, _graph
+        self.card.check(layers, image_size)
+        from kizu.graphs import Graph
 
-        graph = _graph.Graph()
-        maps = self._maps(graph, layers, image_size)
-        return _embedding.write(graph, maps, wanted, image_size, patch_stride)
-
-    def build_maps(self, layers: Sequence[str], image_size: int) -> bytes:
-        """A serialised ONNX model from images to the bare maps, ``(batch, channels, h, w)`` each.
-
-        For comparisons with other implementations. Raises as `build` does.
-        """
-        self.card.check(layers, image_size, None)
-        from kizu.backbones import _graph
-
-        graph = _graph.Graph()
-        maps = self._maps(graph, layers, image_size)
-        for name, x in zip(layers, maps, strict=True):
-            graph.node("Identity", [x.name], name)
-        shapes = [(x.channels, x.size, x.size) for x in maps]
-        return graph.model([_graph.Output(n, shape) for n, shape in zip(layers, shapes, strict=True)])
-
-    def _maps(self, graph: Graph, layers: Sequence[str], image_size: int) -> list[Map]:
-        """The maps of ``layers``, in that order; nothing behind the deepest of them is written."""
-        found: dict[str, Map] = {}
-        for name, x in self._walk(graph, self._weights(), image_size):
-            found[name] = x
-            if all(layer in found for layer in layers):
-                break
-        return [found[layer] for layer in layers]
+        graph = Graph()
+        return graph.layers(self._walk(graph, image_size), layers)
 
     def _weights(self) -> Weights:
         from kizu.backbones import _checkpoint, _weights
@@ -101,8 +76,9 @@ class EfficientNetLite:
         path = _weights.find(self.package, self.file, self.install)
         return _checkpoint.load(_weights.read(path, self.card.sha256), str(path))
 
-    def _walk(self, graph: Graph, weights: Weights, image_size: int) -> Iterator[tuple[str, Map]]:
+    def _walk(self, graph: Graph, image_size: int) -> Iterator[tuple[str, Map]]:
         """Write the network stage by stage."""
+        weights = self._weights()
         x = graph.images(image_size, mean=MEAN, scale=SCALE)
         x = graph.relu6(_conv(graph, x, weights, "_conv_stem", "_bn0", stride=_STEM_STRIDE))
         block = 0
@@ -126,7 +102,7 @@ def _block(graph: Graph, x: Map, weights: Weights, prefix: str, stride: int, *, 
 
 
 def _conv(graph: Graph, x: Map, weights: Weights, conv: str, norm: str, *, stride: int = 1, groups: int = 1) -> Map:
-    from kizu.backbones._graph import fold_batch_norm
+    from kizu.graphs import fold_batch_norm
 
     weight, bias = fold_batch_norm(weights[f"{conv}.weight"], weights, norm, EPSILON)
     return graph.conv(x, weight, bias, stride=stride, groups=groups)

@@ -3,6 +3,7 @@
 from kizu.images.formats import Header
 from kizu.images.listing import SUFFIXES, find_images, is_image, sort_key
 from kizu.images.prefetch import Fetched, read_ahead
+from kizu.images.preprocessing import Box, Preprocessing
 from kizu.images.reading import (
     DEFAULT_MAX_PIXELS,
     MIN_SIDE,
@@ -17,8 +18,10 @@ __all__ = [
     "DEFAULT_MAX_PIXELS",
     "MIN_SIDE",
     "SUFFIXES",
+    "Box",
     "Fetched",
     "Header",
+    "Preprocessing",
     "decode_image",
     "find_images",
     "is_image",

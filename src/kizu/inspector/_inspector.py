@@ -36,12 +36,16 @@ class Inspector:
     detector: detectors.Detector
     calibration: Calibration | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    engine: backbones.OnnxRuntimeEngine = field(repr=False)
+    engine: backbones.Engine = field(repr=False)
+
+    @property
+    def preprocessing(self) -> images.Preprocessing:
+        """What becomes of an image before the backbone sees it."""
+        return images.Preprocessing(self.engine.image_size, self.config.resize, self.config.keep_aspect)
 
     def embed(self, image: Image) -> Float32:
         """``(H, W, 3)`` RGB uint8 → the embedding ``(1, h, w, D)`` float32."""
-        side = self.engine.image_size
-        return self.engine.embed(images.resize(image, (side, side))[None])
+        return self.engine.embed(self.preprocessing.apply(image)[None])
 
     def measure(self, image: Image) -> tuple[float, Float32]:
         """The score and the anomaly map ``(N, N)`` of ``(H, W, 3)`` RGB uint8, without a verdict."""
@@ -67,6 +71,7 @@ class Inspector:
             verdict=self.calibration.verdict(score),
             milliseconds=(time.perf_counter() - started) * 1e3,
             size=(image.shape[0], image.shape[1]),
+            seen=self.preprocessing.seen((image.shape[0], image.shape[1])),
             anomaly_map=anomaly_map,
         )
 
@@ -120,7 +125,13 @@ class Inspector:
         if exact:
             detector.search_exactly()
         try:
-            engine = backbones.OnnxRuntimeEngine(content.graph, threads=threads)
+            engine = backbones.open_engine(
+                content.graph,
+                engine=settings.engine,
+                precision=settings.precision,
+                threads=threads,
+                providers=settings.providers,
+            )
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from None
         return cls(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from kizu import maps
 from kizu.calibration import Verdict
+from kizu.images import Box
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Prediction:
 
     ``score``: the largest patch score, a plain distance; NG above ``threshold``. ``anomaly_map``: ``(N, N)``
     float32 at the model's image size; `predicted_mask` is where it exceeds ``pixel_threshold``. ``size``: the
-    image's own ``(height, width)`` in pixels. ``milliseconds``: from the decoded image to score and map. ``path``
+    image's own ``(height, width)`` in pixels, ``seen`` the part of it that the map shows. ``milliseconds``: from the
+    decoded image to score and map. ``path``
     is None for an image given as an array.
     """
 
@@ -30,6 +32,7 @@ class Prediction:
     verdict: Verdict
     milliseconds: float
     size: tuple[int, int]
+    seen: Box
     anomaly_map: npt.NDArray[np.float32]
 
     def __post_init__(self) -> None:
@@ -38,8 +41,19 @@ class Prediction:
 
     @property
     def full_map(self) -> npt.NDArray[np.float32]:
-        """The anomaly map at the image's own size ``(H, W)``."""
-        return maps.resize_map(self.anomaly_map, self.size)
+        """The anomaly map at the image's own size ``(H, W)``; 0 where the model does not look (see ``resize``)."""
+        box = self.seen
+        part = maps.resize_map(self.anomaly_map, (box.height, box.width))
+        if self.whole:
+            return part
+        full = np.zeros(self.size, np.float32)
+        full[box.top : box.top + box.height, box.left : box.left + box.width] = part
+        return full
+
+    @property
+    def whole(self) -> bool:
+        """True where the map shows the whole image."""
+        return (self.seen.height, self.seen.width) == self.size
 
     @property
     def predicted_mask(self) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kizu.datasets import Dataset, load_dataset
 from kizu.errors import DataError
-from kizu.images import DEFAULT_MAX_PIXELS, resize_mask
+from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, Prediction
 from kizu.metrics import ImageMetrics, PixelAccumulator, PixelMetrics, image_metrics
 from kizu.progress import Progress, Silent
@@ -90,7 +90,7 @@ def evaluate(
     for inspected in inspect_samples(inspector, samples, reader, out, save, progress or Silent()):
         sample, prediction = inspected.sample, inspected.prediction
         if inspected.truth is not None:
-            pixels.update(prediction.anomaly_map, resize_mask(inspected.truth, prediction.anomaly_map.shape))
+            pixels.update(prediction.anomaly_map, inspector.preprocessing.apply_mask(inspected.truth))
         results.append(_result(sample.label or "", sample.defect_type, prediction))
     masks = any(sample.mask is not None for sample in samples)
     return _evaluation(inspector, results, pixels if masks else None, len(reader.skipped), started)

@@ -21,7 +21,7 @@ from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
 from kizu.workflows._provenance import provenance
 from kizu.workflows._reading import Reader
-from kizu.workflows._resolve import resolve
+from kizu.workflows._resolve import backbone_of, resolve
 
 HELD_OUT_AT_LEAST = 5
 """Good images kept back for the threshold at least: fewer say next to nothing about it."""
@@ -70,15 +70,22 @@ def fit(
 
 
 def _unfitted(config: Config) -> Inspector:
-    backbone = backbones.get(config.backbone)
     if config.layers is None or config.image_size is None:
         raise ValueError("the configuration is not resolved")
-    graph = backbone.build(config.layers, config.image_size, config.patch_stride)
+    graph = backbones.embedding_graph(
+        backbone_of(config),
+        config.layers,
+        config.image_size,
+        patch_stride=config.patch_stride,
+        interpolation=config.interpolation,
+    )
     return Inspector(
         config=config,
         graph=graph,
         detector=detectors.build(config.detector.name, config.detector.parameters),
-        engine=backbones.OnnxRuntimeEngine(graph),
+        engine=backbones.open_engine(
+            graph, engine=config.engine, precision=config.precision, providers=config.providers
+        ),
     )
 
 

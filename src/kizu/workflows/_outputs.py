@@ -55,7 +55,7 @@ class Outputs:
         name = f"{self._names[sample.path]}.png"
         view = View(
             image=image,
-            anomaly_map=prediction.anomaly_map,
+            anomaly_map=prediction.anomaly_map if prediction.whole else prediction.full_map,
             score=prediction.score,
             threshold=prediction.threshold,
             pixel_threshold=prediction.pixel_threshold,

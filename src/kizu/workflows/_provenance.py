@@ -6,10 +6,10 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from kizu import backbones
 from kizu._version import __version__
 from kizu.config import Config
 from kizu.datasets import Dataset
+from kizu.workflows._resolve import backbone_of
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "faiss-cpu", "opencv-python-headless")
 
@@ -18,7 +18,7 @@ def provenance(
     config: Config, dataset: Dataset, *, fitted: int, held_out: int, skipped: int, fingerprint: str
 ) -> dict[str, Any]:
     """Versions, seed, backbone and data, ready for JSON."""
-    card = backbones.get(config.backbone).card
+    card = backbone_of(config).card
     return {
         "versions": {"kizu": __version__, "python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         "seed": config.seed,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from kizu import backbones, detectors, maps
+from kizu import backbones, detectors, images, maps
 from kizu.config import Config, DetectorConfig
 from kizu.defaults import defaults_for
 from kizu.errors import bad_parameter
+
+
+def backbone_of(config: Config) -> backbones.Backbone:
+    """The backbone a configuration names. Raises as `kizu.backbones.get` does."""
+    return backbones.get(config.backbone, weights=config.weights, mean=config.mean, std=config.std)
 
 
 def resolve(config: Config) -> Config:
@@ -16,7 +21,7 @@ def resolve(config: Config) -> Config:
     Raises `BackboneError` or `ParameterError` for a name, layer or parameter that does not exist or is out of
     range, before any image is read.
     """
-    card = backbones.get(config.backbone).card
+    card = backbone_of(config).card
     table = defaults_for(config.detector.name, config.backbone)
     given = {name: getattr(config, name) for name in config.model_fields_set}
     parameters = {**table.parameters, **config.detector.parameters}
@@ -24,6 +29,9 @@ def resolve(config: Config) -> Config:
     values: dict[str, Any] = {**table.settings, **given}
     values["layers"] = config.layers or table.layers or card.default_layers
     values["image_size"] = config.image_size or card.default_image_size
+    if "patch_stride" not in values:
+        values["patch_stride"] = card.default_patch_stride
+    images.Preprocessing(values["image_size"], config.resize, config.keep_aspect)  # says what is wrong with them
     if config.sigma is None:
         values["sigma"] = maps.default_sigma(values["image_size"])
     values["detector"] = DetectorConfig(name=detector.name, **detector.parameters())

@@ -20,11 +20,11 @@ _ERRORS_ONLY = 3
 class OnnxRuntimeEngine:
     """Turns images into embeddings with ONNX Runtime; the same images always give the same embeddings.
 
-    ``model`` is what `Backbone.build` returns. ``threads`` is the number of CPU threads (None: one a physical
-    core), ``providers`` ONNX Runtime's execution providers in order of preference (None: the CPU).
+    ``model`` is what `embedding_graph` returns. ``threads`` is the number of CPU threads (None: one a
+    physical core), ``providers`` ONNX Runtime's execution providers in order of preference (None: the CPU).
 
     Raises:
-        ModelFileError: the model is damaged, or not one that `Backbone.build` wrote.
+        ModelFileError: the model is damaged, or not one that `embedding_graph` wrote.
         ParameterError: a provider that is unknown or cannot start here, or a wrong number of threads.
     """
 
@@ -125,7 +125,7 @@ def _session(model: bytes, options: Any, providers: Sequence[str]) -> Any:
 
 
 def _contract(session: Any) -> tuple[int, tuple[int, int], int]:
-    """Image size, grid and channels of a graph written by `Backbone.build`."""
+    """Image size, grid and channels of a graph written by `embedding_graph`."""
     inputs = {value.name: value for value in session.get_inputs()}
     outputs = {value.name: value for value in session.get_outputs()}
     if set(inputs) != {"images"} or "embedding" not in outputs:

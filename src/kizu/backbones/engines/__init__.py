@@ -1,0 +1,6 @@
+"""What runs a backbone's graph. Importing this package loads no engine."""
+
+from kizu.backbones.engines._base import ENGINES, PRECISIONS, Engine, open_engine
+from kizu.backbones.engines.onnxruntime import OnnxRuntimeEngine
+
+__all__ = ["ENGINES", "PRECISIONS", "Engine", "OnnxRuntimeEngine", "open_engine"]

@@ -1,0 +1,69 @@
+"""What an engine is, and how one is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from kizu.errors import ParameterError, unknown_name
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ENGINES = ("onnxruntime", "openvino")
+PRECISIONS = ("float32", "bfloat16", "int8")
+
+
+class Engine(Protocol):
+    """Turns images into embeddings; the same images always give the same embeddings."""
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the images, in pixels."""
+        ...
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the embedding."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Length of one patch's vector."""
+        ...
+
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings ``(B, h, w, D)`` float32 of images ``(B, H, W, 3)`` uint8 RGB, H = W = ``image_size``.
+
+        Raises:
+            ParameterError: another shape or dtype.
+        """
+        ...
+
+
+def open_engine(
+    model: bytes,
+    *,
+    engine: str = "onnxruntime",
+    precision: str = "float32",
+    threads: int | None = None,
+    providers: Sequence[str] | None = None,
+) -> Engine:
+    """The engine of that name, running ``model`` (what `embedding_graph` returns).
+
+    ``precision`` is what it computes in; ``int8`` needs a graph that was quantised. ``threads`` is the number of CPU
+    threads (None: one a physical core), ``providers`` ONNX Runtime's execution providers in order of preference.
+
+    Raises:
+        ModelFileError: the model is damaged, or not one that `embedding_graph` wrote.
+        ParameterError: an engine or provider that is unknown or cannot start here, or a precision it has not.
+        MissingExtraError: the engine's package is not installed.
+    """
+    if engine not in ENGINES:
+        raise ParameterError(unknown_name("engine", engine, ENGINES))
+    if precision not in PRECISIONS:
+        raise ParameterError(unknown_name("precision", precision, PRECISIONS))
+    from kizu.backbones.engines.onnxruntime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(model, threads=threads, providers=providers)
