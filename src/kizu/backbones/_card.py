@@ -25,9 +25,9 @@ class BackboneCard:
     """What a backbone is, where it comes from and what it expects.
 
     ``layers`` run from the input to the output of the network. ``default_image_size`` and ``default_patch_stride``
-    are in pixels (None: the stride of the finest layer chosen), ``weights`` is a package requirement, a URL or a
+    are in pixels (None: the stride of the finest layer chosen). ``weights`` is a package requirement, a URL or a
     path, ``sha256`` the checksum of the weight file in lower-case hexadecimal digits, or as much of its beginning
-    as is published, ``preprocessing`` words for what the graph does to a uint8 RGB image before the first convolution.
+    as is published. ``preprocessing`` says what the graph does to a uint8 RGB image before the first convolution.
     """
 
     name: str

@@ -36,8 +36,8 @@ def embedding_graph(
 
     The grid is ``image_size / patch_stride``, rounded up, which is the size of a layer of that stride; None
     stands for the finest of ``layers``. Coarser layers are brought up (``interpolation``: ``bilinear`` with
-    half-pixel centres, or ``nearest``), finer ones are averaged down over squares of ``patch_stride / stride``, at the far
-    edges over what is left.
+    half-pixel centres, or ``nearest``); finer ones are averaged down over squares of ``patch_stride / stride``, at
+    the far edges over what is left.
 
     Raises:
         BackboneError: a layer does not exist, or the weights are missing or not the expected ones.

@@ -1,0 +1,21 @@
+"""Where weights and graphs are kept between runs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+VARIABLE = "KIZU_CACHE"
+
+
+def folder(kind: str) -> Path:
+    """The folder of ``kind`` (``weights``, ``graphs``) in the user's cache, or under ``KIZU_CACHE`` where that is set.
+
+    It need not exist. Two processes may use it at once: files in it are written whole or not at all.
+    """
+    chosen = os.environ.get(VARIABLE)
+    if chosen:
+        return Path(chosen) / kind
+    import platformdirs
+
+    return platformdirs.user_cache_path("kizu", appauthor=False) / kind
