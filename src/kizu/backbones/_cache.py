@@ -9,7 +9,7 @@ VARIABLE = "KIZU_CACHE"
 
 
 def folder(kind: str) -> Path:
-    """The folder of ``kind`` (``weights``, ``graphs``) in the user's cache, or under ``KIZU_CACHE`` where that is set.
+    """The folder of ``kind`` (``weights``, ``graphs``) in the user's cache, or under ``KIZU_CACHE`` if that is set.
 
     It need not exist. Two processes may use it at once: files in it are written whole or not at all.
     """
