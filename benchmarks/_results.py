@@ -23,6 +23,7 @@ FOLDER = Path(__file__).parent / "results"
 PACKAGES = {
     "numpy": "numpy",
     "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
     "faiss": "faiss-cpu",
     "opencv": "opencv-python-headless",
 }

@@ -31,6 +31,10 @@ def percent(text: str) -> str:
     return f"{100 * float(text):.1f} %" if text else "–"
 
 
+def signed(text: str) -> str:
+    return f"{float(text):+.4f}" if text else "–"
+
+
 def whole(text: str) -> str:
     return f"{round(float(text)):,}" if text else "–"
 
@@ -101,7 +105,42 @@ def memory(row: Cells) -> dict[str, str] | None:
     }
 
 
-TABLES: dict[str, Maker] = {maker.__name__: maker for maker in (quality, coreset, latency, startup, memory)}
+def engines(row: Cells) -> dict[str, str] | None:
+    return {
+        "backbone": f"`{row['backbone']}`",
+        "engine": ENGINES[row["engine"]],
+        "precision": row["precision"],
+        "backbone's time": fixed(row["backbone_ratio"], 2),
+        "ms": fixed(row["backbone_ms"], 1),
+        "whole inspection's time": fixed(row["inspection_ratio"], 2),
+        "image AUROC": fixed(row["image_auroc"], 4),
+        "change": signed(row["image_change"]),
+        "pixel AUROC": fixed(row["pixel_auroc"], 4),
+        "its change": signed(row["pixel_change"]),
+        "scores change by": percent(row["score_change"]),
+        "at most": percent(row["score_change_max"]),
+        "graph": f"{fixed(row['graph_mib'], 1)} MiB",
+    }
+
+
+def backbones(row: Cells) -> dict[str, str] | None:
+    found = {name.removeprefix("auroc, "): figure for name, figure in row.items() if name.startswith("auroc, ")}
+    return {
+        "backbone": f"`{row['backbone']}`",
+        "layers": f"`{row['layers'].replace(' ', ',')}`",
+        "dimensions": row["dimensions"],
+        "input": f"{row['image_size']}²",
+        "time": fixed(row["ratio"], 1),
+        "ms": fixed(row["ms"], 1),
+        "graph": f"{whole(row['graph_mib'])} MiB",
+        **{f"AUROC, {name.replace('_', ' ')}": fixed(figure, 3) for name, figure in found.items()},
+    }
+
+
+TABLES: dict[str, Maker] = {
+    maker.__name__: maker for maker in (quality, coreset, latency, startup, memory, engines, backbones)
+}
+ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 DETECTORS = {"patchcore": "PatchCore", "padim": "PaDiM"}
 FORMS = {
     "blocks": "certified blocks",
@@ -135,7 +174,7 @@ def _where(rows: Sequence[Cells], machines: int) -> dict[str, str]:
 
 def _markdown(rows: Sequence[Cells]) -> list[str]:
     names = list(rows[0])
-    sides = ["--:" if rows[0][name][:1] in "–0123456789" else ":--" for name in names]
+    sides = ["--:" if rows[0][name][:1] in "–+-0123456789" else ":--" for name in names]
     return [f"| {' | '.join(cells)} |" for cells in (names, sides, *([row[name] for name in names] for row in rows))]
 
 

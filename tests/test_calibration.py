@@ -60,6 +60,24 @@ def test_ng_is_strictly_above() -> None:
     assert made.verdict(0.0) == "ok"
 
 
+@settings(deadline=None)
+@given(SCORES, st.floats(0, 1e6) | st.integers(0, 5).map(float))
+def test_p_values_count_the_scores_as_high(scores: list[float], score: float) -> None:
+    made, count = calibration(scores), len(scores)
+    assert made.p_value(score) == (1 + sum(known >= score for known in scores)) / (count + 1)
+    assert made.p_value(max(scores) + 1) == 1 / (count + 1)
+    assert made.p_value(0.0) == 1
+    assert made.p_value(score) >= made.p_value(score + 1)
+
+
+def test_few_good_parts_have_small_p_values() -> None:
+    """Of n + 1 parts alike, each in turn the new one, a share e has a p-value of at most e."""
+    scores = np.random.default_rng(0).permutation(20).astype(float)
+    found = np.array([calibration(np.delete(scores, k).tolist()).p_value(scores[k]) for k in range(20)])
+    for share in (0.05, 0.1, 0.5, 1.0):
+        assert (found <= share + 1e-12).mean() == pytest.approx(share)
+
+
 def test_too_few_images_are_told() -> None:
     expected = (
         "5 held-out good images cannot show a false-alarm share of 0.01: the threshold is their highest score, good "

@@ -54,7 +54,7 @@ def test_any_configuration_survives_yaml(config: Config) -> None:
     assert parse(yaml.safe_load(config.to_yaml())) == config
 
 
-OPEN = {"patch_stride", "weights", "mean", "std", "resize", "providers"}
+OPEN = {"preset", "patch_stride", "embedding_dims", "weights", "mean", "std", "resize", "providers"}
 """Settings for which null is an answer."""
 
 
@@ -133,7 +133,7 @@ BAD = {
     "detector.coreset_ratio=ten": r"`coreset_ratio` must be in \(0, 1\]; got 'ten'",
     "detector.search_error=.nan": r"`search_error` must be in \(0, 1\]; got nan",
     "detector.neighbors=1.5": "`neighbors` must be a whole number of 1 or more; got 1.5",
-    "detector.reweight=1": "`reweight` must be true or false; got 1",
+    "detector.reweight=1": "`reweight` must be true, false or walkthrough; got 1",
     "detector.search=fast": "`search` must be one of auto, exact, approximate; got 'fast'",
     "false_alarms=.nan": "`false_alarms`: input should be a finite number; got nan",
     "false_alarms=1": "`false_alarms`: input should be less than 1; got 1",

@@ -96,9 +96,17 @@ def test_the_settings_file_of_the_readme_gives_the_same_model(workshop, environm
     assert (workshop / "again.kizu").read_bytes() == (workshop / "screw.kizu").read_bytes()
 
 
+def commands(group, before=""):
+    """Each command, by what is typed for it; those of groups too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
 def test_every_option_of_every_command_is_in_the_reference():
-    commands = get_command(app)
-    for name, command in commands.commands.items():
+    for name, command in commands(get_command(app)):
         assert f"`kizu {name}" in REFERENCE
         for parameter in command.params:
             for option in parameter.opts:

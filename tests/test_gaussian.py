@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kizu.gaussian import RunningGaussian, mahalanobis, packed_cholesky
+from kizu import gaussian
+from kizu.gaussian import RunningGaussian, mahalanobis
 from reference.padim import mahalanobis as plain_mahalanobis
 
 
@@ -27,6 +28,13 @@ def running(data, cuts=()):
         if len(part):
             sums.update(part)
     return sums
+
+
+def covariance_of(sums):
+    """Both triangles, ``(P, D, D)``."""
+    lower = sums.covariance()
+    assert (np.triu(lower, 1) == 0).all()
+    return lower + np.tril(lower, -1).transpose(0, 2, 1)
 
 
 def plain_covariance(data):
@@ -47,13 +55,24 @@ def test_covariance_in_any_split_of_the_samples(count, positions, dimensions, cu
     sums = running(data, cuts)
     assert sums.count == count
     np.testing.assert_allclose(sums.mean, data.mean(axis=0, dtype=np.float64), rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(sums.covariance(), plain_covariance(data), rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(covariance_of(sums), plain_covariance(data), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [16, 32], range(1, 40)], ids=str)
+@pytest.mark.parametrize(("positions", "dimensions"), [(3, 1), (70, 12), (5, 90)])
+def test_sums_are_the_plain_ones_to_twelve_digits(cuts, positions, dimensions, monkeypatch):
+    monkeypatch.setattr(gaussian, "SCRATCH", 1000)  # several positions, or less than one, at a time
+    data = samples(40, positions, dimensions)
+    expected = plain_covariance(data)
+    found = covariance_of(running(data, cuts))
+    assert np.abs(found - expected).max() < 1e-12 * np.abs(expected).max()
+    np.testing.assert_array_equal(running(data, cuts).covariance(slice(1, 3)), running(data, cuts).covariance()[1:3])
 
 
 def test_one_sample_at_a_time_about_a_huge_mean():
     data = samples(50, 3, 4) + np.float32(1e6)
     sums = running(data, range(1, 50))
-    np.testing.assert_allclose(sums.covariance(), plain_covariance(data), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(covariance_of(sums), plain_covariance(data), rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -62,10 +81,11 @@ def test_covariance_needs_two_samples(count):
         running(samples(count, 2, 3)).covariance()
 
 
-def test_an_update_takes_no_second_set_of_matrices():
-    data = samples(16, 512, 40)
-    sums = RunningGaussian(512, 40)
-    matrices = 512 * 40 * 40 * 8
+def test_an_update_takes_no_second_set_of_matrices(monkeypatch):
+    data = samples(16, 2048, 60)
+    sums = RunningGaussian(2048, 60)
+    matrices = 2048 * 60 * 60 * 8
+    monkeypatch.setattr(gaussian, "SCRATCH", 60 * 60 * 16)
     tracemalloc.start()
     try:
         sums.update(data)
@@ -73,50 +93,84 @@ def test_an_update_takes_no_second_set_of_matrices():
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 0.5 * matrices
+    assert peak < 0.1 * matrices
 
 
-@pytest.mark.parametrize(("positions", "dimensions"), [(1, 1), (5, 1), (64, 3), (65, 8), (200, 20)])
-def test_factors_multiply_back(positions, dimensions):
-    covariance = running(samples(60, positions, dimensions)).covariance()
-    packed = packed_cholesky(covariance, 0.25)
+def test_factors_take_the_place_of_the_sums(monkeypatch):
+    monkeypatch.setattr(gaussian, "SCRATCH", 60 * 60 * 16)
+    data = samples(70, 1024, 60)
+    expected = RunningGaussian.memory(1024, 60)
+    tracemalloc.start()
+    try:
+        sums = running(data, [35])
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        packed = sums.factors(0.01)
+        left, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held == pytest.approx(expected, rel=0.01)
+    assert peak < 1.1 * expected
+    assert left < 1.05 * packed.nbytes + sums.mean.nbytes
+    assert packed.nbytes == pytest.approx(expected / 2, rel=0.05)
+    with pytest.raises(ValueError, match="the sums were given up"):
+        sums.factors(0.01)
+
+
+@pytest.mark.parametrize(("positions", "dimensions"), [(1, 1), (5, 1), (64, 3), (65, 8), (200, 20), (3, 47)])
+@pytest.mark.parametrize("scratch", [1, 1000, 2**20])
+def test_factors_multiply_back(positions, dimensions, scratch, monkeypatch):
+    monkeypatch.setattr(gaussian, "SCRATCH", scratch)
+    monkeypatch.setattr(gaussian, "TRANSPOSED_AT_A_TIME", 7)
+    sums = running(samples(60, positions, dimensions))
+    covariance, done = covariance_of(sums), []
+    packed = sums.factors(0.25, done.append)
+    assert sum(done) == positions
     assert packed.shape == (dimensions * (dimensions + 1) // 2, positions)
     assert packed.dtype == np.float32
+    assert packed.flags.c_contiguous
     lower = np.zeros_like(covariance)
     rows, columns = np.tril_indices(dimensions)
     lower[:, rows, columns] = packed.T
     expected = covariance + 0.25 * np.eye(dimensions)
     np.testing.assert_allclose(lower @ lower.transpose(0, 2, 1), expected, rtol=1e-5, atol=1e-5)
+    plain = np.stack([np.linalg.cholesky(matrix) for matrix in expected])
+    np.testing.assert_allclose(lower, plain, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("positions", "dimensions"), [(1, 1), (7, 2), (70, 5), (16, 40)])
 @pytest.mark.parametrize("count", [3, 100])
 def test_distances_agree_with_explicit_inverses(positions, dimensions, count):
-    covariance = running(samples(count, positions, dimensions)).covariance()
+    sums = running(samples(count, positions, dimensions))
+    covariance = covariance_of(sums) + 0.01 * np.eye(dimensions)
     difference = samples(4, positions, dimensions, seed=9)
-    found = mahalanobis(difference, packed_cholesky(covariance, 0.01))
-    expected = plain_mahalanobis(difference, covariance + 0.01 * np.eye(dimensions))
+    found = mahalanobis(difference, sums.factors(0.01))
+    expected = plain_mahalanobis(difference, covariance)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-3 if count < dimensions else 1e-4)
 
 
+def identity(positions, dimensions):
+    return running(np.zeros((2, positions, dimensions), np.float32)).factors(1.0)
+
+
 def test_identity_gives_plain_distances():
     difference = samples(3, 6, 5)
-    packed = packed_cholesky(np.zeros((6, 5, 5)), 1.0)
-    np.testing.assert_allclose(mahalanobis(difference, packed), np.linalg.norm(difference, axis=2), rtol=1e-6)
+    found = mahalanobis(difference, identity(6, 5))
+    np.testing.assert_allclose(found, np.linalg.norm(difference, axis=2), rtol=1e-6)
 
 
-def test_inputs_are_left_alone():
-    covariance, difference = np.zeros((6, 5, 5)), samples(3, 6, 5)
+def test_differences_are_left_alone():
+    difference = samples(3, 6, 5)
     before = difference.copy()
-    mahalanobis(difference, packed_cholesky(covariance, 1.0))
-    assert (covariance == 0).all()
+    mahalanobis(difference, identity(6, 5))
     np.testing.assert_array_equal(difference, before)
 
 
 @pytest.mark.parametrize("bad", [0, 70])
 def test_not_positive_definite(bad):
-    covariance = np.tile(np.eye(3), (71, 1, 1))
-    covariance[bad, 0, 0] = -1.0
+    data = samples(20, 71, 3)
+    running(data).factors(0.0)
+    data[:, bad] = 1
     with pytest.raises(np.linalg.LinAlgError):
-        packed_cholesky(covariance, 0.01)
+        running(data).factors(0.0)

@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     from kizu.config import Config
     from kizu.errors import KizuError, KizuWarning
     from kizu.inspector import Inspector, Prediction
-    from kizu.workflows import Evaluation, evaluate, fit, load
+    from kizu.workflows import Evaluation, Export, evaluate, export, fit, load
 
 __all__ = [
     "Config",
     "Evaluation",
+    "Export",
     "Inspector",
     "KizuError",
     "KizuWarning",
     "Prediction",
     "__version__",
     "evaluate",
+    "export",
     "fit",
     "load",
 ]
@@ -37,7 +39,9 @@ _HOMES = {
     "Inspector": "kizu.inspector",
     "Prediction": "kizu.inspector",
     "Evaluation": "kizu.workflows",
+    "Export": "kizu.workflows",
     "evaluate": "kizu.workflows",
+    "export": "kizu.workflows",
     "fit": "kizu.workflows",
     "load": "kizu.workflows",
 }

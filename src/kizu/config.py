@@ -51,6 +51,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+    preset: str | None = Field(None, description="Holds wherever nothing else is said; see `kizu presets list`.")
     backbone: str = Field("efficientnet_lite0", description="The pretrained network: a name, or SOURCE:REFERENCE.")
     weights: str | None = Field(None, description="A weight file; none: random; null: the publisher's.")
     mean: tuple[float, float, float] | None = Field(None, description="Of the channels, for onnx:FILE, on 0 to 1.")
@@ -66,6 +67,10 @@ class Config(BaseModel):
     patch_stride: int | None = Field(8, ge=1, description="Pixels a patch; null: as fine as the finest layer.")
     interpolation: Literal["bilinear", "nearest"] = Field(
         "bilinear", description="How coarser layers are brought up."
+    )
+    patch_size: Literal[1, 3, 5, 7, 9] = Field(3, description="Positions of a layer averaged each way; 1: none.")
+    embedding_dims: int | None = Field(
+        None, ge=1, le=65536, description="Numbers a patch, averaged as the PatchCore authors do; null: all channels."
     )
     detector: DetectorConfig = Field(DetectorConfig(), description="The method and its parameters.")
     sigma: float | None = Field(None, ge=0, description="Blur of the anomaly map in pixels of image_size.")

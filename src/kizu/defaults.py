@@ -21,12 +21,12 @@ class Defaults:
 
 
 _RESNET = ("layer1", "layer2", "layer3")
-_FINEST = MappingProxyType({"patch_stride": None})
+_AS_THEY_ARE = MappingProxyType({"patch_stride": None, "patch_size": 1})
 
 # PaDiM, arXiv 2011.08785, section IV-B (and hamacho): ResNet-18 100 of 448, Wide ResNet-50-2 550 of 1792.
 _TABLE = {
-    ("padim", "resnet18"): Defaults(_RESNET, MappingProxyType({"reduced_dims": 100}), _FINEST),
-    ("padim", "wide_resnet50_2"): Defaults(_RESNET, MappingProxyType({"reduced_dims": 550}), _FINEST),
+    ("padim", "resnet18"): Defaults(_RESNET, MappingProxyType({"reduced_dims": 100}), _AS_THEY_ARE),
+    ("padim", "wide_resnet50_2"): Defaults(_RESNET, MappingProxyType({"reduced_dims": 550}), _AS_THEY_ARE),
 }
 
 

@@ -9,6 +9,7 @@
     ├── BackboneError         a backbone, its weights or a layer cannot be had
     ├── ModelFileError        a ``.kizu`` file is damaged, altered, unsafe or too new
     ├── OutputError           a result cannot be written
+    ├── ExportError           a model cannot be exported, or its export does not agree with it
     ├── MissingExtraError     an optional package is not installed
     └── NotFittedError        a detector was used before ``fit``
 
@@ -22,6 +23,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+
+MOST_NAMES = 20
+"""Names in one message; of more than that, the nearest."""
 
 
 class KizuError(Exception):
@@ -57,6 +61,10 @@ class OutputError(KizuError):
     """A result cannot be written."""
 
 
+class ExportError(KizuError):
+    """A model cannot be exported, or its export does not agree with it."""
+
+
 class MissingExtraError(KizuError, ImportError):
     """An optional package is not installed."""
 
@@ -88,4 +96,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     options = list(known)
     close = difflib.get_close_matches(name, options, n=2, cutoff=0.6)
     guess = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
-    return f"unknown {kind} {name!r}.{guess} Known: {', '.join(options) or 'none'}."
+    if len(options) <= MOST_NAMES:
+        return f"unknown {kind} {name!r}.{guess} Known: {', '.join(options) or 'none'}."
+    nearest = difflib.get_close_matches(name, options, n=MOST_NAMES, cutoff=0) or options[:MOST_NAMES]
+    return f"unknown {kind} {name!r}.{guess} The nearest of {len(options)}: {', '.join(nearest)}."

@@ -9,7 +9,8 @@ graph that takes in one of a newer version takes on that version.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,12 +82,32 @@ def _float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.where(np.abs(values) < smallest, 0.0, values).astype(np.float32)
 
 
-class Graph:
-    """An ONNX graph in the making; every method adds nodes and returns what they give."""
+@dataclass(frozen=True)
+class Constant:
+    """A stored array of a graph: ``value`` is the array, or ``onnx.TensorProto`` where it came with another graph."""
 
-    def __init__(self) -> None:
+    name: str
+    value: Any
+
+    def array(self) -> NDArray[Any]:
+        return self.value if isinstance(self.value, np.ndarray) else np.asarray(numpy_helper.to_array(self.value))
+
+    def tensor(self) -> Any:
+        """As ``onnx.TensorProto``, the array in it."""
+        return numpy_helper.from_array(self.value, self.name) if isinstance(self.value, np.ndarray) else self.value
+
+
+class Graph:
+    """An ONNX graph in the making; every method adds nodes and returns what they give.
+
+    ``prefix`` stands before the names of nodes and constants: a graph inside another one, as the body of a ``Loop``
+    is, must not use a name of that.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
         self._nodes: list[Any] = []
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], Any] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], Constant] = {}
         self._inputs: list[Any] = []
         self._taken: list[Any] = []
         self._opsets = {"": OPSET}
@@ -140,17 +161,24 @@ class Graph:
 
     def constant(self, value: NDArray[Any] | np.float32) -> str:
         """A stored array; arrays that are equal are stored once."""
-        array = np.asarray(value)
-        key = (array.dtype.str, array.shape, array.tobytes())
+        array = np.asarray(value, order="C")
+        key = (array.dtype.str, array.shape, hashlib.sha256(array.data).digest())
         if key not in self._constants:
-            self._constants[key] = numpy_helper.from_array(array, f"constant_{len(self._constants)}")
-        return str(self._constants[key].name)
+            self._constants[key] = Constant(f"{self._prefix}constant_{len(self._constants)}", array)
+        return self._constants[key].name
 
     def node(self, operator: str, inputs: Sequence[str], output: str = "", **attributes: object) -> str:
         """A node with one output, whose name is returned."""
-        name = output or f"{operator.lower()}_{len(self._nodes)}"
+        name = output or f"{self._prefix}{operator.lower()}_{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **attributes))
         return name
+
+    def node_of(self, count: int, operator: str, inputs: Sequence[str], **attributes: object) -> list[str]:
+        """A node with ``count`` outputs, whose names are returned."""
+        name = f"{self._prefix}{operator.lower()}_{len(self._nodes)}"
+        names = [f"{name}_{number}" for number in range(count)]
+        self._nodes.append(helper.make_node(operator, list(inputs), names, name=name, **attributes))
+        return names
 
     def layers(self, walk: Iterable[tuple[str, Map]], wanted: Sequence[str]) -> bytes:
         """The bare maps of a network as a serialised model, ``(batch, channels, size, size)`` each, named as layers.
@@ -184,17 +212,25 @@ class Graph:
         self._ir_version = max(self._ir_version, min(model.ir_version, NEWEST_IR_VERSION))
         fed = {f"{prefix}{inner}": outer for inner, outer in inputs.items()}
         self._nodes += [_renamed(node, fed) for node in part.node]
-        self._constants |= {("", (), tensor.name.encode()): tensor for tensor in part.initializer}
+        self._constants |= {("", (), t.name.encode()): Constant(t.name, t) for t in part.initializer}
         return [value.name for value in part.output]
 
-    def model(self, outputs: Sequence[Output]) -> Any:
-        """The graph as ``onnx.ModelProto``, not checked; ``outputs`` are nodes already written."""
+    @property
+    def constants(self) -> list[Constant]:
+        """Every stored array, in the order they came."""
+        return list(self._constants.values())
+
+    def model(self, outputs: Sequence[Output], tensor: Callable[[Constant], Any] = Constant.tensor) -> Any:
+        """The graph as ``onnx.ModelProto``, not checked; ``outputs`` are nodes already written.
+
+        ``tensor`` gives the ``onnx.TensorProto`` of a stored array; it may keep the array itself elsewhere.
+        """
         graph = helper.make_graph(
             self._nodes,
             "kizu",
             self._inputs,
             [helper.make_tensor_value_info(o.name, o.dtype, list(o.shape)) for o in outputs],
-            list(self._constants.values()),
+            [tensor(constant) for constant in self._constants.values()],
         )
         opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
         return helper.make_model(graph, opset_imports=opsets, ir_version=self._ir_version, producer_name="kizu")

@@ -95,7 +95,7 @@ def predicted_mask(anomaly_map: Map, threshold: float) -> NDArray[np.bool_]:
     """
     if math.isnan(threshold):
         raise bad_parameter("threshold", "a number", threshold)
-    return np.asarray(_checked_grid(anomaly_map) > _floor32(threshold))
+    return np.asarray(_checked_grid(anomaly_map) > floor32(threshold))
 
 
 def regions(anomaly_map: Map, threshold: float) -> tuple[Region, ...]:
@@ -138,7 +138,7 @@ def _blur(scores: Map, sigma: float) -> Map:
     return np.asarray(blurred, dtype=np.float32)
 
 
-def _floor32(threshold: float) -> np.float32:
+def floor32(threshold: float) -> np.float32:
     """The largest float32 not above ``threshold``: the same float32 scores lie above both.
 
     Comparing with a plain float would round it to the nearest float32, up as well as down.

@@ -16,8 +16,11 @@ class Advance(Protocol):
 class Progress(Protocol):
     """What a workflow reports to. A face may draw bars with the time left; a library call stays silent."""
 
-    def stage(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """Open a stage of ``total`` units; the value of the ``with`` block advances it."""
+    def stage(self, description: str, total: int, *, unit: str = "") -> AbstractContextManager[Advance]:
+        """Open a stage of ``total`` units (0: unknown); the value of the ``with`` block advances it.
+
+        ``unit`` is ``bytes`` for a download; otherwise the description says what is counted.
+        """
         ...
 
 
@@ -29,5 +32,5 @@ class Silent:
     """A `Progress` that shows nothing: the default of every Python call."""
 
     @contextmanager
-    def stage(self, description: str, total: int) -> Iterator[Advance]:
+    def stage(self, description: str, total: int, *, unit: str = "") -> Iterator[Advance]:
         yield ignore

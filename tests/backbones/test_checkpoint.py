@@ -124,6 +124,43 @@ def test_outside_its_storage(write, bad: bytes) -> None:
         _checkpoint.load(write(content(bad)), "net.pth")
 
 
+def parameter(value: bytes) -> bytes:
+    """The pickle operations with which PyTorch writes a parameter: a tensor marked as one to train."""
+    hooks = b"ccollections\nOrderedDict\n)R"
+    return b"ctorch._utils\n_rebuild_parameter\n" + tuple_(value, b"\x88", hooks) + b"R"
+
+
+@pytest.mark.parametrize("write", [legacy, zipped])
+def test_a_parameter_is_its_tensor(write) -> None:
+    found = _checkpoint.load(write(content(parameter(tensor()))), "net.pth")
+    np.testing.assert_array_equal(found["w"], VALUES.reshape(2, 3))
+    with pytest.raises(BackboneError, match=r"net\.pth: not a readable .*a parameter without a tensor"):
+        _checkpoint.load(write(content(parameter(push("no tensor")))), "net.pth")
+
+
+def wrapped(*more: bytes) -> bytes:
+    """A dictionary that holds the tensors' one under ``state_dict``."""
+    return b"}" + push("state_dict") + content(tensor())[:-1] + b"s" + b"".join(more) + b"."
+
+
+@pytest.mark.parametrize("write", [legacy, zipped])
+def test_tensors_under_state_dict_alone(write) -> None:
+    found = _checkpoint.load(write(wrapped()), "net.pth")
+    np.testing.assert_array_equal(found["w"], VALUES.reshape(2, 3))
+    with pytest.raises(
+        BackboneError, match=r"refused: 'state_dict' holds a OrderedDict, not a tensor\. Save the weig"
+    ):
+        _checkpoint.load(write(wrapped(push("epoch") + push(3) + b"s")), "net.pth")
+
+
+def test_a_whole_model_is_refused_by_its_class() -> None:
+    whole = b"ctorchvision.models.resnet\nResNet\n)\x81."  # NEWOBJ
+    with pytest.raises(
+        BackboneError, match=r"wants to run 'torchvision\.models\.resnet\.ResNet'.*state_dict\(\), path"
+    ):
+        _checkpoint.load(zipped(whole), "net.pth")
+
+
 @pytest.mark.parametrize(
     ("bad", "problem"),
     [
@@ -187,7 +224,7 @@ def test_a_command_is_refused_and_not_run(place: str, tmp_path: Path) -> None:
     [
         "builtins\neval",
         "torch\nload",
-        "torch._utils\n_rebuild_parameter",
+        "torch._utils\n_rebuild_parameter_with_state",
         "collections\nCounter",
         "torch\nstorage",
     ],

@@ -87,6 +87,21 @@ def test_head_equals_plain_loops(layers: list[str], patch_stride: int | None, si
     np.testing.assert_allclose(found, expected, **TOLERANCE)
 
 
+@pytest.mark.parametrize("patch_size", [1, 5])
+def test_other_patch_sizes_equal_plain_loops(patch_size: int) -> None:
+    images, layers = picture(90), ["blocks.1", "blocks.4"]
+    maps = run_maps(efficientnet_lite0, images, layers)
+    expected = embedding([maps[name][0] for name in layers], [4, 16], 90, 8, patch_size)
+    graph = embedding_graph(efficientnet_lite0, layers, 90, patch_stride=8, patch_size=patch_size)
+    np.testing.assert_allclose(OnnxRuntimeEngine(graph).embed(images)[0], expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize(("patch_size", "dims"), [(0, None), (2, None), (11, None), (5, 64)])
+def test_patch_sizes_out_of_range(patch_size: int, dims: int | None) -> None:
+    with pytest.raises(ParameterError, match=f"`patch_size` must be .*; got {patch_size}"):
+        embedding_graph(efficientnet_lite0, ["blocks.1"], 64, patch_size=patch_size, embedding_dims=dims)
+
+
 def test_building_twice_gives_the_same_bytes() -> None:
     first, second = (
         embedding_graph(efficientnet_lite0, ["blocks.2", "blocks.4"], 96, patch_stride=8) for _ in range(2)

@@ -1,13 +1,16 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from kizu.backbones import OnnxRuntimeEngine, embedding_graph
+from kizu.backbones import Engine, OnnxRuntimeEngine, embedding_graph, open_engine
 from kizu.backbones.efficientnet_lite import efficientnet_lite0
+from kizu.backbones.engines import OpenVinoEngine
 from kizu.errors import ModelFileError, ParameterError
 from kizu.graphs import Graph, Output
 
@@ -17,9 +20,16 @@ def model() -> bytes:
     return embedding_graph(efficientnet_lite0, ["blocks.2", "blocks.4"], 80)
 
 
-@pytest.fixture(scope="module")
-def engine(model: bytes) -> OnnxRuntimeEngine:
-    return OnnxRuntimeEngine(model, threads=2)
+ENGINES = ("onnxruntime", "openvino")
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest, model: bytes) -> Engine:
+    return open_engine(model, engine=request.param, threads=2)
+
+
+def kind(engine: Engine) -> str:
+    return {OnnxRuntimeEngine: "onnxruntime", OpenVinoEngine: "openvino"}[type(engine)]
 
 
 @pytest.fixture(scope="module")
@@ -27,37 +37,61 @@ def images() -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (4, 80, 80, 3), dtype=np.uint8)
 
 
-def test_properties(engine: OnnxRuntimeEngine) -> None:
+def test_properties(engine: Engine) -> None:
     assert engine.image_size == 80
     assert engine.grid == (10, 10)
     assert engine.channels == 152
-    assert engine.providers == ("CPUExecutionProvider",)
 
 
-def test_embed(engine: OnnxRuntimeEngine, images: np.ndarray) -> None:
+def test_the_default_provider(model: bytes) -> None:
+    assert OnnxRuntimeEngine(model).providers == ("CPUExecutionProvider",)
+
+
+def test_embed(engine: Engine, images: np.ndarray) -> None:
     found = engine.embed(images)
     assert found.shape == (4, 10, 10, 152)
     assert found.dtype == np.float32
 
 
-def test_batch_invariance(engine: OnnxRuntimeEngine, images: np.ndarray) -> None:
+def test_batch_invariance(engine: Engine, images: np.ndarray) -> None:
     together = engine.embed(images)
     for i, alone in enumerate(images):
         np.testing.assert_allclose(engine.embed(alone[None])[0], together[i], atol=1e-5, rtol=1e-6)
 
 
-def test_deterministic(engine: OnnxRuntimeEngine, model: bytes, images: np.ndarray) -> None:
+def test_deterministic(engine: Engine, model: bytes, images: np.ndarray) -> None:
     first = engine.embed(images)
     np.testing.assert_array_equal(engine.embed(images), first)
-    np.testing.assert_array_equal(OnnxRuntimeEngine(model, threads=2).embed(images), first)
+    again = open_engine(model, engine=kind(engine), threads=2)
+    np.testing.assert_array_equal(again.embed(images), first)
 
 
-def test_views_are_welcome(engine: OnnxRuntimeEngine, images: np.ndarray) -> None:
+def test_engines_agree(model: bytes, images: np.ndarray) -> None:
+    one, other = (open_engine(model, engine=name).embed(images) for name in ENGINES)
+    np.testing.assert_allclose(other, one, atol=1e-4 * np.abs(one).max())
+
+
+def test_results_are_the_callers_own(engine: Engine, images: np.ndarray) -> None:
+    first = engine.embed(images[:1])
+    kept = first.copy()
+    engine.embed(images[1:2])
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_callers_in_several_threads(engine: Engine, images: np.ndarray) -> None:
+    alone = [engine.embed(image[None]) for image in images]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda number: engine.embed(images[number % 4][None]), range(40)))
+    for number, found in enumerate(together):
+        np.testing.assert_allclose(found, alone[number % 4], atol=1e-5, rtol=1e-6)
+
+
+def test_views_are_welcome(engine: Engine, images: np.ndarray) -> None:
     flipped = images[:, :, ::-1]
     np.testing.assert_array_equal(engine.embed(flipped), engine.embed(flipped.copy()))
 
 
-def test_no_images(engine: OnnxRuntimeEngine, images: np.ndarray) -> None:
+def test_no_images(engine: Engine, images: np.ndarray) -> None:
     assert engine.embed(images[:0]).shape == (0, 10, 10, 152)
 
 
@@ -72,21 +106,27 @@ def test_no_images(engine: OnnxRuntimeEngine, images: np.ndarray) -> None:
         [[0]],
     ],
 )
-def test_wrong_images(engine: OnnxRuntimeEngine, wrong: np.ndarray) -> None:
+def test_wrong_images(engine: Engine, wrong: np.ndarray) -> None:
     with pytest.raises(ParameterError, match=r"`images` must be an array \(B, 80, 80, 3\) of uint8; got "):
         engine.embed(wrong)
 
 
+@pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("keep", [0, 1, 100, 0.5, -1])
-def test_damaged_model(model: bytes, keep: float) -> None:
+def test_damaged_model(model: bytes, name: str, keep: float) -> None:
     end = int(len(model) * keep) if 0 < keep < 1 else int(keep)
     with pytest.raises(ModelFileError, match=r"ONNX graph .* Fit the model again\."):
-        OnnxRuntimeEngine(model[:end])
+        open_engine(model[:end], engine=name)
 
 
-def test_a_damaged_model_prints_nothing(model: bytes, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ModelFileError):
-        OnnxRuntimeEngine(model.replace(b"AveragePool", b"Average\xffool"))
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("operator", [b"Average\xffool", b"AveragePoor"])
+def test_a_damaged_model_prints_nothing(
+    model: bytes, name: str, operator: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ModelFileError) as caught:
+        open_engine(model.replace(b"AveragePool", operator), engine=name)
+    assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
 
@@ -99,14 +139,15 @@ def test_a_provider_that_does_not_start(model: bytes, monkeypatch: pytest.Monkey
         OnnxRuntimeEngine(model, providers=known)
 
 
-def test_another_graph() -> None:
+@pytest.mark.parametrize("name", ENGINES)
+def test_another_graph(name: str) -> None:
     with pytest.raises(ModelFileError, match="not a kizu backbone"):
-        OnnxRuntimeEngine(efficientnet_lite0.build(["blocks.0"], 64))
+        open_engine(efficientnet_lite0.build(["blocks.0"], 64), engine=name)
     graph = Graph()
     x = graph.images(64, mean=0, scale=1)
     graph.node("ReduceMean", [x.name], "embedding", keepdims=0)
-    with pytest.raises(ModelFileError):
-        OnnxRuntimeEngine(graph.serialised([Output("embedding", ("batch", 3))]))
+    with pytest.raises(ModelFileError, match="not a kizu backbone"):
+        open_engine(graph.serialised([Output("embedding", ("batch", 3))]), engine=name)
 
 
 def test_unknown_provider(model: bytes) -> None:
@@ -118,18 +159,36 @@ def test_unknown_provider(model: bytes) -> None:
         OnnxRuntimeEngine(model, providers=[])
 
 
+@pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
-def test_threads_out_of_range(model: bytes, threads: int) -> None:
+def test_threads_out_of_range(model: bytes, name: str, threads: int) -> None:
     with pytest.raises(ParameterError, match="`threads` must be"):
-        OnnxRuntimeEngine(model, threads=threads)
+        open_engine(model, engine=name, threads=threads)
 
 
-def test_onnx_runtime_keeps_quiet() -> None:
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"engine": "onnx-runtime"}, r"unknown engine 'onnx-runtime'\. Did you mean 'onnxruntime'\?"),
+        ({"precision": "bf16"}, r"unknown precision 'bf16'\. .*Known: float32, bfloat16, int8\."),
+        ({"precision": "bfloat16"}, r"ONNX Runtime does not compute in bfloat16 .* Use --engine openvino"),
+        ({"precision": "int8"}, r"not quantised.* Fit with --precision int8\."),
+        ({"engine": "openvino", "precision": "int8"}, r"not quantised.* Fit with --precision int8\."),
+        ({"engine": "openvino", "providers": ["CPUExecutionProvider"]}, r"use --engine onnxruntime\."),
+    ],
+)
+def test_choices_that_cannot_be(model: bytes, choice: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        open_engine(model, **choice)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_engines_keep_quiet(name: str) -> None:
     code = (
-        "from kizu.backbones import OnnxRuntimeEngine, embedding_graph, get\n"
+        "from kizu.backbones import open_engine, embedding_graph, get\n"
         "import numpy as np\n"
         "m = embedding_graph(get('efficientnet_lite0'), ['blocks.2'], 64)\n"
-        "OnnxRuntimeEngine(m).embed(np.zeros((1, 64, 64, 3), np.uint8))\n"
+        f"open_engine(m, engine='{name}').embed(np.zeros((1, 64, 64, 3), np.uint8))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")

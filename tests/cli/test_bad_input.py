@@ -170,7 +170,7 @@ def test_mistyped_commands(kizu: Command, arguments: list[str], words: str) -> N
 
 
 def newer(model: Path, path: Path) -> Path:
-    return rewritten(model, path, {}, lambda manifest: manifest.update(schema=2))
+    return rewritten(model, path, {}, lambda manifest: manifest.update(schema=3))
 
 
 def truncated(model: Path, path: Path) -> Path:
@@ -205,7 +205,7 @@ MODELS: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     "folder": (folder, "is a folder, not a model file. Give the path of a .kizu file."),
     "truncated": (truncated, "truncated or damaged"),
     "altered": (altered, "truncated or damaged (Bad CRC-32"),
-    "newer": (newer, "written by a newer kizu (schema 2, this one reads up to 1). Update with"),
+    "newer": (newer, "written by a newer kizu (schema 3, this one reads up to 2). Update with"),
     "climbing": (climbing, "unsafe entry '../evil.npy'; not a file kizu wrote. Do not use it."),
     "foreign zip": (foreign, "not a kizu model file (no usable manifest.json). Give a file made by `kizu fit`."),
     "image": (lambda model, path: tiles.write(path.with_suffix(".png"), tile(0)), "truncated or damaged"),
@@ -309,7 +309,7 @@ def test_an_interrupt_anywhere_in_a_fit(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    for where in ("kizu.images.reading._decode", "kizu.detectors.patchcore._thin", "zipfile.ZipFile.writestr"):
+    for where in ("kizu.images.reading._decode", "kizu.detectors.patchcore.thinned", "zipfile.ZipFile.writestr"):
         with monkeypatch.context() as patch:
             patch.setattr(where, interrupted)
             said = kizu("fit", data, "-o", target, *SMALL)
@@ -324,5 +324,5 @@ def test_too_little_memory(kizu: Command, data: Path, tmp_path: Path, monkeypatc
     def full(*_: Any, **__: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("kizu.detectors.patchcore._gather", full)
+    monkeypatch.setattr("kizu.detectors.patchcore.gathered", full)
     assert "not enough memory. Use fewer or smaller images" in kizu("fit", data, "-o", tmp_path / "a", *SMALL).error

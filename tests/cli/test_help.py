@@ -15,7 +15,19 @@ from kizu.config import Config
 from kizu.detectors import names
 from kizu.workflows._resolve import resolve
 
-COMMANDS: dict[str, Any] = typer.main.get_command(_app.app).commands  # type: ignore[attr-defined]
+TOP: dict[str, Any] = typer.main.get_command(_app.app).commands  # type: ignore[attr-defined]
+
+
+def flattened(commands: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Commands by what is typed for them, those of groups too: ``backbones list``."""
+    found: dict[str, Any] = {}
+    for name, command in commands.items():
+        inner = getattr(command, "commands", None)
+        found |= flattened(inner, f"{before}{name} ") if inner else {f"{before}{name}": command}
+    return found
+
+
+COMMANDS = flattened(TOP)
 PARAMETERS = [(name, parameter) for name, command in COMMANDS.items() for parameter in command.params]
 OPTIONS = [(name, option) for name, option in PARAMETERS if option.param_type_name == "option"]
 
@@ -32,8 +44,18 @@ def stated_default(command: str, option: str) -> str:
 
 
 def test_the_commands() -> None:
-    assert list(COMMANDS) == ["fit", "evaluate", "predict", "info", "demo"]
-    assert all(command.help for command in COMMANDS.values())
+    alone = ["fit", "evaluate", "predict", "export", "info", "demo"]
+    backbones_ = [f"backbones {name}" for name in ("list", "info", "pull", "add")]
+    assert list(COMMANDS) == [*alone, *backbones_, "presets list", "presets show"]
+    assert all(command.help for command in [*TOP.values(), *COMMANDS.values()])
+
+
+@pytest.mark.parametrize("name", [name for name in TOP if name not in COMMANDS])
+def test_help_of_a_group(kizu: Command, name: str) -> None:
+    said = kizu(name, "--help")
+    assert (said.code, said.err) == (0, "")
+    assert all(re.search(rf"^  {command} +[A-Z].*\.$", said.out, re.MULTILINE) for command in TOP[name].commands)
+    assert kizu(name).error == f"Missing command. See `kizu {name} --help`."
 
 
 @pytest.mark.parametrize(("command", "parameter"), PARAMETERS, ids=ids)
@@ -44,7 +66,7 @@ def test_everything_has_help(command: str, parameter: Any) -> None:
 
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=ids)
 def test_every_option_shows_its_default(kizu: Command, command: str, option: Any) -> None:
-    said = kizu(command, "--help")
+    said = kizu(*command.split(), "--help")
     assert said.code == 0
     text = " ".join(said.out.split())
     start = text.index(f"{option.opts[0]}") if f" {option.opts[0]}" in text else -1
@@ -63,6 +85,15 @@ def test_the_defaults_of_fit_are_those_of_the_library() -> None:
     assert stated_default("fit", "image-size") == str(complete.image_size) == str(card.default_image_size)
     assert stated_default("fit", "false-alarms") == str(config.false_alarms)
     assert stated_default("fit", "seed") == str(config.seed)
+    assert stated_default("fit", "engine") == config.engine
+    assert stated_default("fit", "precision") == config.precision
+
+
+def test_the_engines_and_precisions_that_help_names_are_those_there_are() -> None:
+    for command in ("fit", "evaluate", "predict"):
+        for option, known in (("engine", backbones.engines.ENGINES), ("precision", backbones.engines.PRECISIONS)):
+            (found,) = (o for name, o in OPTIONS if name == command and o.name == option)
+            assert all(name in found.help for name in known)
 
 
 def test_the_methods_that_help_names_are_those_there_are() -> None:
@@ -92,7 +123,7 @@ def test_help_of_all(kizu: Command, arguments: list[str]) -> None:
     said = kizu(*arguments)
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("Usage: kizu [OPTIONS] COMMAND [ARGS]...")
-    assert all(re.search(rf"^  {name} ", said.out, re.MULTILINE) for name in COMMANDS)
+    assert all(re.search(rf"^  {name} ", said.out, re.MULTILINE) for name in TOP)
 
 
 def test_version(kizu: Command) -> None:

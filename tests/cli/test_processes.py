@@ -28,6 +28,8 @@ LIGHTEST = ["import kizu", "from kizu.cli import main; main(['--help'])"]
         "from kizu.cli import main; main(['--version'])",
         "from kizu.cli import main; main(['fit', '--help'])",
         "from kizu.cli import main; main(['predict', '--help'])",
+        "from kizu.cli import main; main(['backbones', '--help'])",
+        "from kizu.cli import main; main(['backbones', 'pull', '--help'])",
         "from kizu.cli import main; main(['ft'])",
     ],
 )

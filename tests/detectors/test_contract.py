@@ -24,6 +24,8 @@ VARIANTS = {
         {"coreset_count": 60, "neighbors": 3, "reweight": True, "reweight_neighbors": 4},
         {"coreset_count": 200, "search": "approximate"},
         {"coreset_ratio": 0.2, "projection_dim": 4},
+        {"coreset_ratio": 0.2, "projection": "sparse", "projection_eps": 0.9, "coreset_start": "first"},
+        {"coreset_count": 90, "reweight": "walkthrough", "reweight_neighbors": 5, "search": "approximate"},
     ],
     "padim": [{}, {"reduced_dims": 3, "regularisation": 0.5}],
 }

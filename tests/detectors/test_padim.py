@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
+from kizu.detectors import padim
 from kizu.detectors.padim import PaDiM
 from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError
 from reference.padim import patch_scores
@@ -108,6 +109,31 @@ def test_memory_does_not_grow_with_the_number_of_images():
     few, many = peak(32), peak(128)
     assert many < few + 100_000
     assert 100_000 < 96 * 12 * 12 * 40 * 4 / 10
+
+
+def test_memory_that_is_not_there_is_told_before_anything_is_computed(monkeypatch):
+    """550 dimensions at 56 × 56 positions: 3.8 GB."""
+    monkeypatch.setattr(padim.memory, "available", lambda: 2_000_000_000)
+    taken = []
+
+    def stream():
+        for _ in range(20):
+            taken.append(1)
+            yield np.zeros((1, 56, 56, 600), np.float32)
+
+    with pytest.raises(ParameterError) as caught:
+        PaDiM(reduced_dims=550).fit(stream())
+    assert str(caught.value) == (
+        "PaDiM keeps a covariance of 550 dimensions at each of 3136 positions, which takes 3.8 GB; 2.0 GB are free. "
+        "Lower detector.reduced_dims or image_size, or set patch_stride=8."
+    )
+    assert len(taken) == 1
+
+
+@pytest.mark.parametrize("available", [None, 10**9])
+def test_memory_that_is_there_or_not_known(available, monkeypatch):
+    monkeypatch.setattr(padim.memory, "available", lambda: available)
+    assert PaDiM().fit([embeddings(20)]).summary()["positions"] == 12
 
 
 def test_an_image_scores_its_worst_patch_wherever_it_lies():

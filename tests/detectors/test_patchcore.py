@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from kizu import neighbors
-from kizu.detectors import patchcore
+from kizu.detectors import build, patchcore
 from kizu.detectors.patchcore import PatchCore
+from kizu.errors import ParameterError
 from kizu.neighbors import Accuracy
+from kizu.projection import safe_dimensions
 from reference.coreset import k_center_greedy
 from reference.patchcore import scores as plain_scores
+from reference.patchcore import walkthrough_scores
 
 
 def embeddings(images, height=4, width=5, channels=6, seed=0):
@@ -61,8 +64,9 @@ def test_scores_agree_with_plain_loops(count, reweight_neighbors, bank):
     np.testing.assert_allclose(found.images, images, rtol=1e-5)
 
 
-def test_reweighting_is_stable_where_exponentials_overflow():
-    detector = PatchCore(coreset_count=30, reweight=True).fit([embeddings(6)])
+@pytest.mark.parametrize("reweight", [True, "walkthrough"])
+def test_reweighting_is_stable_where_exponentials_overflow(reweight):
+    detector = PatchCore(coreset_count=30, reweight=reweight).fit([embeddings(6)])
     test = embeddings(5, seed=1) * np.float32(1e4)
     scores = detector.score(test)
     assert np.isfinite(scores.images).all()
@@ -132,30 +136,82 @@ def test_equal_patches_are_kept_once():
     assert (detector.score(good).patches == 0).all()
 
 
-def test_projection_is_what_the_coreset_is_selected_in(monkeypatch):
+@pytest.mark.parametrize("projection", ["gaussian", "sparse"])
+def test_projection_is_what_the_coreset_is_selected_in(monkeypatch, projection):
     good = embeddings(12)
     plain = PatchCore(coreset_count=24).fit([good])
-    projected = PatchCore(coreset_count=24, projection_dim=2).fit([good])
+    given = {"coreset_count": 24, "projection": projection, "projection_dim": 2}
+    projected = PatchCore(**given).fit([good])
     assert row_set(projected.bank_) <= row_set(rows_of(good))
     assert row_set(projected.bank_) != row_set(plain.bank_)
     asked = []
 
-    def same(rows, dimensions, rng):
+    def same(kind, channels, dimensions, rng):
+        asked.append((kind, channels, dimensions))
+        return np.eye(channels, dtype=np.float32)
+
+    monkeypatch.setattr(patchcore, "projection_matrix", same)
+    np.testing.assert_array_equal(PatchCore(**given).fit([good]).bank_, plain.bank_)
+    assert asked == [(projection, 6, 2)]
+
+
+def test_eps_decides_the_dimensions(monkeypatch):
+    asked = []
+
+    def noted(kind, channels, dimensions, rng):
         asked.append(dimensions)
-        return rows
+        return np.eye(channels, dimensions, dtype=np.float32)
 
-    monkeypatch.setattr(patchcore, "_project", same)
-    np.testing.assert_array_equal(PatchCore(coreset_count=24, projection_dim=2).fit([good]).bank_, plain.bank_)
-    assert asked == [2]
+    monkeypatch.setattr(patchcore, "projection_matrix", noted)
+    PatchCore(coreset_count=5, projection_eps=0.9).fit([embeddings(12, channels=200)])
+    assert asked == [safe_dimensions(240, 0.9)] == [135]
 
 
-def test_projection_keeps_distances():
-    rows = rows_of(embeddings(6, channels=40))
-    projected = patchcore._project(rows, 2000, np.random.default_rng(0))
-    assert projected.shape == (120, 2000)
-    assert projected.dtype == np.float32
-    ratio = np.linalg.norm(projected[1:] - projected[0], axis=1) / np.linalg.norm(rows[1:] - rows[0], axis=1)
-    np.testing.assert_allclose(ratio, 1, atol=0.1)
+@pytest.mark.parametrize("channels", [134, 135])
+def test_no_projection_to_as_many_dimensions_as_there_are(channels):
+    good = embeddings(12, channels=channels)
+    projected = PatchCore(coreset_count=20, projection_eps=0.9, coreset_start="first").fit([good])
+    plain = PatchCore(coreset_count=20, coreset_start="first").fit([good])
+    np.testing.assert_array_equal(projected.bank_, plain.bank_)
+
+
+def test_dimensions_are_given_or_decided_not_both():
+    with pytest.raises(ParameterError) as caught:
+        build("patchcore", {"projection_dim": 128, "projection_eps": 0.9})
+    assert str(caught.value) == (
+        "`projection_eps` must be null where projection_dim is given; got 0.9. It is there to decide that."
+    )
+
+
+def test_the_coreset_can_start_from_the_first_row():
+    good = embeddings(12)
+    rows = rows_of(good)
+    detector = PatchCore(coreset_count=24, coreset_start="first").fit([good], rng=np.random.default_rng(5))
+    np.testing.assert_array_equal(detector.bank_, rows[np.sort(k_center_greedy(rows, 24, 0))])
+
+
+@pytest.mark.parametrize("count", [2, 5, 9, 500])
+@pytest.mark.parametrize("search", ["exact", "approximate"])
+def test_the_walkthroughs_weight_agrees_with_plain_loops(count, search, monkeypatch):
+    monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
+    parameters = {"reweight": "walkthrough", "reweight_neighbors": count, "search": search}
+    detector = PatchCore(coreset_count=100, **parameters).fit([embeddings(6, channels=12)])
+    test = embeddings(5, seed=1, channels=12) * np.float32(1.5)
+    found = detector.score(test).images
+    np.testing.assert_allclose(found, walkthrough_scores(test, detector.bank_, count), rtol=1e-5)
+    paper = PatchCore(**detector.parameters() | {"reweight": True, "coreset_count": 100})
+    assert (np.abs(paper.fit([embeddings(6, channels=12)]).score(test).images - found) > 1e-3).any()
+
+
+@pytest.mark.parametrize("reweight", [True, "walkthrough"])
+def test_weights_are_exact_however_poor_the_search(reweight, monkeypatch):
+    monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
+    good, test = embeddings(30, 10, 10, 24), embeddings(20, 10, 10, 24, seed=1)
+    parameters = {"coreset_count": 900, "reweight": reweight}
+    truth = PatchCore(**parameters, search="exact").fit([good]).score(test)
+    found = PatchCore(**parameters, search="approximate").fit([good]).score(test)
+    assert (found.patches != truth.patches).any()
+    np.testing.assert_allclose(found.images, truth.images, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("bank", "search"), [(49, "exact"), (50, "approximate"), (51, "approximate")])

@@ -9,6 +9,7 @@ import shutil
 import struct
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from hypothesis import strategies as st
 
 import kizu
 from inspector.archives import packed, rewritten, unpacked
-from kizu.errors import ModelFileError
+from kizu.errors import ImageError, ModelFileError
+from kizu.report import encode_image
 from workflows.tiles import tile
 
 
@@ -55,10 +57,12 @@ def test_nothing_but_json_onnx_and_plain_arrays(each_model: Path) -> None:
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
     entries = unpacked(each_model)
     manifest = json.loads(entries.pop("manifest.json"))
-    assert manifest["schema"] == 1
+    assert manifest["schema"] == 2
     assert manifest["kizu"] == kizu.__version__
     assert entries.pop("backbone.onnx")
     assert set(manifest["entries"]) == {"backbone.onnx", *entries}
+    images = [entries.pop(f"check/{number}.png") for number in range(3)]
+    assert all(data.startswith(b"\x89PNG") for data in images)
     for name, data in entries.items():
         assert name.startswith("detector/")
         assert np.load(io.BytesIO(data), allow_pickle=False).dtype.kind in "iuf"
@@ -125,6 +129,12 @@ def test_an_altered_entry_whose_zip_checksum_was_mended(model: Path, tmp_path: P
         "detector/evil.pkl",
         "evil.py",
         "detector/",
+        "check/",
+        "check/a.png",
+        "check/0.png.exe",
+        "check/../0.png",
+        "check/٣.png",
+        "check/0.npy",
     ],
 )
 def test_names_that_lead_elsewhere(model: Path, tmp_path: Path, name: str) -> None:
@@ -174,8 +184,38 @@ def test_sizes_beyond_the_file_take_no_memory(model: Path, tmp_path: Path) -> No
 
 
 def test_of_a_newer_kizu(model: Path, tmp_path: Path) -> None:
-    path = rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest.update(schema=2))
-    assert "written by a newer kizu (schema 2, this one reads up to 1). Update with" in refused(path)
+    path = rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest.update(schema=3))
+    assert "written by a newer kizu (schema 3, this one reads up to 2). Update with" in refused(path)
+
+
+def test_of_an_older_kizu(model: Path, tmp_path: Path) -> None:
+    """Schema 1 held no images to check exports with, and settings that are new since have their defaults."""
+
+    def older(manifest: dict[str, Any]) -> None:
+        manifest.update(schema=1)
+        for new in ("check_images", "precision", "engine", "resize"):
+            del manifest["config"][new]
+
+    path = rewritten(model, tmp_path / "a.kizu", {f"check/{number}.png": None for number in range(3)}, older)
+    old, new = kizu.load(path), kizu.load(model)
+    assert (old.check_files, len(new.check_files)) == ((), 3)
+    assert old.predict(tile(1)).anomaly_map.tobytes() == new.predict(tile(1)).anomaly_map.tobytes()
+
+
+def test_check_images_keep_their_order_beyond_ten(model: Path, tmp_path: Path) -> None:
+    inspector = kizu.load(model)
+    files = tuple(encode_image(tile(number), ".png") for number in range(12))
+    replace(inspector, check_files=files).save(tmp_path / "a.kizu")
+    again = kizu.load(tmp_path / "a.kizu")
+    assert again.check_files == files
+    np.testing.assert_array_equal(again.check_images[11], tile(11))
+
+
+def test_a_damaged_check_image_matters_only_when_it_is_looked_at(model: Path, tmp_path: Path) -> None:
+    damaged = kizu.load(rewritten(model, tmp_path / "a.kizu", {"check/1.png": b"no image"}))
+    assert damaged.predict(tile(1)).score == kizu.load(model).predict(tile(1)).score
+    with pytest.raises(ImageError, match=r"check/1\.png: "):
+        _ = damaged.check_images
 
 
 @pytest.mark.parametrize("schema", [0, -1, True, "1", 1.0, None])

@@ -7,13 +7,15 @@ import math
 import numpy as np
 
 
-def embedding(maps: list[np.ndarray], strides: list[int], image_size: int, patch_stride: int | None) -> np.ndarray:
+def embedding(
+    maps: list[np.ndarray], strides: list[int], image_size: int, patch_stride: int | None, patch_size: int = 3
+) -> np.ndarray:
     """One image's ``(h, w, D)`` from its ``(C, h, w)`` maps, layer after layer."""
     stride = patch_stride or min(strides)
     grid = math.ceil(image_size / stride)
     parts = []
     for layer, layer_stride in zip(maps, strides, strict=True):
-        pooled = pool3(layer.astype(np.float64))
+        pooled = pool(layer.astype(np.float64), patch_size)
         if layer_stride < stride:
             pooled = down(pooled, stride // layer_stride)
         elif layer_stride > stride:
@@ -23,15 +25,16 @@ def embedding(maps: list[np.ndarray], strides: list[int], image_size: int, patch
     return np.concatenate(parts).transpose(1, 2, 0)
 
 
-def pool3(x: np.ndarray) -> np.ndarray:
-    """Sum of the up to nine neighbours, always divided by nine."""
+def pool(x: np.ndarray, size: int) -> np.ndarray:
+    """Sum of the neighbours inside the map, always divided by ``size²``."""
     out = np.zeros_like(x)
     _, height, width = x.shape
+    reach = size // 2
     for i in range(height):
         for j in range(width):
-            for k in range(max(i - 1, 0), min(i + 2, height)):
-                for m in range(max(j - 1, 0), min(j + 2, width)):
-                    out[:, i, j] += x[:, k, m] / 9
+            for k in range(max(i - reach, 0), min(i + reach + 1, height)):
+                for m in range(max(j - reach, 0), min(j + reach + 1, width)):
+                    out[:, i, j] += x[:, k, m] / size**2
     return out
 
 

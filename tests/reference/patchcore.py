@@ -33,3 +33,14 @@ def weight(patch, bank, count):
     nearest = min(bank, key=lambda row: distance(patch, row))
     around = sorted(bank, key=lambda row: distance(nearest, row))[:count]
     return 1 - math.exp(distance(patch, nearest)) / sum(math.exp(distance(patch, row)) for row in around)
+
+
+def walkthrough_scores(embeddings, bank, count):
+    """Image scores ``(B,)`` as k-washi/anomaly_detection_exp_v1 writes them, exponentials and all."""
+    images = np.zeros(len(embeddings))
+    for image, grid in enumerate(embeddings):
+        found = [sorted(distance(patch, row) for row in bank)[:count] for patch in grid.reshape(-1, grid.shape[-1])]
+        top = max(found, key=lambda nearest: nearest[0])
+        weight = 1 - max(math.exp(d) for d in top) / sum(math.exp(d) for d in top)
+        images[image] = weight * top[0]
+    return images

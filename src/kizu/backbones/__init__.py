@@ -5,9 +5,11 @@ A backbone writes its feature maps (`Backbone.build`), `embedding_graph` adds th
 """
 
 from kizu.backbones import efficientnet_lite as efficientnet_lite  # registers its backbones
+from kizu.backbones import resnet as resnet  # registers its backbones
 from kizu.backbones._card import BackboneCard, Layer
 from kizu.backbones._embedding import embedding_graph
-from kizu.backbones._registry import Backbone, Weighted, get, names, register
+from kizu.backbones._registry import Backbone, Located, Preparable, Weighted, get, names, prepare, register
+from kizu.backbones._weights import WeightFile
 from kizu.backbones.engines import Engine, OnnxRuntimeEngine, open_engine
 
 __all__ = [
@@ -15,11 +17,15 @@ __all__ = [
     "BackboneCard",
     "Engine",
     "Layer",
+    "Located",
     "OnnxRuntimeEngine",
+    "Preparable",
+    "WeightFile",
     "Weighted",
     "embedding_graph",
     "get",
     "names",
     "open_engine",
+    "prepare",
     "register",
 ]

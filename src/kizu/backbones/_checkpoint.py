@@ -85,6 +85,17 @@ class _RebuildTensor:
         return _Tensor(storage, offset, size, stride)
 
 
+class _RebuildParameter:
+    """Stands for ``torch._utils._rebuild_parameter``, which marks a tensor as one to train."""
+
+    __slots__ = ()
+
+    def __call__(self, tensor: object, *_: object) -> _Tensor:
+        if not isinstance(tensor, _Tensor):
+            raise ValueError("a parameter without a tensor")
+        return tensor
+
+
 class _Unpickler(pickle.Unpickler):
     """Builds tensors in dictionaries and nothing else."""
 
@@ -93,16 +104,7 @@ class _Unpickler(pickle.Unpickler):
         self._name = name
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _RebuildTensor()
-        if module == "torch" and name in _DTYPES:
-            return _StorageType(np.dtype(_DTYPES[name]))
-        raise BackboneError(
-            f"{self._name}: refused: the checkpoint wants to run '{module}.{name}'; kizu reads tensors and "
-            "nothing else. Use a checkpoint that holds plain tensors, from a source you trust."
-        )
+        return _meant(module, name, self._name)
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, storage_type, key, _, numel, *view = pid
@@ -113,9 +115,27 @@ class _Unpickler(pickle.Unpickler):
         return _Storage(key, storage_type.dtype, numel)
 
 
+def _meant(module: str, name: str, file: str) -> Any:
+    """What stands here for a global of a pickle. Raises `BackboneError`: most are refused, by name."""
+    if (module, name) == ("collections", "OrderedDict"):
+        return OrderedDict
+    if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+        return _RebuildTensor()
+    if (module, name) == ("torch._utils", "_rebuild_parameter"):
+        return _RebuildParameter()
+    if module == "torch" and name in _DTYPES:
+        return _StorageType(np.dtype(_DTYPES[name]))
+    raise BackboneError(
+        f"{file}: refused: the checkpoint wants to run '{module}.{name}'; kizu reads tensors and "
+        "nothing else. Use a checkpoint that holds plain tensors (saved with torch.save(model.state_dict(), path)), "
+        "from a source you trust."
+    )
+
+
 def load(data: bytes, name: str) -> dict[str, NDArray[Any]]:
     """The tensors of a checkpoint, by key, as arrays of their own in C order.
 
+    They are all there is in it, or all there is in its one entry ``state_dict``.
     ``name`` (a path) is used in messages only.
 
     Raises:
@@ -177,14 +197,20 @@ def _read_zip(data: bytes, name: str) -> _Read:
 
 def _unpickle(file: io.BytesIO, name: str) -> Any:
     start = file.tell()
-    _check_operations(file)
+    _check_operations(file, name)
     file.seek(start)
     return _Unpickler(file, name).load()
 
 
-def _check_operations(file: io.BytesIO) -> None:
-    """Refuse what no checkpoint needs, and memo numbers for which the unpickler would take gigabytes."""
+def _check_operations(file: io.BytesIO, name: str) -> None:
+    """Refuse what no checkpoint needs, and memo numbers for which the unpickler would take gigabytes.
+
+    Globals are looked at here already: of a whole model, the name of its class says more than an operation's.
+    """
     for count, (operation, argument, _) in enumerate(pickletools.genops(file)):
+        if operation.name == "GLOBAL":
+            module, _, attribute = str(argument).partition(" ")
+            _meant(module, attribute, name)
         if operation.name not in _OPERATIONS:
             raise ValueError(f"pickle operation {operation.name}")
         if operation.name == "LONG_BINPUT" and int(argument or 0) > count:
@@ -195,6 +221,8 @@ def _only_tensors(content: object, name: str) -> dict[str, _Tensor]:
     if not isinstance(content, dict):
         raise ValueError(f"a {type(content).__name__} instead of named tensors")
     items = dict.items(content)  # the class's own: a pickle may have put an `items` on the object
+    if [key for key, _ in items] == ["state_dict"] and isinstance(inner := dict(items)["state_dict"], dict):
+        items = dict.items(inner)
     for key, value in items:
         if not isinstance(key, str) or not isinstance(value, _Tensor):
             _refuse_value(key, value, name)

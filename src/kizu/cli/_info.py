@@ -21,9 +21,9 @@ def info(
     Its settings, what it learnt, its threshold, and what it was made from.
     """
     from kizu.cli import _show
-    from kizu.workflows import load
+    from kizu.workflows import look
 
-    inspector = load(model)
+    inspector = look(model)
     if config and not as_json:  # the JSON document holds them
         print(inspector.config.to_yaml(), end="")
     else:

@@ -36,3 +36,30 @@ Exact = Annotated[
     typer.Option("--exact", help="Search the memory bank exactly, whatever the model says. [default: as the model]"),
 ]
 Model = Annotated[Path, typer.Argument(help="A model file made by `kizu fit`.", metavar="MODEL")]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine", help="What runs the backbone: onnxruntime or openvino. [default: as the model]", metavar="NAME"
+    ),
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="What the backbone computes in: float32 or bfloat16; int8 is chosen at fit. [default: as the model]",
+        metavar="NAME",
+    ),
+]
+Providers = Annotated[
+    str | None,
+    typer.Option(
+        "--providers",
+        help="ONNX Runtime's execution providers, best first, with commas. [default: as the model]",
+        metavar="A,B",
+    ),
+]
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """``A,B`` as names; None where the option was not given."""
+    return None if text is None else tuple(name.strip() for name in text.split(","))

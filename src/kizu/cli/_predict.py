@@ -16,6 +16,9 @@ def predict(
     out: _options.Out = None,
     save: _options.Save = "",
     exact: _options.Exact = False,
+    engine: _options.Engine = None,
+    precision: _options.Precision = None,
+    providers: _options.Providers = None,
     skip_unreadable: _options.SkipUnreadable = False,
     max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
     as_json: _options.Json = False,
@@ -35,7 +38,7 @@ def predict(
     parts = _show.parts(save, out)
     lines_show_progress = sys.stdout.isatty() and not as_json
     predictions = predict_images(
-        load(model, exact=exact),
+        load(model, exact=exact, engine=engine, precision=precision, providers=_options.names(providers)),
         paths,
         out=out,
         save=parts,

@@ -16,33 +16,39 @@ class Bars:
     """A `kizu.progress.Progress` that draws one bar a stage; on a pipe or in a log file, a line a stage."""
 
     @contextmanager
-    def stage(self, description: str, total: int) -> Iterator[Advance]:
+    def stage(self, description: str, total: int, *, unit: str = "") -> Iterator[Advance]:
         from rich.console import Console
 
         console = Console(stderr=True)
         if console.is_terminal:
-            with _bar(console, description, total) as advance:
+            with _bar(console, description, total, unit) as advance:
                 yield advance
         else:
-            console.print(f"{description} ({total})", highlight=False)
+            amount = f"{total / 2**20:.1f} MiB" if unit == "bytes" and total else total or "size unknown"
+            console.print(f"{description} ({amount})", highlight=False, soft_wrap=True)
             yield ignore
 
 
 @contextmanager
-def _bar(console: Console, description: str, total: int) -> Iterator[Advance]:
+def _bar(console: Console, description: str, total: int, unit: str) -> Iterator[Advance]:
     from rich.progress import (
         BarColumn,
+        DownloadColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn())
-    times = (TextColumn("left"), TimeRemainingColumn(), TextColumn("spent"), TimeElapsedColumn())
-    with Progress(*columns, *times, console=console) as bars:
-        task = bars.add_task(description, total=total)
+    left = (TextColumn("left"), TimeRemainingColumn())
+    columns: tuple[ProgressColumn, ...] = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn())
+    columns += (*left, TextColumn("spent"), TimeElapsedColumn())
+    if unit == "bytes":  # beside a file's name there is less room
+        columns = (TextColumn("{task.description}"), BarColumn(14), DownloadColumn(binary_units=True), *left)
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task(description, total=total or None)
 
         def advance(steps: int = 1, /) -> None:
             bars.advance(task, steps)

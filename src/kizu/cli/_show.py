@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from kizu.errors import ParameterError
 if TYPE_CHECKING:
     from kizu.datasets import DatasetSummary
     from kizu.inspector import Inspector
-    from kizu.workflows import Demo, Evaluation, Predictions
+    from kizu.workflows import Demo, Evaluation, Export, Predictions
 
 
 class Clock:
@@ -53,17 +53,30 @@ def parts(save: str, out: Path | None) -> tuple[str, ...]:
     return PARTS if "all" in names else chosen
 
 
-def fitted(inspector: Inspector, target: Path, clock: Clock, summary: DatasetSummary | None) -> None:
+def fitted(inspector: Inspector, target: Path, clock: Clock, summary: DatasetSummary, as_json: bool) -> None:
     """A new model: as text, or with the data's ``summary`` as JSON."""
-    if summary is not None:
+    if as_json:
         document({"model": str(target), "data": summary.to_dict(), **described(inspector), "seconds": clock.seconds})
         return
     data = inspector.provenance["data"]
     threshold = described(inspector)["calibration"]["threshold"]
     _skipped(data["skipped"])
     print(f"Fitted {inspector.detector.name} on {data['fitted']} good images in {clock.seconds:.1f} s.")
+    lines(_cut(inspector, summary.most_common))
     print(f"Threshold {threshold:.4g}, from {data['held_out']} good images held out. Above it a part is NG.")
     print(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {target} IMAGES")
+
+
+def _cut(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
+    """That the edges of images of ``size`` (width, height) are not looked at, where it is so."""
+    if size is None:
+        return
+    width, height = size
+    seen = inspector.preprocessing.seen((height, width))
+    if (seen.width, seen.height) != size:
+        shares = f"{100 * seen.width / width:.0f} % x {100 * seen.height / height:.0f} %"
+        what = f"(image_size {inspector.config.image_size}, cut out after a resize to {inspector.config.resize})"
+        yield f"Only the middle {shares} of a {width} x {height} image is inspected {what}; the edges are not."
 
 
 def described(inspector: Inspector) -> dict[str, Any]:
@@ -161,6 +174,23 @@ def evaluation(result: Evaluation, out: Path | None, as_json: bool) -> None:
         print(f"Pixel  {ranking}  PRO {_figure(pixel.aupro)}")
     if out is not None:
         _wrote(out, len(result.results))
+
+
+def exported(result: Export, model: Path, as_json: bool) -> None:
+    """What was written, and how far it is from the model."""
+    if as_json:
+        document({"model": str(model), **result.to_dict()})
+        return
+    agreement = result.agreement
+    names = " and ".join(map(str, result.files))
+    print(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of any size.")
+    score, map_ = f"{agreement.score:.1g} of their value", f"{agreement.map:.1g} of their range"
+    print(f"Checked on {agreement.images} images: scores differ from the model's by {score} at most, maps by {map_}.")
+    if result.search != "exact":
+        print(
+            "The model searches its memory bank approximately, the export exactly; it was compared with exact search."
+        )
+    print(f"An image takes {agreement.milliseconds:.1f} ms, in kizu {agreement.inspector_milliseconds:.1f} ms.")
 
 
 def _figure(value: float | None) -> str:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from kizu.errors import DataError, ModelFileError, NotFittedError
+from kizu.errors import DataError, ExportError, ModelFileError, NotFittedError
 from kizu.progress import Progress
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from kizu.graphs import Graph
 
 Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
@@ -96,6 +98,20 @@ class Detector(ABC):
 
     def search_exactly(self) -> None:  # noqa: B027
         """Switch off whatever is approximate in ``score``; most detectors have nothing to switch off."""
+
+    def write(
+        self, graph: Graph, embedding: str, grid: tuple[int, int], progress: Progress | None = None
+    ) -> tuple[str, str]:
+        """Write ``score`` as nodes of an ONNX graph, for `kizu.export`: whatever is approximate in it, exactly.
+
+        ``embedding`` is the name of one embedding there, ``(1, h, w, D)`` float32, ``grid`` its ``(h, w)``. Returns
+        the names of the patch scores ``(1, h, w)`` and of the image score ``()``, float32. Optional: without it
+        everything but exports works. Raises `ExportError`.
+        """
+        raise ExportError(
+            f"the detector {self.name!r} cannot be exported: it does not say how to write itself as ONNX. Use "
+            "another detector, or a version of its package that offers `write`."
+        )
 
     @classmethod
     def from_state(cls, parameters: Mapping[str, Any], state: Mapping[str, Array]) -> Self:

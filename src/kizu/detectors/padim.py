@@ -14,21 +14,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kizu import memory
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores, finite
-from kizu.errors import DataError, KizuWarning, ModelFileError, bad_parameter
-from kizu.gaussian import RunningGaussian, mahalanobis, packed_cholesky
-from kizu.progress import Progress, Silent
+from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError, bad_parameter
+from kizu.gaussian import RunningGaussian, mahalanobis
+from kizu.progress import Advance, Progress, Silent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from kizu.graphs import Graph
+
 BATCH_IMAGES = 16
-"""Images added to the sums at a time: a pass over the P·D² sums is paid once a batch."""
+"""Images added to the sums at a time: a pass over the sums, P·D²/2 of them, is paid once a batch."""
 
 
 class PaDiM(Detector):
@@ -61,26 +65,26 @@ class PaDiM(Detector):
     ) -> Self:
         """As `Detector.fit`; each batch is summed and let go."""
         self.check()
-        sums: RunningGaussian | None = None
-        for batch in _batched(map(finite, embeddings)):
-            if sums is None:
-                height, width, available = batch.shape[1:]
-                channels = self._choose(available, rng or np.random.default_rng(0))
-                sums = RunningGaussian(height * width, len(channels))
-            sums.update(batch[..., channels].reshape(len(batch), -1, len(channels)))
-        if sums is None or sums.count < self.min_images:
-            raise DataError("PaDiM needs at least 2 good images to fit; add images.")
+        stream = (image for batch in map(finite, embeddings) for image in batch)
+        first = next(stream, None)
+        if first is None:
+            raise _too_few()
+        channels = self._choose(first.shape[-1], rng or np.random.default_rng(0))
+        sums = _sums(first.shape[0] * first.shape[1], len(channels))
+        for batch in _batched(image[..., channels] for image in chain([first], stream)):
+            sums.update(batch.reshape(len(batch), -1, len(channels)))
+        if sums.count < self.min_images:
+            raise _too_few()
         _warn_if_few(sums.count, len(channels))
-        with (progress or Silent()).stage("Factoring covariances", 1) as advance:
-            cholesky = self._factors(sums)
-            advance(1)
+        with (progress or Silent()).stage("Factoring covariances", len(sums.mean)) as advance:
+            cholesky = self._factors(sums, advance)
         self.channels_, self.cholesky_ = channels, cholesky
-        self.mean_ = sums.mean.astype(np.float32).reshape(height, width, -1)
+        self.mean_ = sums.mean.astype(np.float32).reshape(*first.shape[:2], -1)
         return self
 
-    def _factors(self, sums: RunningGaussian) -> Float32:
+    def _factors(self, sums: RunningGaussian, advance: Advance) -> Float32:
         try:
-            return packed_cholesky(sums.covariance(), self.regularisation)
+            return sums.factors(self.regularisation, advance)
         except np.linalg.LinAlgError:
             raise DataError(
                 f"covariances cannot be factored with detector.regularisation {self.regularisation}; raise it "
@@ -101,6 +105,18 @@ class PaDiM(Detector):
         distances = mahalanobis(difference.reshape(batch, height * width, len(self.channels_)), self.cholesky_)
         return Scores(distances.reshape(batch, height, width), distances.max(axis=1))
 
+    def write(
+        self, graph: Graph, embedding: str, grid: tuple[int, int], progress: Progress | None = None
+    ) -> tuple[str, str]:
+        """As `Detector.write`; factors are inverted, in float64."""
+        self._require_fitted("cholesky_")
+        from kizu.detectors._padim_graph import write_scores
+
+        with (progress or Silent()).stage("Inverting factors", grid[0] * grid[1]) as advance:
+            return write_scores(
+                graph, embedding, channels=self.channels_, mean=self.mean_, packed=self.cholesky_, advance=advance
+            )
+
     def state(self) -> dict[str, Array]:
         self._require_fitted("cholesky_")
         return {"channels": self.channels_, "mean": self.mean_, "cholesky": self.cholesky_}
@@ -120,6 +136,22 @@ class PaDiM(Detector):
         return {"positions": height * width, "dimensions": dimensions}
 
 
+def _too_few() -> DataError:
+    return DataError("PaDiM needs at least 2 good images to fit; add images.")
+
+
+def _sums(positions: int, dimensions: int) -> RunningGaussian:
+    """Empty sums; raises `ParameterError` where the memory for them is not to be had, before anything is computed."""
+    needed, available = RunningGaussian.memory(positions, dimensions), memory.available()
+    if available is not None and needed > available:
+        raise ParameterError(
+            f"PaDiM keeps a covariance of {dimensions} dimensions at each of {positions} positions, which takes "
+            f"{needed / 1e9:.1f} GB; {available / 1e9:.1f} GB are free. Lower detector.reduced_dims or image_size, "
+            "or set patch_stride=8."
+        )
+    return RunningGaussian(positions, dimensions)
+
+
 def _warn_if_few(images: int, dimensions: int) -> None:
     if images <= dimensions:
         warnings.warn(
@@ -131,14 +163,13 @@ def _warn_if_few(images: int, dimensions: int) -> None:
         )
 
 
-def _batched(embeddings: Iterable[Float32]) -> Iterator[Float32]:
-    """Batches of `BATCH_IMAGES` images, however many came at a time: the sums are then the same to the last bit."""
+def _batched(images: Iterable[Float32]) -> Iterator[Float32]:
+    """`BATCH_IMAGES` images at a time, however many came at a time: the sums are then the same to the last bit."""
     waiting: list[Float32] = []
-    for batch in embeddings:
-        for image in batch:
-            waiting.append(image)
-            if len(waiting) == BATCH_IMAGES:
-                yield np.stack(waiting)
-                waiting = []
+    for image in images:
+        waiting.append(image)
+        if len(waiting) == BATCH_IMAGES:
+            yield np.stack(waiting)
+            waiting = []
     if waiting:
         yield np.stack(waiting)

@@ -17,6 +17,7 @@ Differences from the paper:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,18 @@ import numpy.typing as npt
 
 from kizu.coreset import Coreset, k_center_greedy
 from kizu.detectors import _checks
-from kizu.detectors._base import Array, Detector, Float32, Scores, finite
-from kizu.errors import DataError, ModelFileError
+from kizu.detectors._base import Array, Detector, Float32, Scores
+from kizu.detectors._patches import gathered, probes_of, thinned
+from kizu.detectors._reweighting import of_paper, of_walkthrough
+from kizu.errors import ModelFileError, bad_parameter
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, Neighbors, tuned
 from kizu.progress import Progress, Silent
+from kizu.projection import KINDS, projection_matrix, safe_dimensions
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from kizu.graphs import Graph as OnnxGraph
 
 APPROXIMATE_FROM = 4096
 """Bank rows from which ``search="auto"`` searches approximately: below, the exact search is as fast."""
@@ -40,8 +46,7 @@ APPROXIMATE_UP_TO = 0.5
 """Share of all good patches up to which ``search="auto"`` searches approximately: the graph needs a second copy of
 the bank, and that must fit into what thinning gave back."""
 
-PROBES = 2048
-"""Queries on which the recall of the approximate search is measured."""
+WALKTHROUGH = "walkthrough"
 
 CONFIRMED_AT_A_TIME = 8
 """Highest patch scores of an image that are searched exactly at a time, until none other can be higher."""
@@ -53,9 +58,14 @@ class PatchCore(Detector):
     - ``coreset_ratio``: share of all good patches to keep, in (0, 1].
     - ``coreset_count``: number of patches to keep instead of a share.
     - ``neighbors``: bank rows a patch score averages over.
-    - ``reweight``: weight the image score by how ordinary the nearest bank row is (eq. 7).
-    - ``reweight_neighbors``: the rows b that eq. 7 looks at.
-    - ``projection_dim``: dimensions of a random projection used to select the coreset; None: select on all.
+    - ``reweight``: weight the image score by how ordinary the nearest bank row is (eq. 7); or ``walkthrough``: by how
+      evenly far the nearest rows are (see `kizu.detectors._reweighting`).
+    - ``reweight_neighbors``: the rows b that the weight looks at.
+    - ``coreset_start``: the first row picked, ``random`` or ``first``.
+    - ``projection``: the random projection the coreset is selected in, ``gaussian`` or ``sparse``.
+    - ``projection_dim``: its dimensions; None: as ``projection_eps`` says.
+    - ``projection_eps``: share by which it may change squared distances, which decides its dimensions
+      (`kizu.projection.safe_dimensions`); None too, or no fewer dimensions than there are: select on all.
     - ``search``: ``exact``, ``approximate``, or ``auto``: approximate from 4,096 bank rows, up to half of
       all patches.
     - ``search_error``: by which share, on average, approximate search may find distances too large.
@@ -73,9 +83,12 @@ class PatchCore(Detector):
         coreset_ratio: float = 0.02,
         coreset_count: int | None = None,
         neighbors: int = 1,
-        reweight: bool = False,
+        reweight: bool | str = False,
         reweight_neighbors: int = 9,
+        coreset_start: str = "random",
+        projection: str = "gaussian",
         projection_dim: int | None = None,
+        projection_eps: float | None = None,
         search: str = "auto",
         search_error: float = 0.01,
     ) -> None:
@@ -84,7 +97,10 @@ class PatchCore(Detector):
         self.neighbors = neighbors
         self.reweight = reweight
         self.reweight_neighbors = reweight_neighbors
+        self.coreset_start = coreset_start
+        self.projection = projection
         self.projection_dim = projection_dim
+        self.projection_eps = projection_eps
         self.search = search
         self.search_error = search_error
 
@@ -92,11 +108,23 @@ class PatchCore(Detector):
         _checks.real("coreset_ratio", self.coreset_ratio, "in (0, 1]", 0, 1, "For ten percent write 0.1.")
         _checks.whole("coreset_count", self.coreset_count, at_least=1, optional=True)
         _checks.whole("neighbors", self.neighbors, at_least=1)
-        _checks.flag("reweight", self.reweight)
+        if self.reweight != WALKTHROUGH and not isinstance(self.reweight, bool):
+            raise bad_parameter("reweight", f"true, false or {WALKTHROUGH}", self.reweight)
         _checks.whole("reweight_neighbors", self.reweight_neighbors, at_least=2)
-        _checks.whole("projection_dim", self.projection_dim, at_least=1, optional=True)
+        _checks.choice("coreset_start", self.coreset_start, ("random", "first"))
+        self._check_projection()
         _checks.choice("search", self.search, ("auto", "exact", "approximate"))
         _checks.real("search_error", self.search_error, "in (0, 1]", 0, 1, "For one percent write 0.01.")
+
+    def _check_projection(self) -> None:
+        _checks.choice("projection", self.projection, KINDS)
+        _checks.whole("projection_dim", self.projection_dim, at_least=1, optional=True)
+        if self.projection_eps is None:
+            return
+        _checks.real("projection_eps", self.projection_eps, "in (0, 1), or null", 0, math.nextafter(1, 0))
+        if self.projection_dim is not None:
+            hint = "It is there to decide that."
+            raise bad_parameter("projection_eps", "null where projection_dim is given", self.projection_eps, hint)
 
     def fit(
         self,
@@ -109,10 +137,10 @@ class PatchCore(Detector):
         """As `Detector.fit`. Holds every embedding once, and thins them in place."""
         self.check()
         rng = rng or np.random.default_rng(0)
-        rows = _gather(embeddings, images)
+        rows = gathered(embeddings, images)
         coreset = self._select(rows, rng, progress or Silent())
-        probes, patches = _probes(rows, rng), len(rows)
-        self.bank_ = _thin(rows, np.sort(coreset.indices))
+        probes, patches = probes_of(rows, rng), len(rows)
+        self.bank_ = thinned(rows, np.sort(coreset.indices))
         self.cover_radius_ = coreset.cover_radius
         self._index(probes, patches)
         return self
@@ -120,12 +148,20 @@ class PatchCore(Detector):
     def _select(self, rows: Float32, rng: np.random.Generator, progress: Progress) -> Coreset:
         count = self.coreset_count or max(1, round(self.coreset_ratio * len(rows)))
         count = min(count, len(rows))
-        start = int(rng.integers(len(rows)))
+        start = int(rng.integers(len(rows))) if self.coreset_start == "random" else 0
         if count == len(rows):
             return Coreset(np.arange(count), np.full(count, np.inf), 0.0)
-        points = rows if self.projection_dim is None else _project(rows, self.projection_dim, rng)
+        points = self._projected(rows, rng)
         with progress.stage("Selecting the coreset", count) as advance:
             return k_center_greedy(points, count, start=start, advance=advance)
+
+    def _projected(self, rows: Float32, rng: np.random.Generator) -> Float32:
+        """``rows`` in the dimensions the coreset is selected in."""
+        channels, dimensions = rows.shape[1], self.projection_dim
+        if self.projection_eps is not None:
+            dimensions = safe_dimensions(len(rows), self.projection_eps)
+            dimensions = None if dimensions >= channels else dimensions
+        return rows if dimensions is None else rows @ projection_matrix(self.projection, channels, dimensions, rng)
 
     def _index(self, probes: Float32, patches: int) -> None:
         """Prepare the search of the bank, thinned from ``patches`` rows."""
@@ -146,10 +182,9 @@ class PatchCore(Detector):
             for image, part in enumerate(queries.reshape(batch, height * width, channels)):
                 self._confirm(self._search.exact, part, patches[image], nearest[image])
         images = patches.max(axis=1)
-        if self.reweight:
-            top = patches.argmax(axis=1)[:, None]
-            at_top = np.take_along_axis(nearest, top, 1)[:, 0]
-            images = images * self._weights(queries[top[:, 0] + np.arange(batch) * height * width], at_top)
+        if self.reweight and batch:
+            top = patches.argmax(axis=1) + np.arange(batch) * height * width
+            images = images * self._weights(queries[top], nearest.reshape(-1)[top])
         return Scores(patches.reshape(batch, height, width), images)
 
     def _confirm(
@@ -166,18 +201,28 @@ class PatchCore(Detector):
             patches[part], nearest[part] = distances.mean(axis=1), indices[:, 0]
             highest = max(highest, patches[part].max())
 
-    def _weights(self, queries: Float32, nearest: npt.NDArray[np.int64]) -> Float32:
-        """Eq. 7: 1 − softmax of the top patch's distances to the neighbours of its nearest bank row m*.
+    def _weights(self, top: Float32, nearest: npt.NDArray[np.int64]) -> Float32:
+        """Weights ``(B,)`` of images whose patches of largest score are ``top`` ``(B, D)``; always exact.
 
-        ``queries`` ``(B, D)`` and the bank rows ``nearest`` ``(B,)`` to them → ``(B,)`` weights in [0, 1).
+        ``nearest`` ``(B,)`` are the bank rows m* nearest to these.
         """
-        _, around = self._search.search(self.bank_[nearest], self.reweight_neighbors)
-        distances = np.linalg.norm(self.bank_[around] - queries[:, None, :], axis=2)
-        to_nearest = np.linalg.norm(self.bank_[nearest] - queries, axis=1)
-        largest = distances.max(axis=1)
-        total = np.exp(distances - largest[:, None]).sum(axis=1)
-        weights: Float32 = np.maximum(1.0 - np.exp(to_nearest - largest) / total, 0.0).astype(np.float32)
-        return weights
+        exact = self._search.exact if isinstance(self._search, ApproximateNeighbors) else self._search
+        if self.reweight == WALKTHROUGH:
+            return of_walkthrough(exact.search(top, self.reweight_neighbors)[0])
+        _, around = exact.search(self.bank_[nearest], self.reweight_neighbors)
+        distances = np.linalg.norm(self.bank_[around] - top[:, None, :], axis=2)
+        return of_paper(np.linalg.norm(self.bank_[nearest] - top, axis=1), distances)
+
+    def write(
+        self, graph: OnnxGraph, embedding: str, grid: tuple[int, int], progress: Progress | None = None
+    ) -> tuple[str, str]:
+        """As `Detector.write`; the bank is searched exactly."""
+        self._require_fitted("bank_")
+        from kizu.detectors._patchcore_graph import paper_weight, walkthrough_weight, write_scores
+
+        weight = walkthrough_weight if self.reweight == WALKTHROUGH else paper_weight
+        chosen = weight(self.reweight_neighbors) if self.reweight else None
+        return write_scores(graph, embedding, grid, self.bank_, self.neighbors, chosen)
 
     def state(self) -> dict[str, Array]:
         self._require_fitted("bank_")
@@ -221,50 +266,3 @@ class PatchCore(Detector):
             "search recall": round(self.accuracy_.recall, 4),
             "search error": round(self.accuracy_.error, 4),
         }
-
-
-def _gather(embeddings: Iterable[Float32], images: int | None) -> Float32:
-    """All patches as rows ``(N, D)``; memory for ``images`` images is taken once, grown when more come."""
-    rows = np.empty((0, 0), dtype=np.float32)
-    filled = 0
-    for batch in map(finite, embeddings):
-        patches = batch.reshape(-1, batch.shape[-1])
-        if not filled:
-            expected = (images or len(batch)) * batch.shape[1] * batch.shape[2]
-            rows = np.empty((expected, batch.shape[-1]), dtype=np.float32)
-        if filled + len(patches) > len(rows):
-            rows.resize((max(filled + len(patches), len(rows) * 5 // 4), rows.shape[1]), refcheck=False)
-        rows[filled : filled + len(patches)] = patches
-        filled += len(patches)
-    if not filled:
-        raise DataError("no embeddings to fit on; give at least one good image.")
-    rows.resize((filled, rows.shape[1]), refcheck=False)
-    return rows
-
-
-def _thin(rows: Float32, keep: npt.NDArray[np.int64]) -> Float32:
-    """Only the rows ``keep`` (ascending), moved to the front of the same memory; the rest is given back."""
-    for first in range(0, len(keep), 4096):
-        part = keep[first : first + 4096]
-        rows[first : first + len(part)] = rows[part]
-    rows.resize((len(keep), rows.shape[1]), refcheck=False)
-    return rows
-
-
-def _probes(rows: Float32, rng: np.random.Generator) -> Float32:
-    """Queries ``(≤ PROBES, D)`` to measure recall on: half good patches, half like no good patch.
-
-    Near its rows a graph finds nearly everything; defects lie far from them. The second half takes about half its
-    channels from one good patch and the rest from another, which lies about as far out as real defects do.
-    """
-    count = min(PROBES // 2, len(rows))
-    good, other = (rows[rng.choice(len(rows), count, replace=False)] for _ in range(2))
-    strange = np.where(rng.random(rows.shape[1]) < 0.5, good, other)
-    return np.concatenate([good, strange])
-
-
-def _project(rows: Float32, dimensions: int, rng: np.random.Generator) -> Float32:
-    """A Gaussian random projection ``(N, dimensions)`` (Johnson and Lindenstrauss 1984)."""
-    matrix = rng.standard_normal((rows.shape[1], dimensions), dtype=np.float32) / np.sqrt(dimensions)
-    projected: Float32 = rows @ matrix.astype(np.float32)
-    return projected

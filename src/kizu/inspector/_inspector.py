@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
@@ -13,13 +13,16 @@ import numpy.typing as npt
 
 from kizu import backbones, config, detectors, images, maps
 from kizu.calibration import Calibration
+from kizu.config import Config
 from kizu.errors import ModelFileError, NotFittedError, ParameterError
 from kizu.inspector import _model_file
 from kizu.inspector._prediction import Prediction
+from kizu.inspector._running import open_as, open_to_look
 
 Image = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 Source = str | Path | Image
+Opener = Callable[[Config, bytes], backbones.Engine]
 Sources = list[Source] | tuple[Source, ...] | Iterator[Source]
 
 
@@ -29,6 +32,7 @@ class Inspector:
 
     ``config`` is complete: fitting with it again gives the same inspector. ``graph`` is the backbone as a
     serialised ONNX model, uint8 images in, embeddings out. ``provenance``: versions and data it was made from.
+    ``check_files``: a few good images as PNG files, which exports are checked on.
     """
 
     config: config.Config
@@ -36,12 +40,18 @@ class Inspector:
     detector: detectors.Detector
     calibration: Calibration | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    check_files: tuple[bytes, ...] = field(default=(), repr=False)
     engine: backbones.Engine = field(repr=False)
 
     @property
     def preprocessing(self) -> images.Preprocessing:
         """What becomes of an image before the backbone sees it."""
         return images.Preprocessing(self.engine.image_size, self.config.resize, self.config.keep_aspect)
+
+    @property
+    def check_images(self) -> tuple[Image, ...]:
+        """``check_files``, decoded: ``(H, W, 3)`` RGB uint8 each. Raises `ImageError` for one that is damaged."""
+        return tuple(images.decode_image(data, f"check/{n}.png") for n, data in enumerate(self.check_files))
 
     def embed(self, image: Image) -> Float32:
         """``(H, W, 3)`` RGB uint8 → the embedding ``(1, h, w, D)`` float32."""
@@ -106,15 +116,46 @@ class Inspector:
             "calibration": self.calibration.to_dict(),
             "provenance": dict(self.provenance),
         }
-        _model_file.write(Path(path), manifest, self.graph, self.detector.state())
+        _model_file.write(Path(path), manifest, self.graph, self.detector.state(), self.check_files)
 
     @classmethod
-    def load(cls, path: str | Path, *, exact: bool = False, threads: int | None = None) -> Inspector:
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        exact: bool = False,
+        threads: int | None = None,
+        engine: str | None = None,
+        precision: str | None = None,
+        providers: Sequence[str] | None = None,
+    ) -> Inspector:
         """Read ``NAME.kizu``. ``exact`` switches approximate search off.
 
-        Raises `ModelFileError` when the file is missing, damaged, altered or of a newer schema.
+        ``engine``, ``precision`` and ``providers`` are those of the fit unless given here; ``config`` keeps telling
+        of the fit.
+
+        Raises:
+            ModelFileError: the file is missing, damaged, altered or of a newer schema.
+            ParameterError: there is no such engine, precision or provider here, or the model cannot run in it.
+            MissingExtraError: the engine's package is not installed.
         """
-        content = _model_file.read(Path(path))
+
+        def opened(settings: Config, graph: bytes) -> backbones.Engine:
+            return open_as(settings, graph, engine=engine, precision=precision, providers=providers, threads=threads)
+
+        return cls._read(Path(path), opened, exact=exact)
+
+    @classmethod
+    def look(cls, path: str | Path) -> Inspector:
+        """Read ``NAME.kizu`` to see what it is, with the engine that every machine has.
+
+        Raises `ModelFileError` as `load`.
+        """
+        return cls._read(Path(path), open_to_look)
+
+    @classmethod
+    def _read(cls, path: Path, opened: Opener, *, exact: bool = False) -> Inspector:
+        content = _model_file.read(path)
         try:
             detector = _restore_detector(content)
             settings = config.parse(content.manifest["config"])
@@ -125,13 +166,7 @@ class Inspector:
         if exact:
             detector.search_exactly()
         try:
-            engine = backbones.open_engine(
-                content.graph,
-                engine=settings.engine,
-                precision=settings.precision,
-                threads=threads,
-                providers=settings.providers,
-            )
+            engine = opened(settings, content.graph)
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from None
         return cls(
@@ -140,6 +175,7 @@ class Inspector:
             detector=detector,
             calibration=calibration,
             provenance=provenance,
+            check_files=content.checks,
             engine=engine,
         )
 

@@ -5,6 +5,7 @@
     manifest.json      schema, kizu version, config, detector, calibration, provenance, SHA-256 of every other entry
     backbone.onnx      the backbone: uint8 images in, embeddings out
     detector/*.npy     what the detector learnt (``allow_pickle=False``)
+    check/0.png …      good images that exports are checked on; none in schema 1
 
 Entries are stored uncompressed with a fixed date, so that the same fit gives the same bytes. A file is written
 under a temporary name, synced and renamed: it is there whole or not at all.
@@ -15,9 +16,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,10 +33,11 @@ from kizu.files import atomic_write
 
 Array = npt.NDArray[Any]
 
-SCHEMA = 1
+SCHEMA = 2
 MANIFEST = "manifest.json"
 GRAPH = "backbone.onnx"
 ARRAYS = "detector/"
+CHECKS = "check/"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _LARGEST_MANIFEST = 256 * 2**20
@@ -44,16 +47,24 @@ _UNREADABLE = (zipfile.BadZipFile, EOFError, ValueError, RuntimeError, OverflowE
 
 @dataclass(frozen=True)
 class Content:
-    """What a model file holds: the manifest, the backbone's graph, the detector's arrays by name."""
+    """What a model file holds: the manifest, the backbone's graph, the detector's arrays by name, PNG files."""
 
     manifest: dict[str, Any]
     graph: bytes
     arrays: dict[str, Array]
+    checks: tuple[bytes, ...]
 
 
-def write(path: Path, manifest: Mapping[str, Any], graph: bytes, arrays: Mapping[str, Array]) -> None:
+def write(
+    path: Path,
+    manifest: Mapping[str, Any],
+    graph: bytes,
+    arrays: Mapping[str, Array],
+    checks: Sequence[bytes] = (),
+) -> None:
     """Write a model file, wholly or not at all. Raises `OutputError`."""
     entries = {GRAPH: graph} | {f"{ARRAYS}{name}.npy": _to_npy(array) for name, array in arrays.items()}
+    entries |= {f"{CHECKS}{number}.png": data for number, data in enumerate(checks)}
     document = {
         "schema": SCHEMA,
         "kizu": __version__,
@@ -95,8 +106,10 @@ def _read_archive(path: Path, archive: zipfile.ZipFile) -> Content:
         if hashlib.sha256(data[name]).hexdigest() != expected:
             raise ModelFileError(f"{path}: {name} was altered (its checksum differs). Restore the file or fit again.")
     graph = data.pop(GRAPH)
+    checks = [name for name in data if name.startswith(CHECKS)]
+    images = tuple(data.pop(name) for name in sorted(checks, key=lambda name: int(Path(name).stem)))
     arrays = {Path(name).stem: _from_npy(path, name, content) for name, content in data.items()}
-    return Content(manifest, graph, arrays)
+    return Content(manifest, graph, arrays, images)
 
 
 def _check_sizes(path: Path, archive: zipfile.ZipFile, size: int) -> None:
@@ -134,7 +147,8 @@ def _check_entries(path: Path, archive: zipfile.ZipFile, expected: Mapping[str, 
     names = archive.namelist()
     for name in names:
         plain = name in (MANIFEST, GRAPH) or (name.startswith(ARRAYS) and name.endswith(".npy"))
-        if not plain or ".." in name or "\\" in name or name.count("/") > 1:
+        image = re.fullmatch(rf"{CHECKS}\d{{1,4}}\.png", name, re.ASCII)
+        if not (plain or image) or ".." in name or "\\" in name or name.count("/") > 1:
             raise ModelFileError(f"{path}: unsafe entry {name!r}; not a file kizu wrote. Do not use it.")
     if len(names) != len(set(names)) or set(names) != {MANIFEST, *expected}:
         raise _damaged(path, "entries are missing, added or doubled")

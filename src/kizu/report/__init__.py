@@ -5,7 +5,7 @@ from kizu.report.naming import picture_names
 from kizu.report.parts import PARTS, check_parts, parts
 from kizu.report.pictures import compose
 from kizu.report.tables import COLUMNS, PredictionRow, PredictionTable
-from kizu.report.writing import SUFFIXES, write_image
+from kizu.report.writing import SUFFIXES, encode_image, write_image
 
 __all__ = [
     "COLUMNS",
@@ -16,6 +16,7 @@ __all__ = [
     "View",
     "check_parts",
     "compose",
+    "encode_image",
     "parts",
     "picture_names",
     "write_image",

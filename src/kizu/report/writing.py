@@ -26,10 +26,11 @@ def write_image(path: Path | str, image: NDArray[np.uint8]) -> None:
         OutputError: the file cannot be written: no folder, no permission, no space left.
         ParameterError: no known suffix, or not such an array.
     """
-    atomic_write(path, _encoded(image, Path(path).suffix.lower()), durable=False)
+    atomic_write(path, encode_image(image, Path(path).suffix.lower()), durable=False)
 
 
-def _encoded(image: NDArray[np.uint8], suffix: str) -> bytes:
+def encode_image(image: NDArray[np.uint8], suffix: str) -> bytes:
+    """The file that `write_image` writes, as bytes; the same array gives the same. Raises `ParameterError` as it does."""
     import cv2
 
     if suffix not in SUFFIXES:

@@ -48,9 +48,22 @@ class Predictions(Iterator[Prediction]):
         self._inspected.close()
 
 
-def load(path: str | Path, *, exact: bool = False, threads: int | None = None) -> Inspector:
+def load(
+    path: str | Path,
+    *,
+    exact: bool = False,
+    threads: int | None = None,
+    engine: str | None = None,
+    precision: str | None = None,
+    providers: Sequence[str] | None = None,
+) -> Inspector:
     """Read a model file made by `kizu.fit` and ``save``; the same as `Inspector.load`."""
-    return Inspector.load(path, exact=exact, threads=threads)
+    return Inspector.load(path, exact=exact, threads=threads, engine=engine, precision=precision, providers=providers)
+
+
+def look(path: str | Path) -> Inspector:
+    """Read a model file to see what it is; the same as `Inspector.look`."""
+    return Inspector.look(path)
 
 
 def predict(
@@ -69,12 +82,13 @@ def predict(
     """
     check_parts(save)
     inspector = model if isinstance(model, Inspector) else load(model)
-    samples = [Sample(path, "test", None, "") for path in _files(paths)]
+    samples = [Sample(path, "test", None, "") for path in find_files(paths)]
     reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     return Predictions(inspect_samples(inspector, samples, reader, out, save, progress or Silent()), reader)
 
 
-def _files(paths: Iterable[str | Path]) -> list[Path]:
+def find_files(paths: Iterable[str | Path]) -> list[Path]:
+    """Files, and the images in folders, each once. Raises `DataError` for what does not exist, and for none at all."""
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():

@@ -7,22 +7,33 @@ from importlib.metadata import version
 from typing import Any
 
 from kizu._version import __version__
+from kizu.backbones import BackboneCard
 from kizu.config import Config
 from kizu.datasets import Dataset
-from kizu.workflows._resolve import backbone_of
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "faiss-cpu", "opencv-python-headless")
 
 
 def provenance(
-    config: Config, dataset: Dataset, *, fitted: int, held_out: int, skipped: int, fingerprint: str
+    config: Config,
+    card: BackboneCard,
+    dataset: Dataset,
+    *,
+    fitted: int,
+    held_out: int,
+    skipped: int,
+    fingerprint: str,
+    int8_error: float | None = None,
 ) -> dict[str, Any]:
-    """Versions, seed, backbone and data, ready for JSON."""
-    card = backbone_of(config).card
+    """Versions, seed, backbone and data, ready for JSON. ``card`` is that of the weights really used."""
+    packages = (*PACKAGES, "openvino") if config.engine == "openvino" else PACKAGES
+    quantised = {} if int8_error is None else {"int8_error": int8_error}
     return {
-        "versions": {"kizu": __version__, "python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "versions": {"kizu": __version__, "python": platform.python_version()} | {p: version(p) for p in packages},
+        "preset": config.preset,
         "seed": config.seed,
-        "backbone": {"name": card.name, "licence": card.licence, "weights": card.weights, "sha256": card.sha256},
+        "backbone": {"name": card.name, "licence": card.licence, "weights": card.weights, "sha256": card.sha256}
+        | quantised,
         "data": {
             "product": dataset.product,
             "layout": dataset.layout,

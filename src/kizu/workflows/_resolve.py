@@ -8,6 +8,7 @@ from kizu import backbones, detectors, images, maps
 from kizu.config import Config, DetectorConfig
 from kizu.defaults import defaults_for
 from kizu.errors import bad_parameter
+from kizu.presets import applied
 
 
 def backbone_of(config: Config) -> backbones.Backbone:
@@ -16,11 +17,13 @@ def backbone_of(config: Config) -> backbones.Backbone:
 
 
 def resolve(config: Config) -> Config:
-    """``config`` with nothing left open: what the user gave, then `kizu.defaults`, then backbone and detector.
+    """``config`` with nothing left open: what the user gave, then its preset, then `kizu.defaults`, then backbone and
+    detector.
 
     Raises `BackboneError` or `ParameterError` for a name, layer or parameter that does not exist or is out of
     range, before any image is read.
     """
+    config = applied(config)
     card = backbone_of(config).card
     table = defaults_for(config.detector.name, config.backbone)
     given = {name: getattr(config, name) for name in config.model_fields_set}

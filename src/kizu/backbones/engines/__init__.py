@@ -2,5 +2,6 @@
 
 from kizu.backbones.engines._base import ENGINES, PRECISIONS, Engine, open_engine
 from kizu.backbones.engines.onnxruntime import OnnxRuntimeEngine
+from kizu.backbones.engines.openvino import OpenVinoEngine
 
-__all__ = ["ENGINES", "PRECISIONS", "Engine", "OnnxRuntimeEngine", "open_engine"]
+__all__ = ["ENGINES", "PRECISIONS", "Engine", "OnnxRuntimeEngine", "OpenVinoEngine", "open_engine"]

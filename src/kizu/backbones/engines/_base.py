@@ -60,10 +60,32 @@ def open_engine(
         ParameterError: an engine or provider that is unknown or cannot start here, or a precision it has not.
         MissingExtraError: the engine's package is not installed.
     """
+    _check_choice(model, engine, precision, providers)
+    if engine == "openvino":
+        from kizu.backbones.engines.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(model, precision=precision, threads=threads)
+    from kizu.backbones.engines.onnxruntime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(model, threads=threads, providers=providers)
+
+
+def _check_choice(model: bytes, engine: str, precision: str, providers: Sequence[str] | None) -> None:
+    """Raises `ParameterError` for a name that does not exist, or a choice that no machine has."""
     if engine not in ENGINES:
         raise ParameterError(unknown_name("engine", engine, ENGINES))
     if precision not in PRECISIONS:
         raise ParameterError(unknown_name("precision", precision, PRECISIONS))
-    from kizu.backbones.engines.onnxruntime import OnnxRuntimeEngine
+    if engine == "onnxruntime" and precision == "bfloat16":
+        raise ParameterError(
+            "ONNX Runtime does not compute in bfloat16 on a CPU. Use --engine openvino, or --precision float32."
+        )
+    if engine == "openvino" and providers is not None:
+        raise ParameterError("execution providers are ONNX Runtime's. Leave them out, or use --engine onnxruntime.")
+    if precision == "int8" and not is_quantised(model):
+        raise ParameterError("this graph is not quantised, so it cannot run in int8. Fit with --precision int8.")
 
-    return OnnxRuntimeEngine(model, threads=threads, providers=providers)
+
+def is_quantised(model: bytes) -> bool:
+    """Whether a graph has quantised parts; without the ``onnx`` package, which predicting does not need."""
+    return b"QuantizeLinear" in model

@@ -1,0 +1,1 @@
+"""A detector and a backbone for kizu, found by their entry points (see ``pyproject.toml``)."""

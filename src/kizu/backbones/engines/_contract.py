@@ -1,0 +1,109 @@
+"""What every engine checks, in the same words: the graph it is given, the images, the number of threads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from kizu.errors import ModelFileError, ParameterError, bad_parameter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Axis = int | str | None
+
+
+class Port(NamedTuple):
+    """An input or output of a graph: its shape, where an open length is no number, and its element type."""
+
+    shape: tuple[Axis, ...]
+    dtype: str
+
+
+class Contract(NamedTuple):
+    """What a graph written by `embedding_graph` promises: image size, grid and channels."""
+
+    image_size: int
+    grid: tuple[int, int]
+    channels: int
+
+
+def contract(inputs: Mapping[str, Port], outputs: Mapping[str, Port]) -> Contract:
+    """Read off a graph's ports. Raises `ModelFileError` for a graph that `embedding_graph` did not write."""
+    if set(inputs) != {"images"} or "embedding" not in outputs:
+        raise _foreign()
+    images, embedding = inputs["images"], outputs["embedding"]
+    if len(images.shape) != 4 or len(embedding.shape) != 4 or images.dtype != "uint8":
+        raise _foreign()
+    height, width, bands = images.shape[1:]
+    rows, columns, channels = embedding.shape[1:]
+    if not all(isinstance(n, int) for n in (height, rows, columns, channels)) or height != width or bands != 3:
+        raise _foreign()
+    return Contract(height, (rows, columns), channels)  # type: ignore[arg-type]
+
+
+def _foreign() -> ModelFileError:
+    return ModelFileError(
+        "the ONNX graph is not a kizu backbone: it must map `images`, (batch, size, size, 3) uint8, to "
+        "`embedding`, (batch, h, w, D) float32. Fit the model again."
+    )
+
+
+def unusable(error: Exception, advice: str = "Fit the model again.") -> ModelFileError:
+    """The error for a graph that a runtime refused."""
+    reason = " ".join(str(error).split())
+    return ModelFileError(f"the backbone's ONNX graph cannot be used: {reason} {advice}")
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises `ParameterError` for anything but None or a number of threads."""
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise bad_parameter("threads", "a whole number of at least 1, or None", threads)
+
+
+class GraphEngine(ABC):
+    """An engine over one graph: the checks are here, the running in ``_run``."""
+
+    def __init__(self, promised: Contract) -> None:
+        self._promised = promised
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the images, in pixels."""
+        return self._promised.image_size
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the embedding."""
+        return self._promised.grid
+
+    @property
+    def channels(self) -> int:
+        """Length of one patch's vector."""
+        return self._promised.channels
+
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings ``(B, h, w, D)`` float32 of images ``(B, H, W, 3)`` uint8 RGB, H = W = ``image_size``.
+
+        Raises:
+            ParameterError: another shape or dtype.
+        """
+        import numpy as np
+
+        self._check(images)
+        if len(images) == 0:
+            return np.empty((0, *self.grid, self.channels), np.float32)
+        return self._run(images)
+
+    def _check(self, images: NDArray[np.uint8]) -> None:
+        size = self.image_size
+        shape, dtype = getattr(images, "shape", ()), getattr(images, "dtype", type(images).__name__)
+        if len(shape) != 4 or shape[1:] != (size, size, 3) or dtype != "uint8":
+            expected = f"an array (B, {size}, {size}, 3) of uint8"
+            raise ParameterError(f"`images` must be {expected}; got {shape} of {dtype}. Resize the images first.")
+
+    @abstractmethod
+    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings of one or more images that have been checked."""

@@ -1,0 +1,165 @@
+"""A model → files for runtimes that know nothing of kizu, written once they agree with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kizu._version import __version__
+from kizu.errors import DataError, ParameterError
+from kizu.files import check_writable
+from kizu.images import DEFAULT_MAX_PIXELS, read_image
+from kizu.inspector import Inspector
+from kizu.progress import Progress, Silent
+from kizu.workflows._predict import find_files
+
+if TYPE_CHECKING:
+    from kizu.exports import Agreement, CheckImage, Format
+
+
+@dataclass(frozen=True)
+class Export:
+    """Files written, the one users name first, and how far they are from the model. ``search`` is the model's own."""
+
+    files: tuple[Path, ...]
+    colour: str
+    agreement: Agreement
+    search: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.stat().st_size for file in self.files)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        agreement = self.agreement
+        return {
+            "files": [str(file) for file in self.files],
+            "bytes": self.size,
+            "colour": self.colour,
+            "search": {"model": self.search, "export": "exact"},
+            "checked": {"images": agreement.images, "score": agreement.score, "map": agreement.map},
+            "milliseconds": round(agreement.milliseconds, 3),
+            "model_milliseconds": round(agreement.inspector_milliseconds, 3),
+        }
+
+
+def export(
+    model: str | Path,
+    out: str | Path,
+    *,
+    to: str = "onnx",
+    colour: str = "rgb",
+    images: Iterable[str | Path] = (),
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Export:
+    """Write a model for ONNX Runtime (``to="onnx"``, ``out`` is ``NAME.onnx``) or OpenVINO (``NAME.xml``).
+
+    The files take an image as it is decoded, ``(height, width, 3)`` uint8 with its channels in the order of
+    ``colour``, and give score, map and decision (`kizu.exports.write_inspector`). They appear only after they
+    have agreed with the model, on the images kept in it and on ``images``, files or folders.
+
+    Raises:
+        ModelFileError: the model is missing or damaged.
+        ParameterError: an unknown form or colour order, or a name that does not end as it should.
+        DataError: there are no images to check with; `ImageError` names a file.
+        ExportError: the model cannot be exported, or what was written does not agree with it.
+        OutputError: the files cannot be written.
+        MissingExtraError: OpenVINO is asked for and not installed.
+    """
+    from kizu import exports
+
+    target, progress = Path(out), progress or Silent()
+    form = exports.format_of(to)
+    _check_target(target, form, to)
+    inspector, identity = Inspector.load(model), _sha256(Path(model))
+    search = str(inspector.detector.summary().get("search", "exact"))
+    inspector.detector.search_exactly()
+    to_check = _images(Path(model), inspector, images, max_pixels)
+    written = exports.write_inspector(inspector, colour=colour, progress=progress)
+    metadata = _described(inspector, identity, colour)
+    with exports.staged(target) as folder:
+        files = form(written, folder / target.name)
+        agreement = _checked(files, metadata, inspector, to_check, colour, progress)
+        names = sorted((file.name for file in folder.iterdir()), key=lambda name: name != target.name)
+    return Export(tuple(target.with_name(name) for name in names), colour, agreement, search)
+
+
+def _checked(
+    files: Format,
+    metadata: dict[str, str],
+    inspector: Inspector,
+    images: Sequence[CheckImage],
+    colour: str,
+    progress: Progress,
+) -> Agreement:
+    """Write, compare, and write again with what came out; that too must then agree."""
+    from kizu import exports
+
+    files.write(metadata)
+    with progress.stage("Checking the export", len(images)) as advance:
+        agreement = exports.compare(files.open(), inspector, images, colour, advance)
+    found = {"images": agreement.images, "score": _brief(agreement.score), "map": _brief(agreement.map)}
+    files.write({**metadata, "kizu.checked": json.dumps(found)})
+    exports.compare(files.open(), inspector, images[:1], colour)
+    return agreement
+
+
+def _brief(share: float) -> float:
+    """Two digits: enough to judge by."""
+    return float(f"{share:.1e}")
+
+
+def _check_target(target: Path, form: type[Format], to: str) -> None:
+    if target.suffix.lower() != form.suffix:
+        raise ParameterError(f"{target}: an export to {to} must end in {form.suffix}; give such a name.")
+    check_writable(target)
+
+
+def _sha256(model: Path) -> str:
+    with model.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _images(model: Path, inspector: Inspector, given: Iterable[str | Path], max_pixels: int) -> list[CheckImage]:
+    """What to check with: the model's own images and those the user gave."""
+    from kizu.exports import CheckImage, check_images
+
+    paths = list(given)
+    files = find_files(paths) if paths else []
+    named = [CheckImage(str(path), read_image(path, max_pixels=max_pixels)) for path in files]
+    own = inspector.check_images
+    if not own and not named:
+        raise DataError(
+            f"{model}: holds no images to check an export with (it is of an older kizu, or was fitted with "
+            "check_images 0). Give some good ones with --images PATH."
+        )
+    return check_images(own, named)
+
+
+def _described(inspector: Inspector, identity: str, colour: str) -> dict[str, str]:
+    """What the files say of themselves."""
+    preprocessing = inspector.preprocessing
+    geometry = {
+        "image_size": preprocessing.image_size,
+        "resize": preprocessing.resize,
+        "keep_aspect": preprocessing.keep_aspect,
+        "grid": list(inspector.engine.grid),
+    }
+    return {
+        "kizu.version": __version__,
+        "kizu.model_sha256": identity,
+        "kizu.config": inspector.config.model_dump_json(),
+        "kizu.map": json.dumps(geometry),
+        "kizu.colour": colour,
+        "kizu.search": "exact",
+    }
