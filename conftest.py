@@ -2,4 +2,4 @@
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("torch") else ["src/kizu/backbones/_torch_export.py"]
+collect_ignore = [] if find_spec("torch") else ["src/kizu/backbones/foreign/_torch_export.py"]

@@ -15,7 +15,7 @@ import pytest
 from backbones import resnets
 from backbones.serving import Site, serving
 from kizu.backbones import _registry, resnet
-from kizu.backbones._weights import Published
+from kizu.backbones.weights._files import Published
 
 FILE = "resnet18-0000.pth"
 

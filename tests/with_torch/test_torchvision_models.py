@@ -16,9 +16,10 @@ import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from backbones.serving import Site, serving
-from kizu.backbones import _torch_export, get
-from kizu.backbones._forms import Convention
-from kizu.backbones._grafting import Normalisation
+from kizu.backbones import get
+from kizu.backbones.foreign import _torch_export
+from kizu.backbones.foreign._forms import Convention
+from kizu.backbones.foreign._grafting import Normalisation
 from kizu.errors import BackboneError, MissingExtraError, ParameterError
 from kizu.progress import ignore
 from with_torch.exporting import IMAGENET, WITHOUT_TORCH, built, floats, lively, pictures, run, same, saved
@@ -148,7 +149,7 @@ def test_pytorch_that_is_missing_is_named(empty_cache: Path) -> None:
 def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib import metadata
 
-    from kizu.backbones import _exported
+    from kizu.backbones.foreign import _exported
 
     def version(package: str) -> str:
         if package == "onnxscript":

@@ -9,8 +9,8 @@ from kizu.backbones import resnet as resnet  # registers its backbones
 from kizu.backbones._card import BackboneCard, Layer
 from kizu.backbones._embedding import embedding_graph
 from kizu.backbones._registry import Backbone, Located, Preparable, Weighted, get, names, prepare, register
-from kizu.backbones._weights import WeightFile
 from kizu.backbones.engines import Engine, OnnxRuntimeEngine, open_engine
+from kizu.backbones.weights._files import WeightFile
 
 __all__ = [
     "Backbone",

@@ -19,7 +19,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, runtime_checkable
 
 from kizu.backbones._card import BackboneCard
-from kizu.backbones._weights import WeightFile
+from kizu.backbones.weights._files import WeightFile
 from kizu.errors import BackboneError, KizuWarning, ParameterError, unknown_name
 from kizu.progress import Progress
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kizu.backbones._card import BackboneCard, Layer
 from kizu.backbones._registry import register
-from kizu.backbones._weights import Packaged, WeightFile
+from kizu.backbones.weights._files import Packaged, WeightFile
 
 if TYPE_CHECKING:
     from kizu.graphs import Graph, Map, Weights
@@ -74,10 +74,10 @@ class EfficientNetLite:
         return self.packaged.found()
 
     def _weights(self) -> Weights:
-        from kizu.backbones import _checkpoint, _weights
+        from kizu.backbones.weights import _checkpoint, _files
 
-        path = _weights.find(self.packaged.package, self.packaged.file, self.packaged.install)
-        return _checkpoint.load(_weights.read(path, self.card.sha256), str(path))
+        path = _files.find(self.packaged.package, self.packaged.file, self.packaged.install)
+        return _checkpoint.load(_files.read(path, self.card.sha256), str(path))
 
     def _walk(self, graph: Graph, image_size: int) -> Iterator[tuple[str, Map]]:
         """Write the network stage by stage."""

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kizu.backbones._card import BackboneCard
-from kizu.backbones._weights import WeightFile
+from kizu.backbones.weights._files import WeightFile
 from kizu.errors import ParameterError
 
 if TYPE_CHECKING:
-    from kizu.backbones._forms import Convention
-    from kizu.backbones._grafting import Normalisation
+    from kizu.backbones.foreign._forms import Convention
+    from kizu.backbones.foreign._grafting import Normalisation
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class OnnxFile:
             ParameterError: neither arguments nor file say mean and std.
         """
         self.card.check(layers, image_size)
-        from kizu.backbones import _metadata, _onnx_network, _rebuilding
+        from kizu.backbones.foreign import _metadata, _onnx_network, _rebuilding
 
         if self.normalisation is None:
             raise _metadata.unknown(self.path)
@@ -65,7 +65,7 @@ def find(
     """
     if weights is not None:
         raise ParameterError(f"onnx:{reference} brings its own weights; leave `weights` out.")
-    from kizu.backbones import _onnx_network
+    from kizu.backbones.foreign import _onnx_network
 
     path = Path(reference).expanduser()
     state = _onnx_network.stat(path)
@@ -82,8 +82,9 @@ def _found(
     _state: tuple[int, int],
 ) -> OnnxFile:
     """One fit asks for its backbone several times; the file is run once as long as it stays what it is."""
-    from kizu.backbones import _onnx_layers, _onnx_network, _weights
-    from kizu.backbones._metadata import normalisation_of
+    from kizu.backbones.foreign import _onnx_layers, _onnx_network
+    from kizu.backbones.foreign._metadata import normalisation_of
+    from kizu.backbones.weights import _files
 
     network = _onnx_network.read(path)
     normalisation = normalisation_of(network.metadata, path, mean, std)
@@ -95,7 +96,7 @@ def _found(
         default_image_size=network.image_size,
         licence="not stated",
         weights=path.name,
-        sha256=_weights.checksum(path),
+        sha256=_files.checksum(path),
         preprocessing="not known: mean and std are to be given" if normalisation is None else str(normalisation),
         description=f"the network in {path.name}",
         default_patch_stride=None,

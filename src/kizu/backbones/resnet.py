@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from kizu.backbones._card import BackboneCard, Layer
 from kizu.backbones._registry import register
 from kizu.backbones._resnet_plan import LAYERS, NORM, STEM, STEM_CONV, Block, Conv, Plan
-from kizu.backbones._weights import RANDOM, RANDOM_ORIGIN, Published, WeightFile
+from kizu.backbones.weights._files import RANDOM, RANDOM_ORIGIN, Published, WeightFile
 from kizu.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -60,20 +60,20 @@ class ResNet:
         """See `Weighted.with_weights`."""
         if weights == RANDOM:
             return replace(self, card=replace(self.card, weights=RANDOM_ORIGIN, sha256=""), weights=RANDOM)
-        from kizu.backbones import _weights
+        from kizu.backbones.weights import _files
 
         path = Path(weights).expanduser()
-        card = replace(self.card, weights=path.name, sha256=_weights.checksum(path), licence="not stated")
+        card = replace(self.card, weights=path.name, sha256=_files.checksum(path), licence="not stated")
         return replace(self, card=card, weights=str(path))
 
     def prepared(self, progress: Progress) -> ResNet:
         """See `Preparable.prepared`."""
         if self.weights is not None:
             return replace(self, progress=progress)
-        from kizu.backbones import _weights
+        from kizu.backbones.weights import _files
 
         path = self.published.fetch(progress)
-        card = replace(self.card, sha256=_weights.checksum(path))
+        card = replace(self.card, sha256=_files.checksum(path))
         return replace(self, card=card, weights=str(path), progress=progress)
 
     def weight_file(self) -> WeightFile:
@@ -81,10 +81,10 @@ class ResNet:
         return self.published.found()
 
     def _read(self) -> Weights:
-        from kizu.backbones import _state_dict, _weights
+        from kizu.backbones.weights import _files, _state_dict
 
         path = self.published.fetch(self.progress) if self.weights is None else Path(self.weights)
-        tensors = _state_dict.load(_weights.read(path, self.card.sha256), str(path))
+        tensors = _state_dict.load(_files.read(path, self.card.sha256), str(path))
         family = {name: net.plan.shapes() for name, net in RESNETS.items()}
         _state_dict.check(tensors, self.plan.shapes(), str(path), self.card.name, family)
         return tensors

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from kizu.backbones import _trial
-from kizu.backbones._exported import Exported, Facts, find_in
-from kizu.backbones._quiet import quiet
-from kizu.backbones._weights import WeightFile
+from kizu.backbones.foreign import _trial
+from kizu.backbones.foreign._exported import Exported, Facts, find_in
+from kizu.backbones.foreign._quiet import quiet
+from kizu.backbones.weights._files import WeightFile
 from kizu.errors import BackboneError, unknown_name
 from kizu.progress import Progress, Silent
 
@@ -32,7 +32,7 @@ class _Timm:
     packages = ("torch", "torchvision", "timm")
 
     def facts(self, reference: str) -> Facts:
-        from kizu.backbones import _torch_export
+        from kizu.backbones.foreign import _torch_export
 
         known = _known(reference)
         size = known.input_size[-1]
@@ -52,7 +52,7 @@ class _Timm:
         )
 
     def network(self, reference: str, image_size: int, weights: Path | None) -> Any:
-        from kizu.backbones import _torch_export
+        from kizu.backbones.foreign import _torch_export
 
         known = _known(reference)
         sized = {"img_size": image_size} if known.fixed_input_size and image_size != known.input_size[-1] else {}
@@ -89,7 +89,7 @@ def find(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> Exported:
-    """The network of timm called ``reference``. Raises as `kizu.backbones._exported.find_in` does."""
+    """The network of timm called ``reference``. Raises as `kizu.backbones.foreign._exported.find_in` does."""
     return find_in(_Timm(), reference, weights, mean, std)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kizu.backbones._exported import Exported, Facts, find_in
-from kizu.backbones._quiet import quiet
-from kizu.backbones._weights import Published, WeightFile
+from kizu.backbones.foreign._exported import Exported, Facts, find_in
+from kizu.backbones.foreign._quiet import quiet
+from kizu.backbones.weights._files import Published, WeightFile
 from kizu.errors import BackboneError, unknown_name
 from kizu.progress import Progress
 
@@ -36,7 +36,7 @@ class _Torchvision:
     packages = ("torch", "torchvision")
 
     def facts(self, reference: str) -> Facts:
-        from kizu.backbones import _torch_export
+        from kizu.backbones.foreign import _torch_export
 
         chosen = _chosen(reference)
         transforms = chosen.transforms()
@@ -60,7 +60,7 @@ class _Torchvision:
         )
 
     def network(self, reference: str, image_size: int, weights: Path | None) -> Any:
-        from kizu.backbones import _torch_export
+        from kizu.backbones.foreign import _torch_export
 
         name = reference.partition(".")[0]
         with quiet(), _torch_export.seeded():
@@ -86,7 +86,7 @@ def find(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> Exported:
-    """The network of torchvision called ``reference``. Raises as `kizu.backbones._exported.find_in` does."""
+    """The network of torchvision called ``reference``. Raises as `kizu.backbones.foreign._exported.find_in` does."""
     return find_in(_Torchvision(), reference, weights, mean, std)
 
 
@@ -131,7 +131,7 @@ def _load(network: Any, path: Path, name: str) -> None:
     """Put a file's weights into a network; the classifier may be another one or missing. Raises `BackboneError`."""
     import torch
 
-    from kizu.backbones import _state_dict
+    from kizu.backbones.weights import _state_dict
 
     tensors = _state_dict.load(path.read_bytes(), str(path))
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items() if _counts(key)}

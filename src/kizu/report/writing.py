@@ -30,7 +30,7 @@ def write_image(path: Path | str, image: NDArray[np.uint8]) -> None:
 
 
 def encode_image(image: NDArray[np.uint8], suffix: str) -> bytes:
-    """The file that `write_image` writes, as bytes; the same array gives the same. Raises `ParameterError` as it does."""
+    """What `write_image` writes, as bytes; the same array gives the same. Raises `ParameterError` as it does."""
     import cv2
 
     if suffix not in SUFFIXES:

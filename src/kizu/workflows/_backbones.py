@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kizu import backbones
-from kizu.backbones import Backbone, BackboneCard, Located, Preparable, _cache, _checksum, _weights
+from kizu.backbones import Backbone, BackboneCard, Located, Preparable
 from kizu.backbones._card import MIN_IMAGE_SIZE
+from kizu.backbones.weights import _cache, _checksum, _files
 from kizu.errors import BackboneError
 from kizu.files import atomic_write, prepare_folder
 from kizu.progress import Progress, Silent
@@ -78,9 +79,9 @@ def pull_backbone(name: str, *, progress: Progress | None = None) -> tuple[Backb
     return after, _stamp(after.path) != stamp
 
 
-def _published(backbone: Backbone) -> _weights.Published | None:
+def _published(backbone: Backbone) -> _files.Published | None:
     published = getattr(backbone, "published", None)
-    return published if isinstance(published, _weights.Published) else None
+    return published if isinstance(published, _files.Published) else None
 
 
 def _stamp(path: Path | None) -> tuple[int, int] | None:
@@ -99,7 +100,7 @@ def add_backbone(file: str | Path, *, progress: Progress | None = None) -> Backb
         OutputError: it cannot be kept.
     """
     source = Path(file)
-    found = _weights.checksum(source)
+    found = _files.checksum(source)
     for name in backbones.names():
         published = _published(backbones.get(name))
         if published is not None and _checksum.agree(found, published.sha256):
@@ -119,7 +120,7 @@ def _keep(source: Path, name: str, sha256: str, target: Path) -> None:
     chosen.build(chosen.card.default_layers[:1], MIN_IMAGE_SIZE)
     prepare_folder(target.parent)
     if source.resolve() != target.resolve():
-        atomic_write(target, _weights.read(source, sha256))
+        atomic_write(target, _files.read(source, sha256))
 
 
 def cache_folder() -> Path:

@@ -88,7 +88,7 @@ def predict(
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
-    """Files, and the images in folders, each once. Raises `DataError` for what does not exist, and for none at all."""
+    """Files, and the images in folders, each once. Raises `DataError` for what does not exist, and for none."""
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():

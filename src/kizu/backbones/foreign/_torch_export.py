@@ -11,12 +11,12 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from kizu.backbones import _default_layers, _rebuilding, _trial
 from kizu.backbones._card import Layer
-from kizu.backbones._forms import Convention, form_of
-from kizu.backbones._grafting import Input, Normalisation
-from kizu.backbones._onnx_network import Network
-from kizu.backbones._quiet import quiet
+from kizu.backbones.foreign import _default_layers, _rebuilding, _trial
+from kizu.backbones.foreign._forms import Convention, form_of
+from kizu.backbones.foreign._grafting import Input, Normalisation
+from kizu.backbones.foreign._onnx_network import Network
+from kizu.backbones.foreign._quiet import quiet
 from kizu.errors import BackboneError
 from kizu.graphs import OPSET
 from kizu.progress import Advance

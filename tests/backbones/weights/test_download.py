@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from backbones.serving import Site, serving
-from kizu.backbones import _download, _http
+from kizu.backbones.weights import _download, _http
 from kizu.errors import BackboneError, OutputError
 
 CONTENT = np.random.default_rng(0).bytes(700_001)
@@ -308,7 +308,7 @@ def test_a_folder_in_its_place(site: Site, target: Path) -> None:
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from kizu.backbones import _download, _http
+from kizu.backbones.weights import _download, _http
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
     _download.fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])
@@ -336,7 +336,7 @@ INTERRUPTED = """
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from kizu.backbones import _download, _http
+from kizu.backbones.weights import _download, _http
 
 class Impatient:
     @contextmanager

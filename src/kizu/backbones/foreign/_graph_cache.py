@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kizu.backbones import _cache
+from kizu.backbones.weights import _cache
 from kizu.files import atomic_write, prepare_folder
 
 MadeOf = Mapping[str, Any]

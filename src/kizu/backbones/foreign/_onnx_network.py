@@ -11,11 +11,11 @@ from typing import Any
 import onnx
 from onnx import TensorProto, external_data_helper
 
-from kizu.backbones import _cutting, _metadata
 from kizu.backbones._card import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
-from kizu.backbones._forms import Convention
-from kizu.backbones._grafting import Input
-from kizu.backbones._trial import reason
+from kizu.backbones.foreign import _cutting, _metadata
+from kizu.backbones.foreign._forms import Convention
+from kizu.backbones.foreign._grafting import Input
+from kizu.backbones.foreign._trial import reason
 from kizu.errors import BackboneError
 from kizu.graphs import LARGEST_MESSAGE
 

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from kizu.backbones import _cutting, _default_layers, _trial
 from kizu.backbones._card import Layer
-from kizu.backbones._forms import Convention, Form, form_of
-from kizu.backbones._onnx_network import FLOATS, Network
+from kizu.backbones.foreign import _cutting, _default_layers, _trial
+from kizu.backbones.foreign._forms import Convention, Form, form_of
+from kizu.backbones.foreign._onnx_network import FLOATS, Network
 from kizu.errors import BackboneError
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from kizu.backbones import _cache, _checksum
+from kizu.backbones.weights import _cache, _checksum
 from kizu.errors import BackboneError
 from kizu.progress import Progress, Silent
 
@@ -84,7 +84,7 @@ class Published:
                     f"{self.sha256}). Delete it and fetch it anew with: kizu backbones pull {self.backbone}"
                 )
             return self.path
-        from kizu.backbones import _download
+        from kizu.backbones.weights import _download
 
         try:
             return _download.fetch(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from kizu.backbones._forms import Form
+from kizu.backbones.foreign._forms import Form
 from kizu.graphs import INPUT, Graph, Output
 
 _AXIS = "kizu_axis"

@@ -14,10 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
-from kizu.backbones import _graph_cache
 from kizu.backbones._card import BackboneCard, Layer
-from kizu.backbones._forms import Convention
-from kizu.backbones._weights import RANDOM, RANDOM_ORIGIN, WeightFile, checksum
+from kizu.backbones.foreign import _graph_cache
+from kizu.backbones.foreign._forms import Convention
+from kizu.backbones.weights._files import RANDOM, RANDOM_ORIGIN, WeightFile, checksum
 from kizu.errors import BackboneError, KizuError, MissingExtraError, ParameterError
 from kizu.progress import Progress, Silent
 
@@ -152,8 +152,8 @@ class Exported:
     def _export(self, layers: Sequence[str], image_size: int) -> tuple[bytes, float]:
         path = None if self.weights == RANDOM else self._path()
         with self.progress.stage(f"Exporting {self.card.name}", _STEPS) as advance, loading(self.library):
-            from kizu.backbones import _torch_export
-            from kizu.backbones._grafting import Normalisation
+            from kizu.backbones.foreign import _torch_export
+            from kizu.backbones.foreign._grafting import Normalisation
 
             network = self.library.network(self.reference, image_size, path)
             advance()

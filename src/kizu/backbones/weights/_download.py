@@ -19,7 +19,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from kizu._version import __version__
-from kizu.backbones import _checksum, _http
+from kizu.backbones.weights import _checksum, _http
 from kizu.errors import BackboneError
 from kizu.files import move_into_place, output_error, prepare_folder
 from kizu.progress import Advance, Progress, Silent

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kizu.backbones import _checkpoint, _safetensors
+from kizu.backbones.weights import _checkpoint, _safetensors
 from kizu.errors import BackboneError
 
 Shapes = Mapping[str, tuple[int, ...]]

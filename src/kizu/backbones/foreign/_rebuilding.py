@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from kizu.backbones import _cutting, _trial
-from kizu.backbones._forms import Convention, Form, form_of
-from kizu.backbones._grafting import Normalisation, graft, one_by_one
-from kizu.backbones._onnx_network import Network
+from kizu.backbones.foreign import _cutting, _trial
+from kizu.backbones.foreign._forms import Convention, Form, form_of
+from kizu.backbones.foreign._grafting import Normalisation, graft, one_by_one
+from kizu.backbones.foreign._onnx_network import Network
 from kizu.errors import BackboneError
 from kizu.graphs import upgraded
 

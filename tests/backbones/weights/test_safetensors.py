@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbones import resnets
-from kizu.backbones import _safetensors, _state_dict
+from kizu.backbones.weights import _safetensors, _state_dict
 from kizu.errors import BackboneError
 
 TENSORS = {
@@ -50,7 +50,7 @@ def test_bfloat16(tmp_path: Path) -> None:
 
 def test_a_checkpoint_is_not_one() -> None:
     for name in ("checkpoint_zip.pth", "checkpoint_legacy.pth"):
-        assert not _safetensors.is_one((Path(__file__).parents[1] / "golden" / name).read_bytes())
+        assert not _safetensors.is_one((Path(__file__).parents[2] / "golden" / name).read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto
 
 from kizu.backbones._card import Layer
-from kizu.backbones._default_layers import of_modules, of_tensors
-from kizu.backbones._forms import Convention, Form, form_of
+from kizu.backbones.foreign._default_layers import of_modules, of_tensors
+from kizu.backbones.foreign._forms import Convention, Form, form_of
 from kizu.graphs import Graph, Output
 
 PLAIN = Convention()

@@ -1,0 +1,1 @@
+"""Weight files: found, downloaded, checked and read, without PyTorch and without trusting them."""
