@@ -5,14 +5,19 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from typer.main import get_command
 
 import kizu
+from backbones.networks import convolutions
+from backbones.resnets import random_state, write_safetensors
 from kizu import detectors
+from kizu.backbones.resnet import RESNETS
 from kizu.cli._app import app
 from kizu.config import Config
 from kizu.report import write_image
@@ -69,13 +74,31 @@ def environment(tmp_path_factory):
 
 
 def test_the_tour_of_the_readme_works_as_written(workshop, environment):
-    commands = [block.strip() for block in blocks("bash") if block.startswith("kizu ")]
-    assert [command.split()[1] for command in commands] == ["fit", "predict", "evaluate"]
-    for command in commands:
+    blocks_of_kizu = [block.strip() for block in blocks("bash") if block.startswith("kizu ")]
+    assert [block.split()[1] for block in blocks_of_kizu] == ["fit", "predict", "evaluate", "backbones", "export"]
+    for block in blocks_of_kizu:
+        for command in block.splitlines() if "backbones" not in block else ():
+            done = run(command, workshop, environment)
+            assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert (workshop / "screw.kizu").stat().st_size
+    assert (workshop / "screw.onnx").stat().st_size
+    assert len(list((workshop / "results" / "pictures").iterdir())) == 3
+
+
+def test_the_backbones_of_the_readme_can_be_had(workshop, environment):
+    """As written, but for the two that need a network: random weights there, and what kizu says without PyTorch."""
+    (block,) = (block for block in blocks("bash") if block.startswith("kizu backbones"))
+    write_safetensors(workshop / "my-weights.pth", random_state(RESNETS["resnet18"].plan.shapes()))
+    onnx.save(convolutions(names=("relu_3", "relu_7", "relu_12")), str(workshop / "net.onnx"))
+    listed, wide, own, timm, file = (line.partition(" #")[0].strip() for line in block.splitlines())
+    assert "wide_resnet50_2" in run(listed, workshop, environment).stdout
+    small = "--image-size 64 -o other.kizu"
+    for command in (f"{wide} --weights none {small}", f"{own} {small}", f"{file} {small}"):
         done = run(command, workshop, environment)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
-    assert (workshop / "screw.kizu").stat().st_size
-    assert len(list((workshop / "results" / "pictures").iterdir())) == 3
+    if find_spec("torch") is None:
+        done = run(timm, workshop, environment)
+        assert (done.returncode, "pip install 'kizu[torch]'" in done.stderr) == (2, True)
 
 
 def test_the_python_of_the_readme_runs_as_written(workshop, environment):
