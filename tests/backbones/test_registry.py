@@ -98,3 +98,8 @@ def test_import_and_cards_load_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_names_are_in_the_order_of_their_numbers() -> None:
+    resnets = [name for name in names() if name.startswith("resnet")]
+    assert resnets == ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]

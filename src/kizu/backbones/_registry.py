@@ -12,6 +12,7 @@ Other packages are looked at only when a name is not found or all names are aske
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
@@ -159,9 +160,14 @@ def _named(name: str) -> Backbone:
 
 
 def names() -> tuple[str, ...]:
-    """Every known name, sorted; those of other packages included."""
+    """Every known name, sorted, ``resnet18`` before ``resnet101``; those of other packages included."""
     _load_entry_points()
-    return tuple(sorted(_backbones))
+    return tuple(sorted(_backbones, key=_in_order))
+
+
+def _in_order(name: str) -> list[tuple[int, str]]:
+    """A key that puts numbers in a name in the order of their size."""
+    return [(int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _load_entry_points() -> None:
