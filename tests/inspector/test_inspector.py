@@ -268,3 +268,12 @@ def test_errors_of_damaged_parts_name_the_file(model: Path, tmp_path: Path) -> N
 def test_an_inspector_knows_what_few_images_mean(parts: Path) -> None:
     with pytest.warns(kizu.KizuWarning, match="5 held-out good images cannot show a false-alarm share of 0.01"):
         kizu.fit(parts, image_size=64)
+
+
+def test_a_cut_leaves_edges_out(parts: Path) -> None:
+    inspector = kizu.fit(parts, **{**SMALL, "resize": 80})
+    prediction = inspector.predict(tile(0))
+    assert not prediction.whole
+    assert prediction.inspected.sum() == prediction.seen.height * prediction.seen.width < 96 * 96
+    assert (prediction.full_map[~prediction.inspected] == 0).all()
+    assert (prediction.full_map[prediction.inspected] > 0).all()

@@ -65,3 +65,14 @@ def test_an_unknown_part_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"unknown part 'heatmap'. Did you mean 'heat_map'"):
         parts(view(), ["heatmap"])
     assert check_parts(["overlay", "input", "overlay"]) == ("overlay", "input")
+
+
+def test_what_was_not_inspected_is_pale() -> None:
+    looked = np.zeros((120, 160), np.bool_)
+    looked[20:100, 30:130] = True
+    whole, cut = parts(view()), parts(view(inspected=looked))
+    for name in ("heat_map", "overlay"):
+        np.testing.assert_array_equal(cut[name][looked], whole[name][looked])
+        np.testing.assert_array_equal(cut[name][~looked], whole[name][~looked] // 3 + 170)
+    for name in ("input", "grey_map", "predicted_mask"):
+        np.testing.assert_array_equal(cut[name], whole[name])

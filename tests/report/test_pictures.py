@@ -143,3 +143,17 @@ def test_nothing_given_is_changed_and_the_same_comes_out_twice() -> None:
     np.testing.assert_array_equal(compose(shown), compose(shown))
     for array, copy in zip((shown.image, shown.anomaly_map, shown.truth), before, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+def test_what_was_not_inspected_is_pale_and_said_to_be() -> None:
+    looked = np.zeros((120, 160), np.bool_)
+    looked[20:100, 30:130] = True
+    whole, cut = compose(view()), compose(view(inspected=looked))
+    changed = (whole != cut).any(axis=2)
+    layout = layout_for((120, 160))
+    for index, share in ((0, 0.0), (1, 1 - looked.mean()), (2, 1 - looked.mean())):
+        box = layout.picture(index)
+        panel = changed[box.y : box.y + box.height, box.x : box.x + box.width]
+        assert panel.mean() == pytest.approx(share, abs=0.02)
+    caption = layout.caption(0)
+    assert changed[caption.y : caption.y + caption.height, caption.x : caption.x + caption.width].any()

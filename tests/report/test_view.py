@@ -25,6 +25,7 @@ def test_the_map_is_brought_to_the_image() -> None:
         ({"image": np.zeros((8, 8, 3), np.float32)}, "`image` must be .* float32"),
         ({"truth": truth((8, 8))}, r"`truth` must be \(120, 160\) bool, as the image; got \(8, 8\) bool"),
         ({"truth": np.zeros((120, 160), np.uint8)}, "`truth` must be .* uint8"),
+        ({"inspected": truth((8, 8))}, r"`inspected` must be \(120, 160\) bool, as the image; got \(8, 8\) bool"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(changes: dict[str, object], words: str) -> None:

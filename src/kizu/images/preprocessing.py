@@ -23,6 +23,16 @@ class Box:
     height: int
     width: int
 
+    @property
+    def rows(self) -> slice:
+        """Its rows, to index an array with."""
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """Its columns."""
+        return slice(self.left, self.left + self.width)
+
 
 @dataclass(frozen=True)
 class Preprocessing:

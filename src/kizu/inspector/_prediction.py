@@ -47,8 +47,15 @@ class Prediction:
         if self.whole:
             return part
         full = np.zeros(self.size, np.float32)
-        full[box.top : box.top + box.height, box.left : box.left + box.width] = part
+        full[box.rows, box.columns] = part
         return full
+
+    @property
+    def inspected(self) -> npt.NDArray[np.bool_]:
+        """Where the model looked, at the image's own size ``(H, W)``; all of it unless ``resize`` cuts edges off."""
+        looked = np.zeros(self.size, np.bool_)
+        looked[self.seen.rows, self.seen.columns] = True
+        return looked
 
     @property
     def whole(self) -> bool:

@@ -30,6 +30,13 @@ def outlined(image: Picture, found: Mask, truth: Mask | None, width: int) -> Pic
     return picture
 
 
+def paled(picture: Picture, inspected: Mask | None) -> Picture:
+    """``picture`` ``(H, W, 3)``, two thirds white where it was not ``inspected`` ``(H, W)``; None: as it is."""
+    if inspected is None:
+        return picture
+    return np.where(inspected[..., None], picture, picture // 3 + np.uint8(170))
+
+
 def scaled_mask(mask: Mask, size: tuple[int, int]) -> Mask:
     """A mask in another size; where it shrinks, no marked pixel gets lost."""
     if grows(mask.shape, size):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import get_args
@@ -21,7 +22,8 @@ class View:
 
     ``image`` ``(H, W, 3)`` RGB uint8 in its own resolution; ``anomaly_map`` ``(h, w)`` float32, of any size;
     ``score`` with ``threshold``, the limit for the image; ``pixel_threshold``, the limit for the map; ``truth``
-    ``(H, W)`` bool, where a person marked the defect, if one did. Nothing of it is ever changed.
+    ``(H, W)`` bool, where a person marked the defect, if one did; ``inspected`` ``(H, W)`` bool, where the model
+    looked, if not everywhere. Nothing of it is ever changed.
 
     Raises:
         ParameterError: a shape, dtype or verdict is none of these, or a number is NaN.
@@ -35,9 +37,10 @@ class View:
     pixel_threshold: float
     verdict: Verdict
     truth: NDArray[np.bool_] | None = None
+    inspected: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        _check_arrays(self.image, self.anomaly_map, self.truth)
+        _check_arrays(self.image, self.anomaly_map, {"truth": self.truth, "inspected": self.inspected})
         for name in ("score", "threshold", "pixel_threshold"):
             if math.isnan(getattr(self, name)):
                 raise bad_parameter(name, "a number", getattr(self, name))
@@ -61,12 +64,13 @@ class View:
 
 
 def _check_arrays(
-    image: NDArray[np.uint8], anomaly_map: NDArray[np.float32], truth: NDArray[np.bool_] | None
+    image: NDArray[np.uint8], anomaly_map: NDArray[np.float32], masks: Mapping[str, NDArray[np.bool_] | None]
 ) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ParameterError(f"`image` must be (H, W, 3) uint8; got {image.shape} {image.dtype}.")
     if anomaly_map.ndim != 2 or not anomaly_map.size or not np.isfinite(anomaly_map).all():
         raise DataError(f"a map must be (h, w) finite scores; got shape {anomaly_map.shape}.")
-    if truth is not None and (truth.shape != image.shape[:2] or truth.dtype != np.bool_):
-        got = f"{truth.shape} {truth.dtype}"
-        raise ParameterError(f"`truth` must be {image.shape[:2]} bool, as the image; got {got}.")
+    for name, mask in masks.items():
+        if mask is not None and (mask.shape != image.shape[:2] or mask.dtype != np.bool_):
+            got = f"{mask.shape} {mask.dtype}"
+            raise ParameterError(f"`{name}` must be {image.shape[:2]} bool, as the image; got {got}.")

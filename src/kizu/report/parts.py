@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kizu.errors import ParameterError, unknown_name
-from kizu.report._drawing import heat_over, outlined
+from kizu.report._drawing import heat_over, outlined, paled
 from kizu.report._outline import width_for
 from kizu.report._scale import GREY
 from kizu.report._view import View
@@ -27,7 +27,7 @@ def grey_map(view: View) -> Picture:
 
 def heat_map(view: View) -> Picture:
     """The map in colours over the grey image, ``(H, W, 3)``; yellow to red is exactly the predicted mask."""
-    return heat_over(view.image, view.full_map, view.pixel_threshold)
+    return paled(heat_over(view.image, view.full_map, view.pixel_threshold), view.inspected)
 
 
 def predicted_mask(view: View) -> Picture:
@@ -37,7 +37,7 @@ def predicted_mask(view: View) -> Picture:
 
 def overlay(view: View) -> Picture:
     """The image, ``(H, W, 3)``, with a red line around what was found and green dashes around the truth."""
-    return outlined(view.image, view.mask, view.truth, width_for(view.size))
+    return paled(outlined(view.image, view.mask, view.truth, width_for(view.size)), view.inspected)
 
 
 def _input(view: View) -> Picture:

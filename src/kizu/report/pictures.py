@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kizu import maps
-from kizu.images import resize
-from kizu.report._drawing import grows, heat_over, outlined, scaled_mask
+from kizu.images import resize, resize_mask
+from kizu.report._drawing import grows, heat_over, outlined, paled, scaled_mask
 from kizu.report._layout import HEADER, MARGIN, Layout, layout_for
 from kizu.report._outline import FOUND, TRUTH, Line, draw
 from kizu.report._scale import HEAT, multiple, paint
@@ -37,7 +37,10 @@ def compose(view: View) -> Picture:
     _header(canvas, view)
     for index, (title, panel) in enumerate(zip(TITLES, _panels(view, layout.panel), strict=True)):
         _place(canvas, layout, index, title, panel)
-    write(canvas, f"{view.size[1]} x {view.size[0]} pixels", _lines(layout.caption(0))[0], _SMALL)
+    size, left_out = _lines(layout.caption(0))
+    write(canvas, f"{view.size[1]} x {view.size[0]} pixels", size, _SMALL)
+    if view.inspected is not None:
+        write(canvas, "pale: not inspected", left_out, _SMALL)
     _colour_bar(canvas, layout.caption(1), view.pixel_threshold)
     _legend(canvas, layout.caption(2), view)
     return canvas
@@ -49,7 +52,8 @@ def _panels(view: View, size: tuple[int, int]) -> tuple[Picture, Picture, Pictur
     truth = None if view.truth is None else scaled_mask(view.truth, size)
     width = _LINE if min(size) >= 100 else _LINE - 1
     marked = outlined(image, _found(view, scores), truth, width)
-    return image, heat_over(image, scores, view.pixel_threshold), marked
+    looked = None if view.inspected is None else resize_mask(view.inspected, size)
+    return image, paled(heat_over(image, scores, view.pixel_threshold), looked), paled(marked, looked)
 
 
 def _found(view: View, scores: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -61,6 +61,7 @@ class Outputs:
             pixel_threshold=prediction.pixel_threshold,
             verdict=prediction.verdict,
             truth=truth if sample.label == "bad" else None,
+            inspected=None if prediction.whole else prediction.inspected,
         )
         write_image(self._folder / "pictures" / name, compose(view))
         for part, picture in parts(view, self._save).items():
