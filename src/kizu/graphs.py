@@ -201,8 +201,8 @@ class Graph:
     def include(self, model: Any, inputs: Mapping[str, str]) -> list[str]:
         """Put ``model`` (``onnx.ModelProto``) inside this graph; ``inputs`` says which names feed its inputs.
 
-        Returns the names its outputs have here. Raises `BackboneError` when it cannot be brought to this graph's
-        operator set.
+        Returns the names its outputs have here. Its operator set is 18 or newer (`upgraded`); this graph takes on the
+        newest it holds.
         """
         prefix = f"part{len(self._taken)}_"
         self._taken.append(prefix)
