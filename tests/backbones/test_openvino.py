@@ -10,13 +10,12 @@ import numpy as np
 import openvino
 import pytest
 
+from capabilities import CAPABLE
 from kizu.backbones import embedding_graph, open_engine
 from kizu.backbones.efficientnet_lite import efficientnet_lite0
 from kizu.backbones.engines import OpenVinoEngine
 from kizu.backbones.engines import openvino as module
 from kizu.errors import ParameterError
-
-CAPABLE = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from capabilities import quantises
 from kizu.backbones import Backbone, BackboneCard, Engine, Layer, embedding_graph, open_engine
 from kizu.backbones.efficientnet_lite import efficientnet_lite0
 from kizu.backbones.quantise import Quantised, error, strange
@@ -18,9 +19,7 @@ from kizu.errors import BackboneError, MissingExtraError, ParameterError
 from kizu.graphs import Graph, Map
 from workflows.tiles import tile
 
-pytestmark = pytest.mark.skipif(
-    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 21), reason="onnxruntime quantises from 1.21"
-)
+pytestmark = quantises
 
 SIDE = 96
 LAYERS = ["blocks.1", "blocks.2", "blocks.4"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnxruntime
 import pytest
 
+from capabilities import quantises
 from cli.running import Command, files, in_its_own_process
 from workflows import tiles
 
@@ -28,9 +28,7 @@ def test_fit_and_inspect_with_openvino(kizu: Command, parts: Path, tmp_path: Pat
     assert "  openvino                 20" in said.out
 
 
-@pytest.mark.skipif(
-    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 21), reason="onnxruntime quantises from 1.21"
-)
+@quantises
 def test_fit_and_inspect_in_int8(kizu: Command, parts: Path, tmp_path: Path) -> None:
     model = tmp_path / "模型.kizu"
     said = kizu("fit", parts, "-o", model, *SMALL, "--precision", "int8")

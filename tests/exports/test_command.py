@@ -135,8 +135,6 @@ except kizu.KizuError as error:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("room", [0, 5_000, 1_000_000])
 def test_a_full_disk(model: Path, tmp_path: Path, room: int, form: str) -> None:
-    if form == "openvino":
-        pytest.importorskip("openvino")
     target = tmp_path / ("部品.onnx" if form == "onnx" else "部品.xml")
     for file in (target, target.with_suffix(".bin")):
         file.write_bytes(b"old")

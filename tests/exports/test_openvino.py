@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino
 import pytest
 
 import kizu
 from exports.test_onnx import assert_same, inputs
 from kizu.exports import format_of
-
-openvino = pytest.importorskip("openvino")
 
 
 def run(path: Path, image: np.ndarray) -> dict[str, Any]:

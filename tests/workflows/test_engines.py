@@ -10,23 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-import openvino
 import pytest
 
 import kizu
+from capabilities import CAPABLE, quantises
 from kizu.backbones.engines import OnnxRuntimeEngine, OpenVinoEngine
 from kizu.errors import BackboneError, ImageError, ParameterError
 from kizu.inspector import Inspector
 from kizu.workflows import _quantise
 from workflows.tiles import SMALL, good_bad
 
-CAPABLE = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 CPU = ("CPUExecutionProvider",)
-
-quantises = pytest.mark.skipif(
-    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 21), reason="onnxruntime quantises from 1.21"
-)
 
 
 def images(parts: Path) -> list[Path]:
