@@ -11,27 +11,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kizu.calibration import Calibration
+from kizu.calibration import Calibration, Decision
 from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError
 
 SCORES = st.lists(st.floats(0, 1e6) | st.integers(0, 5).map(float), min_size=1, max_size=60)
 SHARES = st.decimals(0, 1, places=4).filter(lambda share: share < 1)
 
 
-def calibration(scores: list[float], share: float = 0.0, peaks: list[float] | None = None) -> Calibration:
-    return Calibration(np.array(scores), np.array(scores if peaks is None else peaks), share)
+def calibration(
+    scores: list[float], share: float = 0.0, peaks: list[float] | None = None, budget: float = 0.0
+) -> Calibration:
+    decision = Decision(false_alarms=share, review_budget=budget)
+    return Calibration(np.array(scores), np.array(scores if peaks is None else peaks), decision)
 
 
-def smallest_keeping(scores: list[float], share: Fraction) -> float:
-    """By trying every score from the lowest on."""
-    return next(t for t in sorted(scores) if sum(s > t for s in scores) <= share * len(scores))
+def smallest_promising(scores: list[float], share: Fraction) -> float:
+    """By trying every score from the lowest on: those of n + 1 parts that are as high as a score above it."""
+    found = (t for t in sorted(scores) if sum(s > t for s in scores) + 1 <= share * (len(scores) + 1))
+    return next(found, max(scores))
 
 
 @settings(deadline=None)
 @given(SCORES, SHARES, st.randoms())
-def test_the_smallest_threshold_that_keeps_the_share(scores: list[float], share: Any, random: Any) -> None:
+def test_the_smallest_threshold_that_promises_the_share(scores: list[float], share: Any, random: Any) -> None:
     made = calibration(scores, float(share))
-    assert made.threshold == smallest_keeping(scores, Fraction(share))
+    assert made.threshold == smallest_promising(scores, Fraction(share))
+    assert made.enough == (Fraction(share) * (len(scores) + 1) >= 1)
     assert sum(made.verdict(score) == "ng" for score in scores) <= share * len(scores)
     shuffled = random.sample(scores, len(scores))
     assert calibration(shuffled, float(share)).threshold == made.threshold
@@ -42,15 +47,69 @@ def test_the_smallest_threshold_that_keeps_the_share(scores: list[float], share:
 def test_the_pixel_threshold_is_of_the_peaks(scores: list[float], peaks: list[float], share: Any) -> None:
     count = min(len(scores), len(peaks))
     made = calibration(scores[:count], float(share), peaks[:count])
-    assert made.pixel_threshold == smallest_keeping(peaks[:count], Fraction(share))
+    assert made.pixel_threshold == smallest_promising(peaks[:count], Fraction(share))
+
+
+@settings(deadline=None)
+@given(SCORES, st.decimals(0, "0.5", places=3), st.decimals(0, "0.49", places=3))
+def test_review_takes_the_budget_beyond_false_alarms(scores: list[float], share: Any, budget: Any) -> None:
+    made = calibration(scores, float(share), budget=float(budget))
+    assert made.threshold == calibration(scores, float(share)).threshold
+    both = Fraction(share) + Fraction(budget)
+    if not budget or both * (len(scores) + 1) < 1:
+        assert made.review_threshold == made.threshold
+    else:
+        assert made.review_threshold == min(made.threshold, smallest_promising(scores, both))
+    verdicts = [made.verdict(score) for score in scores]
+    assert sum(verdict != "ok" for verdict in verdicts) <= both * len(scores)
+
+
+def test_three_verdicts() -> None:
+    made = calibration([float(number) for number in range(1, 100)], 0.01, budget=0.05)
+    assert (made.threshold, made.review_threshold) == (99.0, 94.0)
+    assert [made.verdict(score) for score in (94.0, 94.5, 99.0, 99.5)] == ["ok", "review", "review", "ng"]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5])
+def test_of_exchangeable_parts_at_most_the_share_is_called_ng(share: float) -> None:
+    """The promise itself, by leaving each of n + 1 parts out in turn, for every order of drawing them at once."""
+    scores = np.random.default_rng(0).lognormal(size=60)
+    alarms = sum(calibration(np.delete(scores, k).tolist(), share).verdict(scores[k]) == "ng" for k in range(60))
+    assert share - 1 / 60 < alarms / 60 <= share
 
 
 @pytest.mark.parametrize(
-    ("share", "count", "above"), [(0.29, 100, 29), (0.07, 100, 7), (0.01, 100, 1), (0.01, 99, 0), (1 - 1e-12, 5, 4)]
+    ("share", "count", "above"), [(0.29, 99, 28), (0.07, 99, 6), (0.01, 99, 0), (0.01, 98, 0), (1 - 1e-12, 5, 4)]
 )
 def test_shares_mean_what_they_say(share: float, count: int, above: int) -> None:
     made = calibration([float(number) for number in range(count)], share)
     assert made.threshold == count - 1 - above
+
+
+def test_a_fixed_threshold_wins() -> None:
+    known = np.arange(1.0, 100.0)
+    made = Calibration(known, known, Decision("cost", threshold=50.5, evidence={"cost_miss": 50.0}))
+    assert (made.threshold, made.review_threshold, made.pixel_threshold) == (50.5, 50.5, 99.0)
+    again = Calibration.from_dict(json.loads(json.dumps(made.to_dict())))
+    assert again.decision == made.decision
+    assert made.deciding(Decision()).threshold == 99.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"by": "magic"},
+        {"by": "cost"},
+        {"threshold": 3.0},
+        {"by": "value", "threshold": math.nan},
+        {"by": "value", "threshold": math.inf},
+        {"review_budget": 1.0},
+        {"review_budget": -0.1},
+    ],
+)
+def test_impossible_decisions(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ParameterError, match="must be"):
+        Decision(**wrong)
 
 
 def test_ng_is_strictly_above() -> None:
@@ -80,28 +139,39 @@ def test_few_good_parts_have_small_p_values() -> None:
 
 def test_too_few_images_are_told() -> None:
     expected = (
-        "5 held-out good images cannot show a false-alarm share of 0.01: the threshold is their highest score, good "
-        "for about 16.7%. For the asked share hold out 100 images or more."
+        "5 good images can promise a share of false alarms of 16.7%, not 0.01: the threshold is their highest score. "
+        "For 0.01 give 99 or more; `kizu threshold` estimates from the tail what they cannot promise."
     )
     with pytest.warns(KizuWarning, match=f"^{re.escape(expected)}$"):
         calibration([1.0] * 5, 0.01).warn_if_few()
-    with pytest.warns(KizuWarning, match=r"share of 0: .* For the asked share hold out many more\.$"):
-        calibration([1.0] * 5).warn_if_few()
-    with pytest.warns(KizuWarning, match="hold out 34 images or more"):
-        calibration([1.0] * 33, 0.03).warn_if_few()
+    with pytest.warns(KizuWarning, match=r"^1 good image can .* 50.0%, not 0: .* No number of images promises none;"):
+        calibration([1.0]).warn_if_few()
+    with pytest.warns(KizuWarning, match="For 0.03 give 33 or more"):
+        calibration([1.0] * 32, 0.03).warn_if_few()
 
 
-@pytest.mark.parametrize(("share", "count"), [(0.01, 100), (1 / 49, 49), (0.2, 5)])
+@pytest.mark.parametrize(("share", "count"), [(0.01, 99), (1 / 50, 49), (0.2, 4)])
 def test_enough_images_are_not(share: float, count: int) -> None:
     calibration([1.0] * count, share).warn_if_few()  # warnings are errors
+    assert calibration([1.0] * count, share).promised == pytest.approx(share)
+
+
+def test_a_fixed_threshold_promises_nothing_and_warns_of_nothing() -> None:
+    Calibration(np.ones(3), np.ones(3), Decision("value", threshold=2.0)).warn_if_few()
 
 
 def test_round_trip_through_json() -> None:
-    made = calibration([0.1, 1 / 3, 2.5e-9], 0.01, [1e300, 2.0, 3.0])
+    made = calibration([0.1, 1 / 3, 2.5e-9], 0.01, [1e300, 2.0, 3.0], 0.3)
     again = Calibration.from_dict(json.loads(json.dumps(made.to_dict())))
     np.testing.assert_array_equal(again.scores, made.scores)
     np.testing.assert_array_equal(again.peaks, made.peaks)
-    assert again.false_alarms == made.false_alarms
+    assert (again.decision, again.method) == (made.decision, made.method)
+
+
+def test_what_older_models_hold() -> None:
+    old = {"scores": [1.0, 2.0, 3.0], "peaks": [1.0, 2.0, 3.0], "false_alarms": 0.3}
+    made = Calibration.from_dict(old)
+    assert (made.threshold, made.review_threshold, made.method) == (3.0, 3.0, "hold_out")
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 10, math.nan])
@@ -116,21 +186,27 @@ def test_impossible_shares(share: float) -> None:
 )
 def test_impossible_scores(scores: list[Any], peaks: list[Any]) -> None:
     with pytest.raises(DataError):
-        Calibration(np.array(scores), np.array(peaks), 0.1)
+        Calibration(np.array(scores), np.array(peaks))
 
 
-SOUND = {"scores": [1.0, 2.0], "peaks": [1.0, 2.0], "false_alarms": 0.1}
+OLD = {"scores": [1.0, 2.0], "peaks": [1.0, 2.0], "false_alarms": 0.1}
+SOUND = {**calibration([1.0, 2.0], 0.1).to_dict()}
+SOUND_DECISION = SOUND["decision"]
+
+
+NONSENSE = (None, "x", [], [[1.0], [1.0, 2.0]], math.nan, 10**400)
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        *({name: value} for name in SOUND for value in (None, "x", {}, [[1.0], [1.0, 2.0]], math.nan, 10**400)),
-        {"scores": []},
+        *({name: value} for name in ("scores", "peaks", "decision", "method") for value in NONSENSE),
+        *({"decision": {**SOUND_DECISION, "false_alarms": value}} for value in (*NONSENSE, 1.0)),
+        *({"decision": {**SOUND_DECISION, "threshold": value}} for value in ("x", [], 1.0, 10**400)),
+        {"decision": {**SOUND_DECISION, "evidence": None}},
         {"scores": [1.0]},
         {"peaks": [1.0, math.inf]},
         {"scores": [10**400, 1.0]},
-        {"false_alarms": 1.0},
     ],
 )
 def test_damage_is_refused(damage: dict[str, Any]) -> None:
@@ -138,7 +214,13 @@ def test_damage_is_refused(damage: dict[str, Any]) -> None:
         Calibration.from_dict({**SOUND, **damage})
 
 
-@pytest.mark.parametrize("missing", SOUND)
+@pytest.mark.parametrize("value", [*NONSENSE, 1.0])
+def test_damage_in_older_models_is_refused(value: Any) -> None:
+    with pytest.raises(ModelFileError, match="the calibration in the model file is damaged"):
+        Calibration.from_dict({**OLD, "false_alarms": value})
+
+
+@pytest.mark.parametrize("missing", ["scores", "peaks", "method"])
 def test_what_is_missing_is_refused(missing: str) -> None:
     with pytest.raises(ModelFileError, match=missing):
         Calibration.from_dict({name: value for name, value in SOUND.items() if name != missing})

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kizu import coreset
-from kizu.coreset import Coreset, k_center_greedy
+from kizu.coreset import Coreset, k_center_continued, k_center_greedy
+from reference.coreset import k_center_continued as plain_continued
 from reference.coreset import k_center_greedy as plain_greedy
 
 BLOCKS = (1, 2, 7, 64, 2048)
@@ -170,9 +171,9 @@ def test_the_filter_leaves_little_to_compute_exactly(offset, monkeypatch):
     pairs = []
     exact = coreset._Cover.distances
 
-    def counted(self, left, right):
+    def counted(self, left, points):
         pairs.append(len(left))
-        return exact(self, left, right)
+        return exact(self, left, points)
 
     monkeypatch.setattr(coreset._Cover, "distances", counted)
     data = normal(3000, 8) + np.float32(offset)
@@ -195,3 +196,76 @@ def test_scratch_memory(make, count):
     tile = coreset.TILE_ROWS * 128 * 4
     assert peak < 24 * count + 8 * tile
     assert 24 * count < 0.25 * data.nbytes
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows(), st.sampled_from(BLOCKS), st.sampled_from([1, 16, 2048]), st.data())
+def test_continued_as_the_plain_loop_does(data, block_rows, tile_rows, draw):
+    """From centres that are rows of the same kind, some of them equal to rows left."""
+    cut = draw.draw(st.integers(1, len(data)))
+    centres, left = data[:cut], data[draw.draw(st.integers(0, cut)) :]
+    at_least = draw.draw(st.integers(0, len(data)))
+    distances = squared_to_nearest(left, range(min(1, len(left)))) if len(left) else np.zeros(1)
+    radius = draw.draw(st.sampled_from([0.0, np.inf, *np.sqrt(distances).tolist()]))
+    with mock.patch.object(coreset, "TILE_ROWS", tile_rows):
+        found = k_center_continued(left, centres, at_least=at_least, radius=radius, block_rows=block_rows)
+    np.testing.assert_array_equal(found.indices, plain_continued(left, centres, at_least, radius))
+    assert (np.diff(found.radii) <= 0).all()
+    every = np.concatenate([centres, left[found.indices]])
+    exact = left.astype(np.float64)
+    kept = [((exact - centre) ** 2).sum(axis=1) for centre in every.astype(np.float64)]
+    assert found.cover_radius == (np.sqrt(np.min(kept, axis=0).max()) if len(left) else 0)
+
+
+@pytest.mark.parametrize("first", [1, 100, 499])
+def test_a_selection_taken_up_again_goes_on_as_if_never_left(first):
+    data = normal(2000, 12)
+    whole = k_center_greedy(data, 500, start=3)
+    picks = whole.indices
+    rest = k_center_continued(data, data[picks[:first]], at_least=500 - first, radius=np.inf)
+    np.testing.assert_array_equal(rest.indices, picks[first:])
+    np.testing.assert_array_equal(rest.radii, whole.radii[first:])
+    assert rest.cover_radius == whole.cover_radius
+
+
+def test_continued_far_from_the_centres():
+    """Bounds about the new rows' mean are poor for centres far off, and must still be bounds."""
+    data, centres = normal(3000, 16), normal(500, 16, seed=1) + np.float32(1e3)
+    found = k_center_continued(data, centres, at_least=200, radius=np.inf)
+    np.testing.assert_array_equal(found.indices, plain_continued(data, centres, 200, np.inf))
+
+
+def test_continued_until_the_radius_is_reached_and_no_further():
+    data, centres = normal(1500, 4), normal(20, 4, seed=1)
+    found = k_center_continued(data, centres, radius=1.0)
+    assert found.cover_radius <= 1.0 < found.radii[-1]
+    assert len(found.indices) > 5
+    assert len(k_center_continued(data, centres, radius=1.0, at_least=len(found.indices) + 7).indices) == (
+        len(found.indices) + 7
+    )
+
+
+@pytest.mark.parametrize("at_least", [0, 5])
+def test_continued_with_rows_the_centres_hold_already(at_least):
+    data = normal(10, 3)
+    found = k_center_continued(data[2:6], data, at_least=at_least)
+    assert (found.indices.tolist(), found.radii.tolist(), found.cover_radius) == ([], [], 0.0)
+
+
+def test_continued_with_no_rows():
+    found = k_center_continued(normal(0, 3), normal(2, 3), at_least=3)
+    assert (found.indices.tolist(), found.cover_radius) == ([], 0.0)
+
+
+@pytest.mark.parametrize("centres", [normal(0, 3), normal(4, 2), normal(4, 4)])
+def test_continued_checks_the_centres(centres):
+    with pytest.raises(ValueError, match=r"centres must be \(M, 3\), M > 0; got \("):
+        k_center_continued(normal(10, 3), centres)
+
+
+def test_every_pick_of_a_continuation_is_reported():
+    steps = []
+    found = k_center_continued(
+        normal(400, 3), normal(5, 3, seed=1), at_least=50, radius=0.3, block_rows=16, advance=steps.append
+    )
+    assert sum(steps) == len(found.indices) > 60

@@ -1,8 +1,7 @@
-"""Anomaly maps, predicted masks and regions."""
+"""Anomaly maps and predicted masks."""
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
@@ -12,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from kizu.errors import DataError, ParameterError
-from kizu.maps import Region, anomaly_map, default_sigma, predicted_mask, regions, resize_map
-from reference.metrics import plain_bilinear, plain_regions
+from kizu.maps import anomaly_map, default_sigma, predicted_mask, resize_map
+from reference.metrics import plain_bilinear
 
 
 def grid(*shape, seed=0):
@@ -99,61 +98,6 @@ def test_mask_threshold_between_neighbouring_float32():
     assert predicted_mask(np.array([[one, above]]), threshold).tolist() == [[False, True]]
 
 
-def test_regions_agree_with_scipy():
-    scores = grid(40, 50, seed=3)
-    found = regions(scores, 9.0)
-    expected = []
-    for region in plain_regions(scores > 9.0):
-        rows, columns = np.nonzero(region)
-        expected.append(
-            (
-                scores[region].max(),
-                region.sum(),
-                columns.min(),
-                rows.min(),
-                np.ptp(columns) + 1,
-                np.ptp(rows) + 1,
-            )
-        )
-    assert sorted((r.peak, r.area, r.x, r.y, r.width, r.height) for r in found) == sorted(expected)
-    assert [r.peak for r in found] == sorted((r.peak for r in found), reverse=True)
-    assert all(scores[r.peak_y, r.peak_x] == r.peak for r in found)
-
-
-def test_peak_of_a_neighbour_in_the_same_box_is_not_taken():
-    scores = np.zeros((5, 5), np.float32)
-    scores[0, :], scores[:, 0] = 2.0, 2.0
-    scores[3, 3] = 7.0
-    assert [(r.peak, r.area) for r in regions(scores, 1.0)] == [(7.0, 1), (2.0, 9)]
-
-
-def test_regions_touching_by_a_corner_are_one():
-    assert [r.area for r in regions(np.eye(3, dtype=np.float32), 0.5)] == [3]
-
-
-def test_equal_peaks_come_in_reading_order():
-    scores = np.zeros((5, 5), np.float32)
-    scores[0, 4] = scores[2, 0] = scores[4, 2] = 1.0
-    assert [(r.peak_x, r.peak_y) for r in regions(scores, 0.5)] == [(4, 0), (0, 2), (2, 4)]
-
-
-def test_no_region_above_a_high_threshold_and_one_below_all():
-    scores = grid(6, 8)
-    assert regions(scores, 1e9) == ()
-    (whole,) = regions(scores, -1.0)
-    assert (whole.x, whole.y, whole.width, whole.height, whole.area) == (0, 0, 8, 6, 48)
-
-
-def test_region_is_plain_json():
-    (region,) = regions(np.array([[0, 3]], np.float32), 1.0)
-    assert json.loads(json.dumps(region.to_dict())) == region.to_dict()
-
-
-def test_region_is_checked_where_made():
-    with pytest.raises(ParameterError, match="peak of a region"):
-        Region(x=0, y=0, width=2, height=2, area=1, peak=1.0, peak_x=2, peak_y=0)
-
-
 @pytest.mark.parametrize("sigma", [-1.0, math.nan, math.inf])
 def test_bad_sigma(sigma):
     with pytest.raises(ParameterError, match="`sigma` must be"):
@@ -174,4 +118,4 @@ def test_no_grid(shape):
 
 def test_nan_threshold():
     with pytest.raises(ParameterError, match="`threshold`"):
-        regions(grid(2, 2), math.nan)
+        predicted_mask(grid(2, 2), math.nan)

@@ -75,11 +75,12 @@ int main(int count, char** arguments) try {
     const float pixel_threshold = request.get_tensor("pixel_threshold").data<float>()[0];
     const float p_value = request.get_tensor("p_value").data<float>()[0];
     const bool ng = request.get_tensor("ng").data<bool>()[0];
+    const bool review = request.get_tensor("review").data<bool>()[0];
     write_map("map.pgm", request.get_tensor("anomaly_map"), pixel_threshold);
 
     std::cout.precision(9);
     std::cout << "score " << score << "\nthreshold " << threshold << "\np_value " << p_value << "\nverdict "
-              << (ng ? "ng" : "ok") << "\n";
+              << (ng ? "ng" : review ? "review" : "ok") << "\n";
     return 0;
 } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << "\n";

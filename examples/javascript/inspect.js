@@ -39,7 +39,7 @@ async function main(model, picture) {
   console.log(`score ${found.score.data[0]}`);
   console.log(`threshold ${found.threshold.data[0]}`);
   console.log(`p_value ${found.p_value.data[0]}`);
-  console.log(`verdict ${found.ng.data[0] ? "ng" : "ok"}`);
+  console.log(`verdict ${found.ng.data[0] ? "ng" : found.review.data[0] ? "review" : "ok"}`);
 }
 
 main(...process.argv.slice(2)).catch((error) => {

@@ -75,7 +75,12 @@ class Config(BaseModel):
     detector: DetectorConfig = Field(DetectorConfig(), description="The method and its parameters.")
     sigma: float | None = Field(None, ge=0, description="Blur of the anomaly map in pixels of image_size.")
     false_alarms: float = Field(0.01, ge=0, lt=1, description="Share of good parts that may be called NG.")
-    hold_out: float = Field(0.1, gt=0, lt=1, description="Share of good images kept back for the threshold.")
+    review_budget: float = Field(0.05, ge=0, lt=1, description="Further share of good parts that people look at.")
+    calibration: Literal["leave_one_out", "k_fold", "hold_out"] | None = Field(
+        None, description="How good images not fitted on come about; null: leave_one_out where the detector can."
+    )
+    hold_out: float = Field(0.1, gt=0, lt=1, description="Share of good images kept back for hold_out.")
+    folds: int = Field(5, ge=2, le=100, description="Parts of the good images for k_fold.")
     seed: int = Field(0, ge=0, description="Decides everything random.")
     engine: Literal["onnxruntime", "openvino"] = Field("onnxruntime", description="What runs the backbone.")
     precision: Literal["float32", "bfloat16", "int8"] = Field("float32", description="What the backbone computes in.")

@@ -17,6 +17,10 @@ library cuts up the work. So they only *filter*: a pair whose float32 estimate, 
 cannot lower the kept distance is dropped; every other pair is computed anew in float64 from the difference
 of the two rows. The kept distances, and with them the picks, therefore depend on the rows alone and not on block
 size, threads or machine. Of equal distances the lowest row index wins.
+
+**Continuing.** Greedy never looks back: what comes next depends on the distances to the centres so far alone,
+wherever these came from. `k_center_continued` therefore picks from new rows what greedy would pick from them if the
+centres of an earlier selection had been its first picks.
 """
 
 from __future__ import annotations
@@ -46,9 +50,9 @@ class Coreset:
     """What a selection found.
 
     ``indices``: ``(m,)`` int64, row numbers in the order picked, all different.
-    ``radii``: ``(m,)`` float64, plain distance of each pick to the nearest earlier pick; never increasing.
-    The first is infinite.
-    ``cover_radius``: plain distance of the farthest row left to its nearest pick: every row lies within it.
+    ``radii``: ``(m,)`` float64, plain distance of each pick to the nearest centre before it; never increasing.
+    Infinite where there was none.
+    ``cover_radius``: plain distance of the farthest row left to its nearest centre: every row lies within it.
     """
 
     indices: Indices
@@ -79,24 +83,79 @@ def k_center_greedy(
         raise ValueError(f"count must be in 1..{len(rows)}, got {count}")
     if not 0 <= start < len(rows):
         raise ValueError(f"start must be in 0..{len(rows) - 1}, got {start}")
-    cover = _Cover(rows)
-    cover.add(np.array([start]))
-    picks, radii = [start], [np.inf]
-    advance(1)
-    while len(picks) < count:
-        block, rival = _farthest(cover.squared, block_rows)
-        new, squared = _greedy_in_block(cover, block, rival, count - len(picks))
-        if not new:
-            break
-        cover.add(np.array(new))
-        picks += new
-        radii += np.sqrt(squared).tolist()
-        advance(len(new))
-    return Coreset(
-        indices=np.array(picks, dtype=np.int64),
-        radii=np.array(radii, dtype=np.float64),
-        cover_radius=float(np.sqrt(cover.squared.max())),
-    )
+    picked = _Picked(_Cover(rows), advance)
+    picked.take([start], [np.inf])
+    picked.more(count - 1, block_rows)
+    return picked.coreset()
+
+
+def k_center_continued(
+    rows: Float32,
+    centres: Float32,
+    *,
+    at_least: int = 0,
+    radius: float = 0.0,
+    advance: Advance = ignore,
+    block_rows: int = BLOCK_ROWS,
+) -> Coreset:
+    """Pick from ``rows`` ``(N, D)`` what exact greedy k-center picks after ``centres`` ``(M, D)``; float32, finite.
+
+    It ends once ``at_least`` rows are picked and every row lies within ``radius`` (plain distance) of a centre or a
+    pick; and in any case when every row left equals one of these. Memory as `k_center_greedy`. ``advance`` is called
+    with the picks; how many there will be is not known before.
+
+    Raises ``ValueError`` when there are no ``centres``, or they have another number of dimensions.
+
+    >>> points, centres = np.array([[1.0], [5.0], [6.0]], np.float32), np.array([[0.0]], np.float32)
+    >>> k_center_continued(points, centres, radius=1.0).indices.tolist()
+    [2]
+    >>> k_center_continued(points, centres, radius=1.0, at_least=2).indices.tolist()
+    [2, 0]
+    """
+    if not len(centres) or centres.shape[1:] != rows.shape[1:]:
+        raise ValueError(f"centres must be (M, {rows.shape[1]}), M > 0; got {centres.shape}")
+    if not len(rows):
+        return Coreset(np.empty(0, dtype=np.int64), np.empty(0), 0.0)
+    picked = _Picked(_Cover(rows), advance)
+    for first in range(0, len(centres), block_rows):
+        picked.cover.add(centres[first : first + block_rows])
+    picked.more(at_least, block_rows)
+    picked.more(len(rows), block_rows, within=radius)
+    return picked.coreset()
+
+
+class _Picked:
+    """The picks so far, and the cover they make."""
+
+    def __init__(self, cover: _Cover, advance: Advance) -> None:
+        self.cover = cover
+        self._advance = advance
+        self._indices: list[int] = []
+        self._radii: list[float] = []
+
+    def take(self, rows: list[int], radii: list[float]) -> None:
+        """Add ``rows``, picked at those plain distances."""
+        self.cover.add(self.cover.rows[rows])
+        self._indices += rows
+        self._radii += radii
+        self._advance(len(rows))
+
+    def more(self, count: int, block_rows: int, *, within: float = 0.0) -> None:
+        """Up to ``count`` more picks, as long as a row lies farther than ``within`` from every centre."""
+        wanted = len(self._indices) + count
+        while len(self._indices) < wanted:
+            block, rival = _farthest(self.cover.squared, block_rows)
+            new, squared = _greedy_in_block(self.cover, block, rival, wanted - len(self._indices), within)
+            if not new:
+                return
+            self.take(new, np.sqrt(squared).tolist())
+
+    def coreset(self) -> Coreset:
+        return Coreset(
+            indices=np.array(self._indices, dtype=np.int64),
+            radii=np.array(self._radii, dtype=np.float64),
+            cover_radius=float(np.sqrt(self.cover.squared.max())),
+        )
 
 
 class _Cover:
@@ -111,34 +170,40 @@ class _Cover:
         # the comparison itself. Shrinking the norms by that much turns the estimate into a lower bound; the
         # second term stands for products so small that they underflow.
         self.shrink = 1.0 - (rows.shape[1] + 64) * UNIT_ROUNDOFF
-        underflow = (rows.shape[1] + 64) * float(np.finfo(np.float32).tiny)
+        self.underflow = (rows.shape[1] + 64) * float(np.finfo(np.float32).tiny)
         self.norms = np.empty(len(rows), dtype=np.float32)
         for tile in _tiles(len(rows)):
-            centred = self.centred(tile)
-            self.norms[tile] = self.shrink * np.square(centred, dtype=np.float64).sum(axis=1) - underflow
+            self.norms[tile] = self.norms_of(self.centred(rows[tile]))
 
-    def centred(self, which: slice | Indices) -> Float32:
-        """Rows about the mean: cancellation grows with the norms, and centring makes them small."""
-        difference: Float32 = self.rows[which] - self.mean
+    def centred(self, points: Float32) -> Float32:
+        """``points`` about the rows' mean: cancellation grows with the norms, and centring makes them small."""
+        difference: Float32 = points - self.mean
         return difference
 
-    def distances(self, left: Indices, right: Indices | int) -> Float64:
-        """The distance that counts: squared, row by row, float64, from differences."""
+    def norms_of(self, centred: Float32) -> Float32:
+        """Squared norms less what the float32 estimate may err by."""
+        norms: Float64 = self.shrink * np.square(centred, dtype=np.float64).sum(axis=1) - self.underflow
+        return norms.astype(np.float32)
+
+    def distances(self, left: Indices, points: Float32) -> Float64:
+        """The distance that counts: squared, row by row (or all to one point), float64, from differences."""
         difference = self.rows[left].astype(np.float64)
-        difference -= self.rows[right]
+        difference -= points
         np.square(difference, out=difference)
         total: Float64 = difference.sum(axis=1)
         return total
 
-    def add(self, centres: Indices) -> None:
-        """Bring every row up to date with new ``centres`` ``(p,)``: one matrix product, tile by tile."""
-        doubled = -2.0 * self.centred(centres)
+    def add(self, centres: Float32) -> None:
+        """Bring every row up to date with new ``centres`` ``(p, D)``: one matrix product, tile by tile."""
+        doubled = self.centred(centres)
+        norms = self.norms_of(doubled)
+        doubled *= -2.0
         for tile in _tiles(len(self.rows)):
-            bounds = self.centred(tile) @ doubled.T
-            bounds += self.norms[centres]
+            bounds = self.centred(self.rows[tile]) @ doubled.T
+            bounds += norms
             self._lower(tile.start, bounds, centres)
 
-    def _lower(self, first: int, bounds: Float32, centres: Indices) -> None:
+    def _lower(self, first: int, bounds: Float32, centres: Float32) -> None:
         """Lower the kept distances of the tile at ``first``; ``bounds + norms`` is below each squared distance."""
         stop = first + len(bounds)
         norms, kept = self.norms[first:stop], self.squared[first:stop]
@@ -175,10 +240,11 @@ def _farthest(squared: Float64, count: int) -> tuple[Indices, tuple[float, int]]
 
 
 def _greedy_in_block(
-    cover: _Cover, block: Indices, rival: tuple[float, int], limit: int
+    cover: _Cover, block: Indices, rival: tuple[float, int], limit: int, within: float = 0.0
 ) -> tuple[list[int], list[float]]:
-    """Greedy picks inside ``block`` as long as they beat ``rival``: row numbers and squared distances."""
-    centred = cover.centred(block)
+    """Greedy picks inside ``block`` as long as they beat ``rival`` and lie farther than ``within`` (plain) from every
+    centre: row numbers and squared distances."""
+    centred = cover.centred(cover.rows[block])
     bounds = centred @ (-2.0 * centred.T)
     bounds += cover.norms[block]
     bounds += cover.norms[block][:, None]
@@ -188,10 +254,10 @@ def _greedy_in_block(
     while len(picks) < limit:
         place = int(kept.argmax())
         distance, row = float(kept[place]), int(block[place])
-        if distance == 0.0 or distance < rival[0] or (distance == rival[0] and row > rival[1]):
+        if np.sqrt(distance) <= within or distance < rival[0] or (distance == rival[0] and row > rival[1]):
             break
         picks.append(row)
         squared.append(distance)
         near = np.flatnonzero(bounds[place] < kept)
-        kept[near] = np.minimum(kept[near], cover.distances(block[near], row))
+        kept[near] = np.minimum(kept[near], cover.distances(block[near], cover.rows[row]))
     return picks, squared

@@ -7,6 +7,8 @@ and not 7.6, and it is held once: factors are written over the sums they come fr
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +16,7 @@ from kizu.progress import Advance, ignore
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 
 SCRATCH = 2**20
 """Elements of the full D × D matrices worked on at a time: few enough to stay in the cache."""
@@ -41,6 +44,31 @@ class RunningGaussian:
     def memory(positions: int, dimensions: int) -> int:
         """Bytes that the sums, and later the factors, take at most."""
         return 8 * positions * (dimensions * (dimensions + 1) // 2 + dimensions)
+
+    @classmethod
+    def continued(
+        cls, mean: Float32, packed: Float32, count: int, regularisation: float, advance: Advance = ignore
+    ) -> RunningGaussian:
+        """The sums that ``mean`` ``(P, D)`` and ``packed`` ``(T, P)``, what `factors` gave, came from: to be updated.
+
+        ``scatter = (n − 1)·(L·Lᵀ − ε·I)``, to the roundings of float32: an entry is off by about ``D·u`` of the
+        variances it belongs to, u = 6e-8. Memory: the new sums beside ``packed``. ``advance`` is called with
+        positions done. Raises ``ValueError`` below two samples.
+        """
+        if count < 2:
+            raise ValueError(f"a covariance needs 2 samples, got {count}")
+        positions, size = mean.shape
+        sums = cls(positions, size)
+        sums.count, sums.mean = count, mean.astype(np.float64)
+        scatter, diagonal = sums._scatter.reshape(positions, -1), np.arange(size)
+        for here in sums._blocks():
+            lower: Float64 = np.zeros((here.stop - here.start, size, size))
+            lower[:, sums._lower[0], sums._lower[1]] = packed[:, here].T
+            covariance = lower @ lower.transpose(0, 2, 1)
+            covariance[:, diagonal, diagonal] -= regularisation
+            scatter[here] = (count - 1) * covariance.reshape(len(covariance), -1).take(sums._packed, axis=1)
+            advance(len(covariance))
+        return sums
 
     def update(self, samples: Float32) -> None:
         """Add ``samples`` ``(n, P, D)``."""
@@ -96,6 +124,25 @@ class RunningGaussian:
         sums.resize((positions * size + 1) // 2, refcheck=False)
         return _transposed(sums.view(np.float32)[: positions * size].reshape(positions, size))
 
+    def left_out_factors(self, regularisation: float, advance: Advance = ignore) -> Floats:
+        """As `factors`, of ``scatter / (n − 2) + regularisation·I`` for `left_out`; leaves the sums as they are.
+
+        float64 up to as many samples as dimensions: there `left_out` takes nearly equal numbers from one another.
+
+        Raises ``numpy.linalg.LinAlgError`` as `factors`, ``ValueError`` below three samples.
+        """
+        if self.count < 3:
+            raise ValueError(f"leaving one of {self.count} samples out leaves no covariance")
+        diagonal, widened = np.arange(self.mean.shape[1]), (self.count - 1) / (self.count - 2)
+        dtype: type[np.floating[Any]] = np.float64 if self.count <= self.mean.shape[1] else np.float32
+        packed: Floats = np.empty((len(self.mean), len(self._packed)), dtype)
+        for here in self._blocks():
+            block = self.covariance(here) * widened
+            block[:, diagonal, diagonal] += regularisation
+            packed[here] = np.linalg.cholesky(block)[:, self._lower[0], self._lower[1]]
+            advance(len(block))
+        return _transposed(packed)
+
     def _blocks(self) -> list[slice]:
         """Positions a few at a time."""
         positions, dimensions = self.mean.shape
@@ -103,22 +150,37 @@ class RunningGaussian:
         return [slice(first, min(first + step, positions)) for first in range(0, positions, step)]
 
 
-def _transposed(packed: Float32) -> Float32:
+def _transposed(packed: Floats) -> Floats:
     """``(P, T)`` → ``(T, P)``, contiguous, a strip at a time."""
-    turned = np.empty(packed.shape[::-1], dtype=np.float32)
+    turned: Floats = np.empty(packed.shape[::-1], packed.dtype)
     for first in range(0, len(turned), TRANSPOSED_AT_A_TIME):
         part = slice(first, first + TRANSPOSED_AT_A_TIME)
         turned[part] = packed[:, part].T
     return turned
 
 
-def mahalanobis(difference: Float32, packed: Float32) -> Float32:
+def left_out(distances: Floats, count: int) -> Float32:
+    """Mahalanobis distances of samples to the Gaussian of the ``count − 1`` others.
+
+    ``distances``: what `mahalanobis` gives with ``left_out_factors`` for a sample's difference d from the mean of all.
+    Leaving it out moves the mean by ``d / (n − 1)`` and takes ``n / (n − 1) · d dᵀ`` from the scatter. With
+    ``A = scatter / (n − 2) + εI``, ``m = dᵀA⁻¹d`` and ``c = n / ((n − 1)(n − 2))``, the squared distance is, by Sherman and
+    Morrison, ``(n / (n − 1))² · m / (1 − c·m)``; c·m < 1 since ε > 0.
+    """
+    squared = np.square(distances, dtype=np.float64)
+    share = count / ((count - 1) * (count - 2)) * squared
+    rest = np.maximum(1 - share, np.finfo(np.float32).eps)  # rounded factors may bring it to 0 or below
+    found: Float32 = (count / (count - 1) * np.sqrt(squared / rest)).astype(np.float32)
+    return found
+
+
+def mahalanobis(difference: Floats, packed: Floats) -> Floats:
     """Plain (not squared) Mahalanobis distances from ``difference`` ``(B, P, D)`` to the mean: ``(B, P)``.
 
     Solves L·y = difference by forward substitution, all positions at once; the distance is ``|y|``.
     """
     batch, positions, size = difference.shape
-    solved = np.empty((batch, size, positions), dtype=np.float32)
+    solved: Floats = np.empty((batch, size, positions), packed.dtype)
     for image in range(batch):
         rest = np.ascontiguousarray(difference[image].T)
         y = solved[image]
@@ -127,5 +189,5 @@ def mahalanobis(difference: Float32, packed: Float32) -> Float32:
             if row:
                 rest[row] -= np.einsum("ip,ip->p", packed[first : first + row], y[:row])
             np.divide(rest[row], packed[first + row], out=y[row])
-    distances: Float32 = np.sqrt(np.einsum("bdp,bdp->bp", solved, solved))
+    distances: Floats = np.sqrt(np.einsum("bdp,bdp->bp", solved, solved))
     return distances

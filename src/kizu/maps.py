@@ -1,4 +1,4 @@
-"""From patch scores to what people look at: anomaly maps, predicted masks and regions.
+"""From patch scores to what people look at: anomaly maps and predicted masks.
 
 A map is the grid of patch scores brought to image size by bilinear interpolation (half-pixel centres) and
 smoothed by a Gaussian of 4 pixels at 256 × 256, as in PatchCore (arXiv 2106.08265, section 3.3).
@@ -7,7 +7,6 @@ smoothed by a Gaussian of 4 pixels at 256 × 256, as in PatchCore (arXiv 2106.08
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,33 +14,6 @@ from numpy.typing import NDArray
 from kizu.errors import DataError, ParameterError, bad_parameter
 
 Map = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Region:
-    """One flagged region of a map, in pixels of that map.
-
-    ``x``, ``y``, ``width`` and ``height`` are its bounding box (``x`` to the right, ``y`` down, from the
-    upper left corner), ``area`` the pixels it has, ``peak`` its highest score, found at (``peak_x``,
-    ``peak_y``).
-    """
-
-    x: int
-    y: int
-    width: int
-    height: int
-    area: int
-    peak: float
-    peak_x: int
-    peak_y: int
-
-    def __post_init__(self) -> None:
-        if not (self.x <= self.peak_x < self.x + self.width and self.y <= self.peak_y < self.y + self.height):
-            raise ParameterError(f"the peak of a region must lie in its box; got {self}.")
-
-    def to_dict(self) -> dict[str, float | int]:
-        """The fields by name: plain floats and ints, ready for JSON."""
-        return asdict(self)
 
 
 def default_sigma(image_size: float) -> float:
@@ -96,34 +68,6 @@ def predicted_mask(anomaly_map: Map, threshold: float) -> NDArray[np.bool_]:
     if math.isnan(threshold):
         raise bad_parameter("threshold", "a number", threshold)
     return np.asarray(_checked_grid(anomaly_map) > floor32(threshold))
-
-
-def regions(anomaly_map: Map, threshold: float) -> tuple[Region, ...]:
-    """The 8-connected regions of a map ``(H, W)`` above ``threshold``, highest peak first.
-
-    Regions of equal peak, and pixels of equal score in a region, come in reading order.
-    Raises `ParameterError` when ``threshold`` is NaN.
-
-    >>> found = regions(np.array([[0, 5, 0, 0], [0, 0, 0, 7]], np.float32), 1.0)
-    >>> [(r.peak, r.x, r.y, r.area) for r in found]
-    [(7.0, 3, 1, 1), (5.0, 1, 0, 1)]
-    """
-    import cv2
-
-    grid = _checked_grid(anomaly_map)
-    mask = predicted_mask(grid, threshold).astype(np.uint8)
-    found, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    every = [_region(grid, np.asarray(labels), k, tuple(map(int, stats[k]))) for k in range(1, found)]
-    return tuple(sorted(every, key=lambda region: (-region.peak, region.peak_y, region.peak_x)))
-
-
-def _region(grid: Map, labels: NDArray[np.int32], label: int, stats: tuple[int, ...]) -> Region:
-    """The region of one label; ``stats`` is its left, top, width, height and area."""
-    x, y, width, height, area = stats
-    box = (slice(y, y + height), slice(x, x + width))
-    inside = np.where(labels[box] == label, grid[box], -np.inf)
-    row, column = divmod(int(inside.argmax()), width)
-    return Region(x, y, width, height, area, float(inside[row, column]), x + column, y + row)
 
 
 def _blur(scores: Map, sigma: float) -> Map:

@@ -57,10 +57,15 @@ class ExactNeighbors:
     that this would matter.
     """
 
-    def __init__(self, rows: Float32) -> None:
+    def __init__(self, rows: Float32, norms: Float32 | None = None) -> None:
+        """``norms`` ``(N,)``: the rows' squared lengths, where they are known."""
         self.rows = rows
-        self._norms: Float32 = np.einsum("nd,nd->n", rows, rows)
-        self._largest = float(self._norms.max())
+        self._norms: Float32 = np.einsum("nd,nd->n", rows, rows) if norms is None else norms
+        self._largest = float(self._norms.max(initial=0))
+
+    def part(self, rows: slice) -> ExactNeighbors:
+        """The same for some neighbouring rows, nothing copied; they are numbered from 0."""
+        return ExactNeighbors(self.rows[rows], self._norms[rows])
 
     def search(self, queries: Float32, k: int) -> tuple[Float32, Indices]:
         import faiss

@@ -14,7 +14,7 @@ from workflows.tiles import SMALL, good, tile, write
 
 
 def kept(data: Path, **settings: object) -> list[bytes]:
-    return [image.tobytes() for image in kizu.fit(data, **{**SMALL, **settings}).check_images]
+    return [image.tobytes() for image in kizu.fit(data, **{**SMALL, "calibration": "hold_out", **settings}).check_images]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_held_out_images_come_first(sound: dict[bytes, int], tmp_path: Path) -> 
     for count in (0, 3, 5, 7):
         assert [sound[pixels] for pixels in kept(tmp_path / "data", check_images=count)] == every[:count]
     assert len(kept(tmp_path / "data")) == 3
-    held_out = kizu.fit(tmp_path / "data", **SMALL)
+    held_out = kizu.fit(tmp_path / "data", **SMALL, calibration="hold_out")
     assert held_out.calibration is not None
     scores = [held_out.measure(tile(number))[0] for number in every[:5]]
     np.testing.assert_array_equal(held_out.calibration.scores, scores)

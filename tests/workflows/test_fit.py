@@ -22,9 +22,9 @@ def data_of(inspector: kizu.Inspector) -> dict[str, Any]:
 
 
 LAYOUTS = {
-    "mvtec": ("MVTec AD", tiles.mvtec, 7, 5),
-    "good/bad/mask": ("good/bad folders", tiles.good_bad, 19, 5),
-    "folder": ("folder of good images", tiles.plain, 7, 5),
+    "mvtec": ("MVTec AD", tiles.mvtec, 12, 0),
+    "good/bad/mask": ("good/bad folders", tiles.good_bad, 24, 0),
+    "folder": ("folder of good images", tiles.plain, 12, 0),
     "csv": ("list", lambda root: tiles.listed(root, ".csv"), 8, 6),
     "jsonl": ("list", lambda root: tiles.listed(root, ".jsonl"), 8, 6),
 }
@@ -38,6 +38,9 @@ def test_every_layout(tmp_path: Path, layout: str, detector: Any) -> None:
     inspector = kizu.fit(data, **SMALL, detector=detector)
     found = data_of(inspector)
     assert (found["layout"], found["fitted"], found["held_out"], found["skipped"]) == (words, fitted, held_out, 0)
+    assert inspector.calibration is not None
+    assert len(inspector.calibration.scores) == (held_out or fitted)
+    assert inspector.calibration.method == ("given" if held_out else "leave_one_out")
     assert found["product"] == ("一覧" if words == "list" else "部品")
     assert inspector.predict(tile(105, scratched=True)).verdict == "ng"
     assert inspector.predict(tile(0)).size == (96, 96)
@@ -67,6 +70,7 @@ def test_thresholds_come_from_images_that_were_not_fitted_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
 ) -> None:
     """Fit with a watched detector: the held-out scores are those of other good images, and of none for testing."""
+    asked_for: Any = {**SMALL, "calibration": "hold_out"}
     dataset = load_dataset(LAYOUTS[layout][1](tmp_path / "data"))
     watched: list[Watched] = []
     build = _fit.detectors.build
@@ -76,11 +80,11 @@ def test_thresholds_come_from_images_that_were_not_fitted_on(
         return watched[-1]
 
     monkeypatch.setattr(_fit.detectors, "build", watch)
-    inspector = kizu.fit(dataset, **SMALL)
+    inspector = kizu.fit(dataset, **asked_for)
     fitted = {embedding.tobytes() for embedding in watched[-1].fitted}
     assert inspector.calibration is not None
     held_out = set(inspector.calibration.scores.tolist())
-    assert len(held_out) == LAYOUTS[layout][3]
+    assert len(held_out) == (LAYOUTS[layout][3] or 5)
     bits, scores = {}, {}
     for sample in dataset.samples:
         image = kizu_image(sample.path)
@@ -111,33 +115,45 @@ def test_bad_images_of_the_calibration_split_are_left_out(tmp_path: Path) -> Non
     assert data_of(inspector)["held_out"] == 6
 
 
-@pytest.mark.parametrize(
-    ("detector", "images", "needs"), [("patchcore", 5, "6 (1 to fit"), ("padim", 6, "7 (2 to fit")]
-)
-def test_too_few_images(tmp_path: Path, detector: str, images: int, needs: str) -> None:
-    tiles.good(tmp_path / "良品", images)
-    with pytest.raises(DataError) as caught:
-        kizu.fit(tmp_path / "良品", **SMALL, detector=detector)
-    assert str(caught.value) == (
-        f"{tmp_path / '良品'}: {images} good images to fit on; {detector} needs at least {needs} and 5 to hold out "
-        "for the threshold). Add good images."
-    )
-    tiles.good(tmp_path / "良品", images + 1)
+TOO_FEW = [
+    ("patchcore", "leave_one_out", 2, "(1 to fit and one to leave out at a time for the threshold)"),
+    ("padim", "leave_one_out", 3, "(2 to fit and one to leave out at a time for the threshold)"),
+    ("patchcore", "hold_out", 6, "(1 to fit and 5 to hold out for the threshold)"),
+    ("padim", "hold_out", 7, "(2 to fit and 5 to hold out for the threshold)"),
+    ("patchcore", "k_fold", 5, "(1 to fit, and 5 folds for the threshold take an image each)"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*can promise:kizu.KizuWarning")
+@pytest.mark.parametrize(("detector", "method", "enough", "why"), TOO_FEW)
+def test_too_few_images(tmp_path: Path, detector: str, method: str, enough: int, why: str) -> None:
+    tiles.good(tmp_path / "良品", enough - 1)
     reduced = {"name": "padim", "reduced_dims": 1} if detector == "padim" else detector
-    assert data_of(kizu.fit(tmp_path / "良品", **SMALL, detector=reduced))["held_out"] == 5
+    settings: Any = {**SMALL, "calibration": method, "detector": reduced}
+    with pytest.raises(DataError) as caught:
+        kizu.fit(tmp_path / "良品", **settings)
+    assert str(caught.value) == (
+        f"{tmp_path / '良品'}: {enough - 1} good images to fit on; {detector} needs at least {enough} {why}. "
+        "Add good images."
+    )
+    tiles.good(tmp_path / "良品", enough)
+    inspector = kizu.fit(tmp_path / "良品", **settings)
+    assert inspector.calibration is not None
+    assert len(inspector.calibration.scores) == (5 if method == "hold_out" else enough)
 
 
 def test_too_few_for_a_large_hold_out(tmp_path: Path) -> None:
     tiles.good(tmp_path, 8)
+    asked_for: Any = {**SMALL, "calibration": "hold_out"}
     with pytest.raises(DataError, match="8 good images are too few to hold 8 of them out"):
-        kizu.fit(tmp_path, **SMALL, hold_out=0.99)
+        kizu.fit(tmp_path, **asked_for, hold_out=0.99)
     with pytest.raises(DataError, match="PaDiM needs at least 2 good images"):
-        kizu.fit(tmp_path, **SMALL, hold_out=0.9, detector="padim")
+        kizu.fit(tmp_path, **asked_for, hold_out=0.9, detector="padim")
 
 
 def test_few_images_for_the_dimensions_are_told(tmp_path: Path) -> None:
     tiles.good(tmp_path, 10)
-    with pytest.warns(KizuWarning, match="PaDiM fits 100 dimensions on 5 images"):
+    with pytest.warns(KizuWarning, match="PaDiM fits 100 dimensions on 10 images"):
         kizu.fit(tmp_path, **SMALL, detector="padim")
 
 
@@ -181,7 +197,7 @@ def test_the_limit_of_pixels_can_be_moved(tmp_path: Path) -> None:
     tiles.good(tmp_path, 6)
     with pytest.raises(ImageError, match="96×96 is 9,216 pixels, more than the limit of 9,215"):
         kizu.fit(tmp_path, **SMALL, max_pixels=9215)
-    assert data_of(kizu.fit(tmp_path, **SMALL, max_pixels=9216))["fitted"] == 1
+    assert data_of(kizu.fit(tmp_path, **SMALL, max_pixels=9216))["fitted"] == 6
 
 
 @pytest.mark.filterwarnings("ignore::kizu.KizuWarning")
@@ -277,7 +293,7 @@ def test_names_that_are_no_unicode(tmp_path: Path) -> None:
     (folder / "良品000.png").rename(Path(f"{folder}/\udcfe.png"))
     kizu.fit(folder, **SMALL).save(tmp_path / "a.kizu")
     assert kizu.load(tmp_path / "a.kizu").provenance["data"]["product"] == folder.name
-    assert kizu.load(tmp_path / "a.kizu").predict(Path(f"{folder}/\udcfe.png")).verdict in ("ok", "ng")
+    assert kizu.load(tmp_path / "a.kizu").predict(Path(f"{folder}/\udcfe.png")).verdict in ("ok", "review", "ng")
 
 
 def test_progress_tells_every_stage_to_its_end(parts: Path) -> None:
@@ -294,5 +310,15 @@ def test_progress_tells_every_stage_to_its_end(parts: Path) -> None:
             yield advance
 
     kizu.fit(parts, **SMALL, progress=Notes())
+    assert list(stages) == ["Reading images", "Selecting the coreset", "Leaving each image out"]
+    stages.clear()
+    kizu.fit(parts, **SMALL, detector={"name": "padim", "reduced_dims": 4}, progress=Notes())
+    assert list(stages) == ["Reading images", "Factoring covariances", "Leaving each image out"]
+    stages.clear()
+    kizu.fit(parts, **SMALL, calibration="k_fold", folds=2, progress=Notes())
+    folds = [f"{what}, fold {number} of 2" for number in (1, 2) for what in ("Reading", "Scoring")]
+    assert list(stages) == ["Reading images", "Selecting the coreset", *folds]
+    stages.clear()
+    kizu.fit(parts, **SMALL, calibration="hold_out", progress=Notes())
     assert list(stages) == ["Reading images", "Selecting the coreset", "Finding the threshold"]
     assert all(done == total > 0 for done, total in stages.values()), stages

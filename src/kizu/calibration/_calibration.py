@@ -1,87 +1,128 @@
-"""A threshold from held-out good images: the smallest that keeps the asked share of false alarms.
+"""Scores of good images, and the thresholds and verdicts that follow.
 
 The one seam between scores and decisions: whatever wants a threshold or a verdict asks a `Calibration`.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from kizu.errors import DataError, KizuWarning, ModelFileError, bad_parameter
+from kizu.calibration import conformal
+from kizu.calibration._decision import Decision
+from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError
 
 Float64 = npt.NDArray[np.float64]
 Verdict = Literal["ok", "review", "ng"]
+VERDICTS: tuple[Verdict, ...] = ("ok", "review", "ng")
+Method = Literal["leave_one_out", "k_fold", "hold_out", "given"]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Scores of good images the detector was not fitted on, and what follows from them.
+    """Scores of good images by a detector that was not fitted on them, and what follows.
 
     ``scores`` ``(n,)`` float64: image scores; ``peaks`` ``(n,)`` float64: the highest value of each anomaly map.
-    ``false_alarms``: the share of these images that may be called NG.
+    ``decision``: how thresholds follow from them. ``method``: how it was seen to that an image was not fitted on;
+    ``given`` are images that the data set itself sets apart.
+
+    Raises `DataError` without scores, or for one that is not a finite number.
     """
 
     scores: Float64
     peaks: Float64
-    false_alarms: float
+    decision: Decision = field(default_factory=Decision)
+    method: Method = "hold_out"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.false_alarms < 1:
-            raise bad_parameter("false_alarms", "in [0, 1)", self.false_alarms, "For one percent write 0.01.")
         if self.scores.ndim != 1 or self.scores.shape != self.peaks.shape or not len(self.scores):
             raise DataError(f"a calibration needs one score and one peak an image; got {self.scores.shape} scores.")
         if not (np.isfinite(self.scores).all() and np.isfinite(self.peaks).all()):
             raise DataError("a calibration score is not a finite number; check the calibration images.")
+        if self.method not in get_args(Method):
+            raise DataError(f"no calibration is made by {self.method!r}.")
 
     @property
+    def false_alarms(self) -> float:
+        """The share of good parts that may be called NG, as asked for; see `promised`."""
+        return self.decision.false_alarms
+
+    @cached_property
     def threshold(self) -> float:
         """Image score above which a part is NG."""
-        return _smallest_keeping(self.scores, self.false_alarms)
+        if self.decision.threshold is not None:
+            return self.decision.threshold
+        return conformal.threshold(self.scores, self.decision.false_alarms)
 
-    @property
+    @cached_property
+    def review_threshold(self) -> float:
+        """Image score above which a person should look, up to `threshold`; the same as that where nobody should."""
+        share = min(self.decision.false_alarms + self.decision.review_budget, 1.0)
+        if not self.decision.review_budget or not conformal.rank(share, len(self.scores)):
+            return self.threshold
+        return min(self.threshold, conformal.threshold(self.scores, share))
+
+    @cached_property
     def pixel_threshold(self) -> float:
         """Map value above which a pixel belongs to the predicted mask: on at most that share of good images."""
-        return _smallest_keeping(self.peaks, self.false_alarms)
+        return conformal.threshold(self.peaks, self.decision.false_alarms)
+
+    @property
+    def promised(self) -> float:
+        """The share of false alarms that so many images can promise; more than asked for where they are few."""
+        return conformal.promised(self.decision.false_alarms, len(self.scores))
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are images enough for the share of false alarms asked for."""
+        return conformal.rank(self.decision.false_alarms, len(self.scores)) > 0
 
     def verdict(self, score: float) -> Verdict:
-        """``ng`` above the threshold, else ``ok``."""
-        return "ng" if score > self.threshold else "ok"
+        """``ng`` above the threshold, ``review`` above the one for review, else ``ok``."""
+        if score > self.threshold:
+            return "ng"
+        return "review" if score > self.review_threshold else "ok"
 
     def p_value(self, score: float) -> float:
         """How ordinary ``score`` is: about that share of good parts score as high or higher; in (0, 1].
 
-        The conformal p-value ``(1 + #{calibration scores ≥ score}) / (n + 1)`` (Vovk, Gammerman, Shafer: "Algorithmic
-        Learning in a Random World", Springer 2005, section 2.2).
-
-        >>> Calibration(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0]), 0.01).p_value(3.0)
+        >>> Calibration(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])).p_value(3.0)
         0.5
         """
-        return (1 + int((self.scores >= score).sum())) / (len(self.scores) + 1)
+        return conformal.p_value(self.scores, score)
+
+    def deciding(self, decision: Decision) -> Calibration:
+        """The same scores under another decision."""
+        return replace(self, decision=decision)
 
     def warn_if_few(self) -> None:
-        """Say so when there are too few images to show the asked rate at all."""
-        count = len(self.scores)
-        if _allowed(self.false_alarms, count) < 1:
-            enough = f"{math.ceil(1 / self.false_alarms - 1e-9)} images or more" if self.false_alarms else "many more"
-            warnings.warn(
-                f"{count} held-out good images cannot show a false-alarm share of {self.false_alarms:g}: the "
-                f"threshold is their highest score, good for about {1 / (count + 1):.1%}. For the asked share hold "
-                f"out {enough}.",
-                KizuWarning,
-                stacklevel=2,
-            )
+        """Say so when there are too few images to promise the asked share at all."""
+        count, asked = len(self.scores), self.decision.false_alarms
+        if self.decision.by != "false_alarms" or self.enough:
+            return
+        more = (
+            f"For {asked:g} give {conformal.enough(asked)} or more" if asked else "No number of images promises none"
+        )
+        warnings.warn(
+            f"{count} good image{'s' if count > 1 else ''} can promise a share of false alarms of {self.promised:.1%}, "
+            f"not {asked:.2g}: the threshold is their highest score. {more}; `kizu threshold` estimates from the "
+            "tail what they cannot promise.",
+            KizuWarning,
+            stacklevel=2,
+        )
 
     def to_dict(self) -> dict[str, Any]:
+        """As a model file holds it."""
         return {
             "scores": self.scores.tolist(),
             "peaks": self.peaks.tolist(),
-            "false_alarms": self.false_alarms,
+            "decision": self.decision.to_dict(),
+            "method": self.method,
         }
 
     @classmethod
@@ -89,20 +130,9 @@ class Calibration:
         """Raises `ModelFileError` when something is missing or not a number."""
         try:
             scores, peaks = np.array(document["scores"], np.float64), np.array(document["peaks"], np.float64)
-            return cls(scores, peaks, float(document["false_alarms"]))
-        except (KeyError, TypeError, ValueError, OverflowError, DataError) as error:
+            if "decision" not in document:  # schemas 1 and 2
+                old = Decision(false_alarms=float(document["false_alarms"]), review_budget=0.0)
+                return cls(scores, peaks, old, "hold_out")
+            return cls(scores, peaks, Decision.from_dict(document["decision"]), document["method"])
+        except (KeyError, TypeError, ValueError, OverflowError, DataError, ParameterError) as error:
             raise ModelFileError(f"the calibration in the model file is damaged: {error}") from None
-
-
-def _smallest_keeping(scores: Float64, share: float) -> float:
-    """The smallest of ``scores`` that at most ``share`` of them exceed.
-
-    >>> _smallest_keeping(np.array([3.0, 1.0, 2.0, 4.0]), 0.25)
-    3.0
-    """
-    return float(np.sort(scores)[len(scores) - 1 - _allowed(share, len(scores))])
-
-
-def _allowed(share: float, count: int) -> int:
-    """How many of ``count`` scores may lie above the threshold; 0.29 of 100 is 29, whatever floats make of it."""
-    return min(math.floor(share * count + 1e-9), count - 1)

@@ -1,6 +1,6 @@
 """Detectors: what is learnt from the embeddings of good images. One file a method."""
 
-from kizu.detectors._base import Detector, Scores, finite
+from kizu.detectors._base import Detector, LeavesOneOut, Scores, finite
 from kizu.detectors._registry import build, detector_class, names, register, restore
 
-__all__ = ["Detector", "Scores", "build", "detector_class", "finite", "names", "register", "restore"]
+__all__ = ["Detector", "LeavesOneOut", "Scores", "build", "detector_class", "finite", "names", "register", "restore"]

@@ -6,12 +6,12 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from kizu.errors import DataError, ExportError, ModelFileError, NotFittedError
+from kizu.errors import DataError, ExportError, ModelFileError, NotFittedError, ParameterError
 from kizu.progress import Progress
 
 if TYPE_CHECKING:
@@ -47,6 +47,22 @@ class Scores:
             raise ValueError(f"patches {self.patches.shape} and images {self.images.shape} do not match")
 
 
+class LeavesOneOut(Protocol):
+    """What a detector offers that says ``leaves_one_out``."""
+
+    left_out_: Scores
+
+    def fit(
+        self,
+        embeddings: Iterable[Float32],
+        *,
+        images: int | None = None,
+        rng: np.random.Generator | None = None,
+        progress: Progress | None = None,
+        leave_one_out: bool = False,
+    ) -> object: ...
+
+
 class Detector(ABC):
     """Base of all detectors.
 
@@ -60,6 +76,12 @@ class Detector(ABC):
 
     min_images: ClassVar[int]
     """Good images a fit needs at least."""
+
+    leaves_one_out: ClassVar[bool] = False
+    """Whether ``fit`` also takes ``leave_one_out=True``, which sets ``left_out_``, the `Scores` of the images of the
+    fit: what each would score had it not been among them, ``(n, h, w)`` and ``(n,)``. ``embeddings`` may then be
+    read twice. A detector that cannot is calibrated on images held out.
+    """
 
     @abstractmethod
     def check(self) -> None:
@@ -98,6 +120,25 @@ class Detector(ABC):
 
     def search_exactly(self) -> None:  # noqa: B027
         """Switch off whatever is approximate in ``score``; most detectors have nothing to switch off."""
+
+    def updated(
+        self,
+        embeddings: Iterable[Float32],
+        *,
+        images: int | None = None,
+        rng: np.random.Generator | None = None,
+        progress: Progress | None = None,
+        leave_one_out: bool = False,
+    ) -> Self:
+        """Another detector that has learnt these good images too, for `kizu.update`; this one stays as it is.
+
+        Arguments are those of ``fit``; ``leave_one_out`` sets ``left_out_`` for the new images alone, of a detector
+        that ``leaves_one_out``. Optional: without it everything but updates works. Raises `ParameterError`.
+        """
+        raise ParameterError(
+            f"the detector {self.name!r} cannot learn more images: it does not say how. Fit again with all of them, "
+            "or use a version of its package that offers `updated`."
+        )
 
     def write(
         self, graph: Graph, embedding: str, grid: tuple[int, int], progress: Progress | None = None

@@ -14,13 +14,16 @@ PROBES = 2048
 """Queries on which the accuracy of the approximate search is measured."""
 
 
-def gathered(embeddings: Iterable[Float32], images: int | None) -> Float32:
-    """All patches as rows ``(N, D)``; memory for ``images`` images is taken once, grown when more come."""
+def gathered(embeddings: Iterable[Float32], images: int | None) -> tuple[Float32, tuple[int, int]]:
+    """All patches as rows ``(N, D)``, and the grid ``(h, w)`` of an image; memory for ``images`` images is taken
+    once, grown when more come.
+    """
     rows = np.empty((0, 0), dtype=np.float32)
-    filled = 0
+    filled, grid = 0, (0, 0)
     for batch in map(finite, embeddings):
         patches = batch.reshape(-1, batch.shape[-1])
         if not filled:
+            grid = batch.shape[1], batch.shape[2]
             expected = (images or len(batch)) * batch.shape[1] * batch.shape[2]
             rows = np.empty((expected, batch.shape[-1]), dtype=np.float32)
         if filled + len(patches) > len(rows):
@@ -30,7 +33,7 @@ def gathered(embeddings: Iterable[Float32], images: int | None) -> Float32:
     if not filled:
         raise DataError("no embeddings to fit on; give at least one good image.")
     rows.resize((filled, rows.shape[1]), refcheck=False)
-    return rows
+    return rows, grid
 
 
 def thinned(rows: Float32, keep: npt.NDArray[np.int64]) -> Float32:

@@ -12,8 +12,9 @@ Differences from the paper:
 
 from __future__ import annotations
 
+import copy
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,8 @@ from kizu import memory
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores, finite
 from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError, bad_parameter
-from kizu.gaussian import RunningGaussian, mahalanobis
-from kizu.progress import Advance, Progress, Silent
+from kizu.gaussian import RunningGaussian, left_out, mahalanobis
+from kizu.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -41,11 +42,13 @@ class PaDiM(Detector):
     - ``reduced_dims``: channels kept, chosen at random by the seed; None: 100, or all where there are fewer.
     - ``regularisation``: the ε added to every variance (section III-B: 0.01).
 
-    Fitted: ``channels_`` ``(d,)``, ``mean_`` ``(h, w, d)``, ``cholesky_`` ``(d(d+1)/2, h·w)`` packed lower factors.
+    Fitted: ``channels_`` ``(d,)``, ``mean_`` ``(h, w, d)``, ``cholesky_`` ``(d(d+1)/2, h·w)`` packed lower factors,
+    ``count_`` images; and ``left_out_`` where it was asked for.
     """
 
     name = "padim"
     min_images = 2
+    leaves_one_out = True
 
     def __init__(self, *, reduced_dims: int | None = None, regularisation: float = 0.01) -> None:
         self.reduced_dims = reduced_dims
@@ -62,34 +65,100 @@ class PaDiM(Detector):
         images: int | None = None,
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
+        leave_one_out: bool = False,
     ) -> Self:
-        """As `Detector.fit`; each batch is summed and let go."""
+        """As `Detector.fit`; each batch is summed and let go.
+
+        ``leave_one_out`` also gives ``left_out_``; it reads ``embeddings`` a second time, and holds factors beside
+        the sums until then. Raises `DataError` below three images.
+        """
         self.check()
+        progress = progress or Silent()
         stream = (image for batch in map(finite, embeddings) for image in batch)
         first = next(stream, None)
         if first is None:
             raise _too_few()
         channels = self._choose(first.shape[-1], rng or np.random.default_rng(0))
-        sums = _sums(first.shape[0] * first.shape[1], len(channels))
+        sums = _sums(first.shape[0] * first.shape[1], len(channels), leave_one_out)
         for batch in _batched(image[..., channels] for image in chain([first], stream)):
             sums.update(batch.reshape(len(batch), -1, len(channels)))
         if sums.count < self.min_images:
             raise _too_few()
         _warn_if_few(sums.count, len(channels))
-        with (progress or Silent()).stage("Factoring covariances", len(sums.mean)) as advance:
-            cholesky = self._factors(sums, advance)
-        self.channels_, self.cholesky_ = channels, cholesky
-        self.mean_ = sums.mean.astype(np.float32).reshape(*first.shape[:2], -1)
+        if leave_one_out:
+            self.left_out_ = self._leave_one_out(embeddings, sums, channels, sums.count, progress)
+        self._take(sums, first.shape[:2], progress)
+        self.channels_ = channels
         return self
 
-    def _factors(self, sums: RunningGaussian, advance: Advance) -> Float32:
-        try:
-            return sums.factors(self.regularisation, advance)
-        except np.linalg.LinAlgError:
-            raise DataError(
-                f"covariances cannot be factored with detector.regularisation {self.regularisation}; raise it "
-                "(0.01 is the paper's), or give more good images."
-            ) from None
+    def updated(
+        self,
+        embeddings: Iterable[Float32],
+        *,
+        images: int | None = None,
+        rng: np.random.Generator | None = None,
+        progress: Progress | None = None,
+        leave_one_out: bool = False,
+    ) -> Self:
+        """As `Detector.updated`: the sums, found again from mean and factors, go on. A fit on all images would give
+        the same but for roundings. Raises `ModelFileError` where the number of images so far is not known.
+        """
+        self._require_fitted("cholesky_")
+        if not self.count_:
+            raise ModelFileError(
+                "the model does not say how many images it was fitted on (an older kizu wrote it), so it cannot be "
+                "updated; fit again with all images."
+            )
+        progress = progress or Silent()
+        sums = self._sums_again(progress)
+        for batch in _batched(image[..., self.channels_] for some in map(finite, embeddings) for image in some):
+            sums.update(batch.reshape(len(batch), -1, len(self.channels_)))
+        if sums.count == self.count_:
+            raise DataError("no embeddings to learn from; give at least one good image.")
+        other = copy.copy(self)
+        vars(other).pop("left_out_", None)
+        if leave_one_out:
+            new = sums.count - self.count_
+            other.left_out_ = self._leave_one_out(embeddings, sums, self.channels_, new, progress)
+        other._take(sums, self.mean_.shape[:2], progress)
+        return other
+
+    def _sums_again(self, progress: Progress) -> RunningGaussian:
+        """The sums that the fit made its factors from."""
+        mean = self.mean_.reshape(-1, len(self.channels_))
+        _require_memory(*mean.shape, leave_one_out=True)  # what is needed beside the sums: the factors as they are
+        with progress.stage("Taking the covariances up again", len(mean)) as advance:
+            return RunningGaussian.continued(mean, self.cholesky_, self.count_, self.regularisation, advance)
+
+    def _take(self, sums: RunningGaussian, grid: tuple[int, ...], progress: Progress) -> None:
+        """Learn what ``sums`` say, which give up their memory for it."""
+        with progress.stage("Factoring covariances", len(sums.mean)) as advance:
+            cholesky = _factored(lambda: sums.factors(self.regularisation, advance), self.regularisation)
+        self.cholesky_, self.count_ = cholesky, sums.count
+        self.mean_ = sums.mean.astype(np.float32).reshape(*grid, -1)
+
+    def _leave_one_out(
+        self,
+        embeddings: Iterable[Float32],
+        sums: RunningGaussian,
+        channels: Array,
+        images: int,
+        progress: Progress,
+    ) -> Scores:
+        """What each of ``images`` images would score had it not been summed; see `kizu.gaussian.left_out`."""
+        if sums.count <= self.min_images:
+            raise DataError(f"leaving one image out needs at least {self.min_images + 1} good images; add images.")
+        with progress.stage("Factoring covariances", len(sums.mean)) as advance:
+            factors = _factored(lambda: sums.left_out_factors(self.regularisation, advance), self.regularisation)
+        mean, patches = sums.mean.astype(factors.dtype), []
+        for batch in map(finite, embeddings):
+            for image in batch:
+                difference = image[..., channels].reshape(1, *mean.shape) - mean
+                patches.append(left_out(mahalanobis(difference, factors), sums.count).reshape(image.shape[:2]))
+        if len(patches) != images:
+            raise ValueError(f"leave_one_out reads embeddings twice; {images} came first, then {len(patches)}")
+        found = np.stack(patches)
+        return Scores(found, found.max(axis=(1, 2)))
 
     def _choose(self, available: int, rng: np.random.Generator) -> Array:
         wanted = min(100, available) if self.reduced_dims is None else self.reduced_dims
@@ -119,10 +188,12 @@ class PaDiM(Detector):
 
     def state(self) -> dict[str, Array]:
         self._require_fitted("cholesky_")
-        return {"channels": self.channels_, "mean": self.mean_, "cholesky": self.cholesky_}
+        count = np.array(self.count_)
+        return {"channels": self.channels_, "mean": self.mean_, "cholesky": self.cholesky_, "count": count}
 
     def _restore(self, state: Mapping[str, Array]) -> None:
         self.channels_, self.mean_, self.cholesky_ = state["channels"], state["mean"], state["cholesky"]
+        self.count_ = int(state["count"].item()) if "count" in state else 0  # unknown in schemas 1 and 2
         size = len(self.channels_)
         positions = self.mean_.shape[0] * self.mean_.shape[1]
         shapes = self.mean_.shape[2:] == (size,) and self.cholesky_.shape == (size * (size + 1) // 2, positions)
@@ -140,16 +211,31 @@ def _too_few() -> DataError:
     return DataError("PaDiM needs at least 2 good images to fit; add images.")
 
 
-def _sums(positions: int, dimensions: int) -> RunningGaussian:
+def _factored(factors: Callable[[], Float32], regularisation: float) -> Float32:
+    try:
+        return factors()
+    except np.linalg.LinAlgError:
+        raise DataError(
+            f"covariances cannot be factored with detector.regularisation {regularisation}; raise it "
+            "(0.01 is the paper's), or give more good images."
+        ) from None
+
+
+def _sums(positions: int, dimensions: int, leave_one_out: bool) -> RunningGaussian:
     """Empty sums; raises `ParameterError` where the memory for them is not to be had, before anything is computed."""
+    _require_memory(positions, dimensions, leave_one_out=leave_one_out)
+    return RunningGaussian(positions, dimensions)
+
+
+def _require_memory(positions: int, dimensions: int, *, leave_one_out: bool) -> None:
     needed, available = RunningGaussian.memory(positions, dimensions), memory.available()
+    needed += needed // 2 if leave_one_out else 0  # factors in float32 beside sums in float64
     if available is not None and needed > available:
         raise ParameterError(
             f"PaDiM keeps a covariance of {dimensions} dimensions at each of {positions} positions, which takes "
             f"{needed / 1e9:.1f} GB; {available / 1e9:.1f} GB are free. Lower detector.reduced_dims or image_size, "
             "or set patch_stride=8."
         )
-    return RunningGaussian(positions, dimensions)
 
 
 def _warn_if_few(images: int, dimensions: int) -> None:

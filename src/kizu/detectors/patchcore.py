@@ -17,19 +17,21 @@ Differences from the paper:
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from kizu.coreset import Coreset, k_center_greedy
+from kizu.coreset import Coreset, k_center_continued, k_center_greedy
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores
+from kizu.detectors._leave_one_out import leave_one_out as leaving_one_out
 from kizu.detectors._patches import gathered, probes_of, thinned
 from kizu.detectors._reweighting import of_paper, of_walkthrough
-from kizu.errors import ModelFileError, bad_parameter
+from kizu.errors import DataError, ModelFileError, bad_parameter
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, Neighbors, tuned
 from kizu.progress import Progress, Silent
 from kizu.projection import KINDS, projection_matrix, safe_dimensions
@@ -47,6 +49,14 @@ APPROXIMATE_UP_TO = 0.5
 the bank, and that must fit into what thinning gave back."""
 
 WALKTHROUGH = "walkthrough"
+
+
+class SearchedBank(Neighbors, Protocol):
+    """Bank rows that can be searched, and looked up by number."""
+
+    @property
+    def rows(self) -> Float32: ...
+
 
 CONFIRMED_AT_A_TIME = 8
 """Highest patch scores of an image that are searched exactly at a time, until none other can be higher."""
@@ -70,12 +80,14 @@ class PatchCore(Detector):
       all patches.
     - ``search_error``: by which share, on average, approximate search may find distances too large.
 
-    Fitted: ``bank_`` ``(M, D)`` float32, ``cover_radius_`` plain distance (in the projection where there is one),
-    ``accuracy_`` of the search.
+    Fitted: ``bank_`` ``(M, D)`` float32, ``owners_`` ``(M,)`` int32, ascending: the image of the fit each row is
+    from; ``cover_radius_`` plain distance (in the projection where there is one), ``accuracy_`` of the search,
+    ``patches_`` it was all chosen from, ``projection_`` ``(D, d)`` or None; and ``left_out_`` where it was asked for.
     """
 
     name = "patchcore"
     min_images = 1
+    leaves_one_out = True
 
     def __init__(
         self,
@@ -133,41 +145,133 @@ class PatchCore(Detector):
         images: int | None = None,
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
+        leave_one_out: bool = False,
     ) -> Self:
-        """As `Detector.fit`. Holds every embedding once, and thins them in place."""
+        """As `Detector.fit`. Holds every embedding once, and thins them in place.
+
+        ``leave_one_out`` also gives ``left_out_``, at the price of a second copy of the bank until it is done. Raises
+        `DataError` when there is but one image to leave out.
+        """
         self.check()
-        rng = rng or np.random.default_rng(0)
-        rows = gathered(embeddings, images)
-        coreset = self._select(rows, rng, progress or Silent())
-        probes, patches = probes_of(rows, rng), len(rows)
-        self.bank_ = thinned(rows, np.sort(coreset.indices))
+        rng, progress = rng or np.random.default_rng(0), progress or Silent()
+        rows, grid = gathered(embeddings, images)
+        coreset, self.projection_ = self._select(rows, rng, progress)
+        probes, self.patches_ = probes_of(rows, rng), len(rows)
+        keep = np.sort(coreset.indices)
+        self.owners_ = (keep // (grid[0] * grid[1])).astype(np.int32)
         self.cover_radius_ = coreset.cover_radius
-        self._index(probes, patches)
+        if leave_one_out:
+            self.bank_ = rows if len(keep) == len(rows) else rows[keep]
+            self._index(probes)
+            if len(rows) < 2 * grid[0] * grid[1]:
+                raise DataError("leaving one image out needs at least 2 good images; add images.")
+            self.left_out_ = self._leave_one_out(rows, grid, 0, self.cover_radius_, progress)
+        else:
+            self.bank_ = thinned(rows, keep)
+            self._index(probes)
         return self
 
-    def _select(self, rows: Float32, rng: np.random.Generator, progress: Progress) -> Coreset:
+    def updated(
+        self,
+        embeddings: Iterable[Float32],
+        *,
+        images: int | None = None,
+        rng: np.random.Generator | None = None,
+        progress: Progress | None = None,
+        leave_one_out: bool = False,
+    ) -> Self:
+        """As `Detector.updated`: greedy selection goes on among the new patches, after the bank as it is.
+
+        It ends when each lies within ``cover_radius_`` of the bank and ``coreset_ratio`` of them are picked; with
+        ``coreset_count`` as soon as they are covered. No row goes, so no patch score rises, and ``cover_radius_``
+        holds for old and new patches alike. Raises `ModelFileError` where the projection of the fit is not known.
+        """
+        self._require_fitted("bank_")
+        progress = progress or Silent()
+        rows, grid = gathered(embeddings, images)
+        coreset = self._continued(rows, progress)
+        keep, patches = np.sort(coreset.indices), grid[0] * grid[1]
+        known = self.owners_ if len(self.owners_) else np.zeros(len(self.bank_), np.int32)
+        first = max(int(known[-1]) + 1, self.patches_ // patches)
+        other = copy.copy(self)
+        other.bank_ = np.concatenate([self.bank_, rows[keep]])
+        other.owners_ = np.concatenate([known, first + keep // patches]).astype(np.int32)
+        other.cover_radius_, other.patches_ = max(self.cover_radius_, coreset.cover_radius), self.patches_ + len(rows)
+        other._index(probes_of(rows, rng or np.random.default_rng(0)))
+        vars(other).pop("left_out_", None)
+        if leave_one_out:
+            other.left_out_ = other._leave_one_out(rows, grid, first, coreset.cover_radius, progress)
+        return other
+
+    def _continued(self, rows: Float32, progress: Progress) -> Coreset:
+        """What is picked of new ``rows``, in the projection of the fit."""
+        projected = self.projection_ is None and self._dimensions(self.patches_, rows.shape[1]) is not None
+        if projected and self.cover_radius_ > 0:
+            raise ModelFileError(
+                "the model does not hold the projection its coreset was selected in (an older kizu wrote it), so it "
+                "cannot be updated; fit again with all images."
+            )
+        points, centres = (
+            found if self.projection_ is None else found @ self.projection_ for found in (rows, self.bank_)
+        )
+        at_least = 0 if self.coreset_count else round(self.coreset_ratio * len(rows))
+        with progress.stage("Selecting from the new patches", 0) as advance:
+            return k_center_continued(points, centres, at_least=at_least, radius=self.cover_radius_, advance=advance)
+
+    def _leave_one_out(
+        self, rows: Float32, grid: tuple[int, int], first: int, radius: float, progress: Progress
+    ) -> Scores:
+        """What each image would score had it not been among those learnt last, number ``first`` and on, with patches
+        ``rows`` that the bank covers within ``radius``; see `kizu.detectors._leave_one_out`.
+        """
+        patches = grid[0] * grid[1]
+        images = len(rows) // patches
+        found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
+        with progress.stage("Leaving each image out", 2 * images) as advance:
+            left_out = leaving_one_out(
+                rows,
+                self.owners_ - np.int32(first),  # of earlier images negative: those are not left out
+                self._exact,
+                self._search,
+                patches=patches,
+                radius=radius if self.projection_ is None else None,
+                neighbors=self.neighbors,
+                advance=advance,
+            )
+            for image, one in enumerate(left_out):
+                scores, score = self._finished(one.queries, one.distances, one.nearest, one.bank, sure=False)
+                found.patches[image], found.images[image] = scores.reshape(grid), score
+        return found
+
+    def _select(self, rows: Float32, rng: np.random.Generator, progress: Progress) -> tuple[Coreset, Float32 | None]:
+        """What is picked of all rows, and the projection that was made for it."""
         count = self.coreset_count or max(1, round(self.coreset_ratio * len(rows)))
         count = min(count, len(rows))
         start = int(rng.integers(len(rows))) if self.coreset_start == "random" else 0
         if count == len(rows):
-            return Coreset(np.arange(count), np.full(count, np.inf), 0.0)
-        points = self._projected(rows, rng)
+            return Coreset(np.arange(count), np.full(count, np.inf), 0.0), None
+        projection = self._projection(rows, rng)
+        points = rows if projection is None else rows @ projection
         with progress.stage("Selecting the coreset", count) as advance:
-            return k_center_greedy(points, count, start=start, advance=advance)
+            return k_center_greedy(points, count, start=start, advance=advance), projection
 
-    def _projected(self, rows: Float32, rng: np.random.Generator) -> Float32:
-        """``rows`` in the dimensions the coreset is selected in."""
-        channels, dimensions = rows.shape[1], self.projection_dim
-        if self.projection_eps is not None:
-            dimensions = safe_dimensions(len(rows), self.projection_eps)
-            dimensions = None if dimensions >= channels else dimensions
-        return rows if dimensions is None else rows @ projection_matrix(self.projection, channels, dimensions, rng)
+    def _projection(self, rows: Float32, rng: np.random.Generator) -> Float32 | None:
+        """To the dimensions the coreset is selected in."""
+        dimensions = self._dimensions(*rows.shape)
+        return None if dimensions is None else projection_matrix(self.projection, rows.shape[1], dimensions, rng)
 
-    def _index(self, probes: Float32, patches: int) -> None:
-        """Prepare the search of the bank, thinned from ``patches`` rows."""
+    def _dimensions(self, patches: int, channels: int) -> int | None:
+        """Of the projection; None: there is none."""
+        if self.projection_eps is None:
+            return self.projection_dim
+        dimensions = safe_dimensions(patches, self.projection_eps)
+        return None if dimensions >= channels else dimensions
+
+    def _index(self, probes: Float32) -> None:
+        """Prepare the search of the bank."""
         self.accuracy_ = Accuracy()
-        self._search: Neighbors = ExactNeighbors(self.bank_)
-        worth_it = APPROXIMATE_FROM <= len(self.bank_) <= APPROXIMATE_UP_TO * patches
+        self._search: ExactNeighbors | ApproximateNeighbors = ExactNeighbors(self.bank_)
+        worth_it = APPROXIMATE_FROM <= len(self.bank_) <= APPROXIMATE_UP_TO * self.patches_
         if self.search == "approximate" or (self.search == "auto" and worth_it):
             self._search, self.accuracy_ = tuned(self.bank_, probes, self.search_error)
 
@@ -176,19 +280,40 @@ class PatchCore(Detector):
         batch, height, width, channels = embeddings.shape
         queries = np.ascontiguousarray(embeddings.reshape(-1, channels))
         distances, indices = self._search.search(queries, self.neighbors)
-        patches: Float32 = distances.mean(axis=1).reshape(batch, height * width)
-        nearest = indices[:, 0].reshape(batch, height * width)
-        if isinstance(self._search, ApproximateNeighbors):
-            for image, part in enumerate(queries.reshape(batch, height * width, channels)):
-                self._confirm(self._search.exact, part, patches[image], nearest[image])
-        images = patches.max(axis=1)
-        if self.reweight and batch:
-            top = patches.argmax(axis=1) + np.arange(batch) * height * width
-            images = images * self._weights(queries[top], nearest.reshape(-1)[top])
-        return Scores(patches.reshape(batch, height, width), images)
+        found = Scores(np.empty((batch, height, width), np.float32), np.empty(batch, np.float32))
+        for image in range(batch):
+            part = slice(image * height * width, (image + 1) * height * width)
+            sure = not isinstance(self._search, ApproximateNeighbors)
+            patches, score = self._finished(queries[part], distances[part], indices[part, 0], self._exact, sure=sure)
+            found.patches[image], found.images[image] = patches.reshape(height, width), score
+        return found
+
+    @property
+    def _exact(self) -> ExactNeighbors:
+        return self._search.exact if isinstance(self._search, ApproximateNeighbors) else self._search
+
+    def _finished(
+        self,
+        queries: Float32,
+        distances: Float32,
+        nearest: npt.NDArray[np.int64],
+        bank: SearchedBank,
+        *,
+        sure: bool,
+    ) -> tuple[Float32, np.float32]:
+        """Patch scores ``(P,)`` and the score of one image, from the rows of ``bank`` found for its patches.
+
+        Where they are not ``sure`` to be the nearest, the highest score is made exact.
+        """
+        patches: Float32 = distances.mean(axis=1)
+        if not sure:
+            self._confirm(bank, queries, patches, nearest)
+        top = int(patches.argmax())
+        weight = self._weight(queries[top], int(nearest[top]), bank) if self.reweight else np.float32(1)
+        return patches, patches[top] * weight
 
     def _confirm(
-        self, exact: ExactNeighbors, queries: Float32, patches: Float32, nearest: npt.NDArray[np.int64]
+        self, exact: SearchedBank, queries: Float32, patches: Float32, nearest: npt.NDArray[np.int64]
     ) -> None:
         """Make the highest score of one image exact, in place: ``patches`` and ``nearest`` ``(h·w,)``."""
         order = np.argsort(-patches, kind="stable")
@@ -201,17 +326,15 @@ class PatchCore(Detector):
             patches[part], nearest[part] = distances.mean(axis=1), indices[:, 0]
             highest = max(highest, patches[part].max())
 
-    def _weights(self, top: Float32, nearest: npt.NDArray[np.int64]) -> Float32:
-        """Weights ``(B,)`` of images whose patches of largest score are ``top`` ``(B, D)``; always exact.
-
-        ``nearest`` ``(B,)`` are the bank rows m* nearest to these.
-        """
-        exact = self._search.exact if isinstance(self._search, ApproximateNeighbors) else self._search
+    def _weight(self, top: Float32, nearest: int, exact: SearchedBank) -> np.float32:
+        """Weight of an image whose patch of largest score is ``top`` ``(D,)``; ``nearest``: its nearest row, m*."""
+        top = top[None]
         if self.reweight == WALKTHROUGH:
-            return of_walkthrough(exact.search(top, self.reweight_neighbors)[0])
-        _, around = exact.search(self.bank_[nearest], self.reweight_neighbors)
-        distances = np.linalg.norm(self.bank_[around] - top[:, None, :], axis=2)
-        return of_paper(np.linalg.norm(self.bank_[nearest] - top, axis=1), distances)
+            return np.float32(of_walkthrough(exact.search(top, self.reweight_neighbors)[0])[0])
+        rows = exact.rows
+        _, around = exact.search(rows[nearest][None], self.reweight_neighbors)
+        distances = np.linalg.norm(rows[around] - top[:, None, :], axis=2)
+        return np.float32(of_paper(np.linalg.norm(rows[[nearest]] - top, axis=1), distances)[0])
 
     def write(
         self, graph: OnnxGraph, embedding: str, grid: tuple[int, int], progress: Progress | None = None
@@ -228,9 +351,13 @@ class PatchCore(Detector):
         self._require_fitted("bank_")
         state: dict[str, Array] = {
             "bank": self.bank_,
+            "owners": self.owners_,
             "cover_radius": np.array(self.cover_radius_),
             "accuracy": np.array([self.accuracy_.recall, self.accuracy_.error]),
+            "patches": np.array(self.patches_),
         }
+        if self.projection_ is not None:
+            state["projection"] = self.projection_
         if isinstance(self._search, ApproximateNeighbors):
             graph = self._search.graph
             state |= {"levels": graph.levels, "offsets": graph.offsets, "links": graph.links}
@@ -241,7 +368,14 @@ class PatchCore(Detector):
         self.bank_ = state["bank"]
         if self.bank_.ndim != 2 or self.bank_.dtype != np.float32 or not len(self.bank_):
             raise ModelFileError("the memory bank is not a float32 matrix; restore the model file.")
+        self.owners_ = state.get("owners", np.zeros(0, np.int32))  # none in schemas 1 and 2
+        if len(self.owners_) not in (0, len(self.bank_)) or self.owners_.dtype != np.int32:
+            raise ModelFileError("the memory bank's images are not one a row; restore the model file.")
         self.cover_radius_ = float(state["cover_radius"].item())
+        patches = state["patches"].item() if "patches" in state else len(self.bank_) / self.coreset_ratio
+        self.patches_, self.projection_ = int(patches), state.get("projection")  # neither in schemas 1 and 2
+        if self.projection_ is not None and self.projection_.shape[:-1] != self.bank_.shape[1:]:
+            raise ModelFileError("the projection does not fit the memory bank; restore the model file.")
         self.accuracy_ = Accuracy()
         self._search = ExactNeighbors(self.bank_)
         if "links" in state and self.search != "exact":

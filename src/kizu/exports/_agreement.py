@@ -93,12 +93,12 @@ def _differences(results: Results, expected: Prediction) -> tuple[float, float]:
 
 def _check_decisions(results: Results, calibration: Calibration) -> None:
     score = float(results["score"])
-    if bool(results["ng"]) != (calibration.verdict(score) == "ng"):
+    if any(bool(results[verdict]) != (calibration.verdict(score) == verdict) for verdict in ("review", "ng")):
         raise _DisagreementError(f"decides the other way at a score of {score:.6g}")
     p_value, expected = float(results["p_value"]), calibration.p_value(score)
     if not abs(p_value - expected) <= 1e-6:
         raise _DisagreementError(f"gives a p-value of {p_value:.6g} where {expected:.6g} is right")
-    for limit in ("threshold", "pixel_threshold"):
+    for limit in ("threshold", "review_threshold", "pixel_threshold"):
         stored, wanted = float(results[limit]), getattr(calibration, limit)
         if not abs(stored - wanted) <= 1e-6 * abs(wanted):
             raise _DisagreementError(f"has a {limit} of {stored:.6g} where the model's is {wanted:.6g}")

@@ -38,7 +38,8 @@ def write_inspector(inspector: Inspector, *, colour: str = "rgb", progress: Prog
 
     Input: ``image``, ``(height, width, 3)`` uint8 of any size, the channels in the order of ``colour``. Outputs:
     ``score`` ``()`` and ``anomaly_map`` ``(N, N)`` float32, as `Inspector.inspect` gives them; ``threshold`` and
-    ``pixel_threshold`` ``()`` float32; ``ng`` ``()`` bool: score > threshold; ``p_value`` ``()`` float32
+    ``pixel_threshold`` ``()`` float32; ``review_threshold`` too; ``ng`` ``()`` bool: score > threshold;
+    ``review`` ``()`` bool: score > review_threshold, and not NG; ``p_value`` ``()`` float32
     (`Calibration.p_value`).
 
     Raises:
@@ -71,18 +72,19 @@ def _decisions(score: Expression, calibration: Calibration) -> list[Output]:
     leaves every comparison with a float32 score as it is.
     """
     graph = score.graph
-    threshold, pixel_threshold = (
-        constant(graph, maps.floor32(limit)) for limit in (calibration.threshold, calibration.pixel_threshold)
-    )
+    names = ("threshold", "review_threshold", "pixel_threshold")
+    limits = [constant(graph, maps.floor32(getattr(calibration, name))) for name in names]
+    threshold, review_threshold, _ = limits
     known = np.array([maps.floor32(known) for known in calibration.scores], np.float32)
     as_high = (constant(graph, known) >= score).cast(np.float32).reduced("ReduceSum")
     score.named("score")
-    threshold.named("threshold")
-    pixel_threshold.named("pixel_threshold")
+    for name, limit in zip(names, limits, strict=True):
+        limit.named(name)
     (score > threshold).named("ng")
+    ((score > review_threshold) & (threshold >= score)).named("review")
     ((as_high + 1.0) / float(len(known) + 1)).named("p_value")
-    floats = [Output(name, ()) for name in ("score", "threshold", "pixel_threshold", "p_value")]
-    return [*floats, Output("ng", (), TensorProto.BOOL)]
+    floats = [Output(name, ()) for name in ("score", *names, "p_value")]
+    return [*floats, *(Output(name, (), TensorProto.BOOL) for name in ("review", "ng"))]
 
 
 def _map(patches: Expression, inspector: Inspector) -> Output:

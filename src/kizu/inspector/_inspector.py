@@ -60,9 +60,13 @@ class Inspector:
     def measure(self, image: Image) -> tuple[float, Float32]:
         """The score and the anomaly map ``(N, N)`` of ``(H, W, 3)`` RGB uint8, without a verdict."""
         scores = self.detector.score(self.embed(image))
+        return float(scores.images[0]), self.map_of(scores.patches[0])
+
+    def map_of(self, patches: Float32) -> Float32:
+        """The anomaly map ``(N, N)`` of patch scores ``(h, w)``."""
         side = self.engine.image_size
         sigma = maps.default_sigma(side) if self.config.sigma is None else self.config.sigma
-        return float(scores.images[0]), maps.anomaly_map(scores.patches[0], (side, side), sigma)
+        return maps.anomaly_map(patches, (side, side), sigma)
 
     def inspect(self, image: Image, path: Path | None = None) -> Prediction:
         """Score one decoded image: RGB ``(H, W, 3)`` or grey ``(H, W)``, uint8.
@@ -77,6 +81,8 @@ class Inspector:
             path=path,
             score=score,
             threshold=self.calibration.threshold,
+            review_threshold=self.calibration.review_threshold,
+            p_value=self.calibration.p_value(score),
             pixel_threshold=self.calibration.pixel_threshold,
             verdict=self.calibration.verdict(score),
             milliseconds=(time.perf_counter() - started) * 1e3,

@@ -19,10 +19,10 @@ import json
 import re
 import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,12 +32,14 @@ from kizu.errors import ModelFileError
 from kizu.files import atomic_write
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 SCHEMA = 2
 MANIFEST = "manifest.json"
 GRAPH = "backbone.onnx"
 ARRAYS = "detector/"
 CHECKS = "check/"
+IDENTITY_DIGITS = 16
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _LARGEST_MANIFEST = 256 * 2**20
@@ -84,10 +86,28 @@ def write(
 
 def read(path: Path) -> Content:
     """Read and verify a model file. Raises `ModelFileError`: what is wrong with which file, and what to do."""
+    return _opened(path, _read_archive)
+
+
+def identity(path: Path) -> str:
+    """The id of a model: the first 16 hexadecimal digits of the SHA-256 of its manifest.
+
+    The manifest holds the checksums of all else, so models of one id are the same to the last bit. Only the manifest
+    is read. Raises `ModelFileError`.
+    """
+    return _opened(path, _identity)
+
+
+def _identity(path: Path, archive: zipfile.ZipFile) -> str:
+    _read_manifest(path, archive)
+    return hashlib.sha256(archive.read(MANIFEST)).hexdigest()[:IDENTITY_DIGITS]
+
+
+def _opened(path: Path, use: Callable[[Path, zipfile.ZipFile], T]) -> T:
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             _check_sizes(path, archive, file.seek(0, io.SEEK_END))
-            return _read_archive(path, archive)
+            return use(path, archive)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such model file. Check the path, or make one with `kizu fit`.") from None
     except IsADirectoryError:

@@ -12,13 +12,15 @@ import numpy.typing as npt
 from kizu import maps
 from kizu.calibration import Verdict
 from kizu.images import Box
+from kizu.regions import Region, find_regions
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Score, verdict and anomaly map of one image.
 
-    ``score``: the largest patch score, a plain distance; NG above ``threshold``. ``anomaly_map``: ``(N, N)``
+    ``score``: the largest patch score, a plain distance; NG above ``threshold``, between ``review_threshold`` and that
+    for a person to look at. ``p_value``: about that share of good parts scores as high. ``anomaly_map``: ``(N, N)``
     float32 at the model's image size; `predicted_mask` is where it exceeds ``pixel_threshold``. ``size``: the
     image's own ``(height, width)`` in pixels, ``seen`` the part of it that the map shows. ``milliseconds``: from the
     decoded image to score and map. ``path``
@@ -28,6 +30,8 @@ class Prediction:
     path: Path | None
     score: float
     threshold: float
+    review_threshold: float
+    p_value: float
     pixel_threshold: float
     verdict: Verdict
     milliseconds: float
@@ -67,12 +71,19 @@ class Prediction:
         """Where the image differs, at its own size ``(H, W)``."""
         return maps.predicted_mask(self.full_map, self.pixel_threshold)
 
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The regions of `predicted_mask`, highest peak first, in pixels of the image's own size."""
+        return find_regions(self.full_map, self.pixel_threshold)
+
     def to_dict(self) -> dict[str, Any]:
         """The figures without the map, ready for JSON."""
         return {
             "path": None if self.path is None else str(self.path),
             "score": self.score,
             "threshold": self.threshold,
+            "review_threshold": self.review_threshold,
             "verdict": self.verdict,
+            "p_value": self.p_value,
             "milliseconds": round(self.milliseconds, 3),
         }

@@ -47,9 +47,7 @@ def quantised(
     """
     chosen = _chosen(samples, inspector.config.seed)
     with progress.stage("Quantising the backbone", 3 * len(chosen)) as advance:
-        # A reader of its own: what the fit tells of its images counts each once.
-        again = Reader(skip_unreadable=reader.skip_unreadable, max_pixels=reader.max_pixels)
-        with closing(again.images(chosen, advance)) as read:
+        with closing(reader.again().images(chosen, advance)) as read:
             images = np.stack([inspector.preprocessing.apply(image) for _, image in read])
         graph = graph_of(inspector.config, quantise.Quantised(backbone, images, inspector.config.seed, advance))
         advance(2 * (len(chosen) - len(images)))

@@ -17,14 +17,22 @@ from kizu.progress import Advance, ignore
 
 Image = npt.NDArray[np.uint8]
 
+DIGITS = 16
+"""Of a checksum, enough to tell images apart: of a million, two agree by chance with a probability of 3e-8."""
+
 
 class Reader:
-    """Reads samples in order, a few ahead. ``skipped`` counts those left out."""
+    """Reads samples in order, a few ahead. ``count`` of them so far, ``skipped`` those left out.
+
+    ``digests``: of each image read, 16 hexadecimal digits of the SHA-256 of its pixels, whatever its file is called.
+    """
 
     def __init__(self, *, skip_unreadable: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
         self.skip_unreadable = skip_unreadable
         self.max_pixels = max_pixels
         self.skipped: list[ImageError] = []
+        self.count = 0
+        self.digests: list[str] = []
         self._digest = hashlib.sha256()
 
     def images(
@@ -52,7 +60,10 @@ class Reader:
 
     def _add(self, name: str, image: Image) -> None:
         encoded = name.encode(errors="surrogatepass")  # not every name a file system has is valid Unicode
-        self._digest.update(encoded + str(image.shape).encode() + image.tobytes())
+        pixels = hashlib.sha256(str(image.shape).encode() + image.tobytes())
+        self.count += 1
+        self.digests.append(pixels.hexdigest()[:DIGITS])
+        self._digest.update(encoded + pixels.digest())
 
     def _skip(self, error: ImageError) -> None:
         if not self.skip_unreadable:
@@ -61,6 +72,10 @@ class Reader:
             ) from None
         self.skipped.append(error)
         warnings.warn(f"skipped {error}", KizuWarning, stacklevel=3)
+
+    def again(self) -> Reader:
+        """Another reader that reads as this one does, for files read a second time: what is told counts each once."""
+        return Reader(skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
 
     @property
     def fingerprint(self) -> str:

@@ -38,8 +38,16 @@ def resolve(config: Config) -> Config:
     if config.sigma is None:
         values["sigma"] = maps.default_sigma(values["image_size"])
     values["detector"] = DetectorConfig(name=detector.name, **detector.parameters())
+    values["calibration"] = _calibration(config, detector)
     if config.sigma is not None and config.sigma > values["image_size"]:
         raise bad_parameter("sigma", f"at most image_size, {values['image_size']} pixels", config.sigma)
     complete = Config(**{**config.model_dump(exclude={"detector"}), **values})
     card.check(complete.layers or (), values["image_size"], complete.patch_stride)
     return complete
+
+
+def _calibration(config: Config, detector: detectors.Detector) -> str:
+    if config.calibration == "leave_one_out" and not detector.leaves_one_out:
+        hint = "Use k_fold or hold_out."
+        raise bad_parameter("calibration", f"something {detector.name} can do", config.calibration, hint)
+    return config.calibration or ("leave_one_out" if detector.leaves_one_out else "hold_out")

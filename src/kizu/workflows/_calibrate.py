@@ -1,0 +1,122 @@
+"""Scores of good images the detector was not fitted on: each left out, one part after another, or some held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu import detectors
+from kizu.calibration import Calibration, Decision, Method
+from kizu.config import Config
+from kizu.datasets import Dataset, Sample, split_good
+from kizu.detectors import Scores
+from kizu.errors import DataError
+from kizu.inspector import Inspector
+from kizu.progress import Progress
+from kizu.workflows._check_images import CheckImages
+from kizu.workflows._embeddings import Embeddings
+from kizu.workflows._reading import Reader
+
+HELD_OUT_AT_LEAST = 5
+"""Good images kept back for the threshold at least: fewer say next to nothing about it."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """Which good samples are fitted on, which are ``held_out``, and how scores of images not fitted on come about."""
+
+    method: Method
+    to_fit: tuple[Sample, ...]
+    held_out: tuple[Sample, ...] = ()
+
+
+def divide(dataset: Dataset, detector: detectors.Detector, config: Config) -> Division:
+    """As a resolved ``config`` asks; images that the data set itself sets apart for calibration come first.
+
+    Raises `DataError` where there are too few.
+    """
+    good = dataset.train_good()
+    given = tuple(sample for sample in dataset.calibration() if sample.label == "good")
+    method: Method = "given" if given else config.calibration or "hold_out"
+    spare = {"given": 0, "hold_out": HELD_OUT_AT_LEAST, "leave_one_out": 1}
+    needed = max(detector.min_images + spare.get(method, 0), config.folds if method == "k_fold" else 0)
+    if len(good) < needed:
+        also = {
+            "hold_out": f" and {HELD_OUT_AT_LEAST} to hold out for the threshold",
+            "leave_one_out": " and one to leave out at a time for the threshold",
+            "k_fold": f", and {config.folds} folds for the threshold take an image each",
+        }
+        raise DataError(
+            f"{dataset.root}: {len(good)} good images to fit on; {detector.name} needs at least {needed} "
+            f"({detector.min_images} to fit{also.get(method, '')}). Add good images."
+        )
+    if method == "hold_out":
+        return Division(
+            method, *split_good(good, seed=config.seed, share=config.hold_out, at_least=HELD_OUT_AT_LEAST)
+        )
+    return Division(method, good, given)
+
+
+def decision_of(config: Config) -> Decision:
+    """What a fit decides by."""
+    return Decision(false_alarms=config.false_alarms, review_budget=config.review_budget)
+
+
+def from_left_out(inspector: Inspector, scores: Scores) -> Calibration:
+    """From what a detector says of the images of its own fit, each left out."""
+    peaks = [float(inspector.map_of(patches).max()) for patches in scores.patches]
+    found = scores.images.astype(np.float64), np.array(peaks)
+    return Calibration(*found, decision_of(inspector.config), "leave_one_out")
+
+
+def from_images(
+    inspector: Inspector,
+    reader: Reader,
+    samples: Sequence[Sample],
+    method: Method,
+    kept: CheckImages,
+    progress: Progress,
+) -> Calibration:
+    """From images that were not fitted on."""
+    with (
+        progress.stage("Finding the threshold", len(samples)) as advance,
+        closing(reader.images(samples, advance)) as read,
+    ):
+        measured = []
+        for _, image in read:
+            kept.held_out(image)
+            measured.append(_measured(inspector, image))
+    scores, peaks = np.array(measured).T
+    return Calibration(scores, peaks, decision_of(inspector.config), method)
+
+
+def from_folds(inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress) -> Calibration:
+    """Each part of the samples by a detector fitted on the other parts, drawn by the seed; ``inspector`` stays."""
+    config = inspector.config
+    shuffled = np.random.default_rng(config.seed).permutation(len(samples))
+    parts = [sorted(part.tolist()) for part in np.array_split(shuffled, config.folds)]
+    measured: list[tuple[float, float]] = []
+    for number, part in enumerate(parts, start=1):
+        others = [sample for place, sample in enumerate(samples) if place not in set(part)]
+        detector = detectors.build(config.detector.name, config.detector.parameters)
+        fold = f"fold {number} of {config.folds}"
+        with closing(Embeddings(inspector, reader.again(), others, progress, (f"Reading, {fold}",))) as embeddings:
+            detector.fit(embeddings, images=len(others), rng=np.random.default_rng(config.seed), progress=progress)
+        left_out = [samples[place] for place in part]
+        with (
+            progress.stage(f"Scoring, {fold}", len(left_out)) as advance,
+            closing(reader.again().images(left_out, advance)) as read,
+        ):
+            fitted = replace(inspector, detector=detector)
+            measured += [_measured(fitted, image) for _, image in read]
+    scores, peaks = np.array(measured).T
+    return Calibration(scores, peaks, decision_of(config), "k_fold")
+
+
+def _measured(inspector: Inspector, image: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    score, anomaly_map = inspector.measure(image)
+    return score, float(anomaly_map.max())

@@ -1,0 +1,69 @@
+"""Embeddings of images as a detector's fit takes them: read as they are asked for, anew each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu.datasets import Sample
+from kizu.inspector import Inspector
+from kizu.progress import Progress
+from kizu.workflows._reading import Image, Reader
+
+Float32 = npt.NDArray[np.float32]
+
+
+def _nothing(image: Image) -> None:
+    pass
+
+
+class Embeddings:
+    """``(1, h, w, D)`` float32 an image, in order; each iteration reads the files again.
+
+    The first is ``reader``'s own and shows each image to ``seen``; later ones read what that could read. ``stages``
+    are the descriptions of one iteration after another, the last for all that follow.
+    """
+
+    def __init__(
+        self,
+        inspector: Inspector,
+        reader: Reader,
+        samples: Sequence[Sample],
+        progress: Progress,
+        stages: Sequence[str],
+        seen: Callable[[Image], None] = _nothing,
+    ) -> None:
+        self._inspector = inspector
+        self._reader = reader
+        self._samples = samples
+        self._progress = progress
+        self._stages = list(stages)
+        self._seen = seen
+        self._current: Generator[Float32, None, None] | None = None
+
+    def __iter__(self) -> Iterator[Float32]:
+        self.close()
+        self._current = self._read()
+        return self._current
+
+    def close(self) -> None:
+        """Stop reading; an error must not leave that to the garbage collector, in whatever thread."""
+        if self._current is not None:
+            self._current.close()
+
+    def _read(self) -> Generator[Float32, None, None]:
+        samples, reader, seen = self._samples, self._reader, self._seen
+        stage = self._stages.pop(0) if len(self._stages) > 1 else self._stages[0]
+        with (
+            self._progress.stage(stage, len(samples)) as advance,
+            closing(reader.images(samples, advance)) as read,
+        ):
+            for _, image in read:
+                seen(image)
+                yield self._inspector.embed(image)
+        unreadable = {error.path for error in reader.skipped}
+        self._samples = [sample for sample in samples if sample.path not in unreadable]
+        self._reader, self._seen = reader.again(), _nothing
