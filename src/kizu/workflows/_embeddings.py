@@ -64,6 +64,5 @@ class Embeddings:
             for _, image in read:
                 seen(image)
                 yield self._inspector.embed(image)
-        unreadable = {error.path for error in reader.skipped}
-        self._samples = [sample for sample in samples if sample.path not in unreadable]
+        self._samples = reader.readable(samples)
         self._reader, self._seen = reader.again(), _nothing

@@ -101,7 +101,7 @@ def _fit_detector(
     if division.method == "leave_one_out":
         calibration = from_left_out(inspector, cast(detectors.LeavesOneOut, inspector.detector).left_out_)
     elif division.method == "k_fold":
-        calibration = from_folds(inspector, reader, samples, progress)
+        calibration = from_folds(inspector, reader, reader.readable(samples), progress)
     else:
         calibration = from_images(inspector, reader, division.held_out, division.method, kept, progress)
     calibration.warn_if_few()

@@ -77,6 +77,11 @@ class Reader:
         """Another reader that reads as this one does, for files read a second time: what is told counts each once."""
         return Reader(skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
 
+    def readable(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Those of ``samples`` that were not skipped so far."""
+        unreadable = {error.path for error in self.skipped}
+        return [sample for sample in samples if sample.path not in unreadable]
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 over names and pixels of everything read so far, in order."""
