@@ -1,7 +1,7 @@
-"""Write the tables of the README from the CSVs in results/.
+"""Write the tables of the README and the documents from the CSVs in results/.
 
 A table stands between ``<!-- table:NAME -->`` and ``<!-- /table -->``. Where several machines measured it, all are
-in it, and a column says which. With --check nothing is written: exit code 1 says that the README holds other figures.
+in it, and a column says which. With --check nothing is written: exit code 1 says that a document holds other figures.
 """
 
 from __future__ import annotations
@@ -9,150 +9,15 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import _results
+from _table_forms import TABLES, Cells
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
 MARKED = re.compile(r"(<!-- table:(?P<name>\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 OPENED = "<!-- table:"
-
-Cells = Mapping[str, str]
-Maker = Callable[[Cells], dict[str, str] | None]
-
-
-def fixed(text: str, digits: int) -> str:
-    """Rounded to ``digits`` behind the point; a dash where there is no figure."""
-    return f"{float(text):.{digits}f}" if text else "–"
-
-
-def percent(text: str) -> str:
-    return f"{100 * float(text):.1f} %" if text else "–"
-
-
-def signed(text: str) -> str:
-    return f"{float(text):+.4f}" if text else "–"
-
-
-def whole(text: str) -> str:
-    return f"{round(float(text)):,}" if text else "–"
-
-
-def quality(row: Cells) -> dict[str, str] | None:
-    if row["seed"] != "mean":
-        return None
-    return {
-        "data": row["data"],
-        "detector": DETECTORS[row["detector"]],
-        "image AUROC": fixed(row["image_auroc"], 3),
-        "image F1": fixed(row["image_f1_max"], 3),
-        "pixel AUROC": fixed(row["pixel_auroc"], 3),
-        "PRO": fixed(row["pixel_aupro"], 3),
-        "false alarms": percent(row["false_alarms"]),
-        "missed": percent(row["missed"]),
-        "fit": f"{whole(row['fit_seconds'])} s",
-        "an image": f"{fixed(row['ms_an_image'], 1)} ms",
-        "model": f"{whole(row['model_mib'])} MiB",
-    }
-
-
-def coreset(row: Cells) -> dict[str, str] | None:
-    size = f"{whole(row['picks'])} of {whole(row['rows'])} × {row['dimensions']}"
-    return {
-        "selection": f"{FORMS[row['form']]}, {size}",
-        "time, blocks = 1": fixed(row["ratio"], 1),
-        "seconds": fixed(row["seconds"], 1),
-        "ms a pick": fixed(row["ms_a_pick"], 2),
-        "picks shared with blocks": f"{100 * float(row['same_set']) / float(row['picks']):.2f} %",
-        "in the same order": "all" if row["same_picks"] == "yes" else f"the first {whole(row['same_prefix'])}",
-    }
-
-
-def latency(row: Cells) -> dict[str, str] | None:
-    rows = f", {whole(row['bank_rows'])} × {row['dimensions']}" if row["bank_rows"] else f", {row['dimensions']} d"
-    return {
-        "": CASES[row["case"]] + rows,
-        "of the backbone's time": fixed(row["ratio_to_engine"], 1),
-        "of a bare session's": fixed(row["ratio_to_bare"], 1),
-        "ms": fixed(row["ms"], 1),
-        "95 % within": fixed(row["ms_p95"], 1),
-        "backbone": fixed(row["embed_ms"], 1),
-        "search": fixed(row["search_ms"] or row["score_ms"], 1),
-        "made exact": fixed(row["confirm_ms"], 1),
-        "map": fixed(row["map_ms"], 1),
-    }
-
-
-def startup(row: Cells) -> dict[str, str] | None:
-    name, colon, stage = row["measure"].partition(": ")
-    return {
-        "": f"– {stage}" if colon else f"`{name}`" if "python" in name or name == "kizu --help" else name,
-        "of the bare imports": fixed(row["ratio_to_imports"], 2),
-        "seconds": fixed(row["seconds"], 3),
-    }
-
-
-def memory(row: Cells) -> dict[str, str] | None:
-    return {
-        "detector": DETECTORS[row["detector"]],
-        "images": row["images"],
-        "coreset": percent(row["coreset_ratio"]),
-        "search": row["search"] or "–",
-        "peak / embeddings": fixed(row["ratio"], 2),
-        "peak": f"{whole(row['fit_mib'])} MiB",
-        "embeddings": f"{whole(row['embeddings_mib'])} MiB",
-    }
-
-
-def engines(row: Cells) -> dict[str, str] | None:
-    return {
-        "backbone": f"`{row['backbone']}`",
-        "engine": ENGINES[row["engine"]],
-        "precision": row["precision"],
-        "backbone's time": fixed(row["backbone_ratio"], 2),
-        "ms": fixed(row["backbone_ms"], 1),
-        "whole inspection's time": fixed(row["inspection_ratio"], 2),
-        "image AUROC": fixed(row["image_auroc"], 4),
-        "change": signed(row["image_change"]),
-        "pixel AUROC": fixed(row["pixel_auroc"], 4),
-        "its change": signed(row["pixel_change"]),
-        "scores change by": percent(row["score_change"]),
-        "at most": percent(row["score_change_max"]),
-        "graph": f"{fixed(row['graph_mib'], 1)} MiB",
-    }
-
-
-def backbones(row: Cells) -> dict[str, str] | None:
-    found = {name.removeprefix("auroc, "): figure for name, figure in row.items() if name.startswith("auroc, ")}
-    return {
-        "backbone": f"`{row['backbone']}`",
-        "layers": f"`{row['layers'].replace(' ', ',')}`",
-        "dimensions": row["dimensions"],
-        "input": f"{row['image_size']}²",
-        "time": fixed(row["ratio"], 1),
-        "ms": fixed(row["ms"], 1),
-        "graph": f"{whole(row['graph_mib'])} MiB",
-        **{f"AUROC, {name.replace('_', ' ')}": fixed(figure, 3) for name, figure in found.items()},
-    }
-
-
-TABLES: dict[str, Maker] = {
-    maker.__name__: maker for maker in (quality, coreset, latency, startup, memory, engines, backbones)
-}
-ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
-DETECTORS = {"patchcore": "PatchCore", "padim": "PaDiM"}
-FORMS = {
-    "blocks": "certified blocks",
-    "sequential": "sequential, float32",
-    "sequential, exact": "sequential, ties settled in float64",
-}
-CASES = {
-    "bank": "PatchCore, large bank",
-    "bank exact": "the same, exact search",
-    "default": "PatchCore, defaults",
-    "padim": "PaDiM, defaults",
-}
 
 
 def table(name: str, folder: Path) -> str:
@@ -188,20 +53,25 @@ def filled(readme: str, folder: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options().parse_args(arguments)
-    if not options.readme.exists():
-        print(f"{options.readme}: there is none, so no tables")
+    for path in options.files or [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        _fill(path, options.results, check=options.check)
+
+
+def _fill(path: Path, results: Path, *, check: bool) -> None:
+    if not path.exists():
+        print(f"{path}: there is none, so no tables")
         return
-    before = options.readme.read_text(encoding="utf-8")
-    after = filled(before, options.results)
-    if options.check and after != before:
-        sys.exit(f"{options.readme}: tables differ from {options.results}; run python benchmarks/tables.py")
-    if not options.check:
-        options.readme.write_text(after, encoding="utf-8", newline="\n")
+    before = path.read_text(encoding="utf-8")
+    after = filled(before, results)
+    if check and after != before:
+        sys.exit(f"{path}: tables differ from {results}; run python benchmarks/tables.py")
+    if after != before:
+        path.write_text(after, encoding="utf-8", newline="\n")
 
 
 def _options() -> argparse.ArgumentParser:
     parser = _results.parser(__doc__)
-    parser.add_argument("--readme", type=Path, default=README, metavar="FILE", help="the file to fill (README.md)")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="files to fill (README.md, docs/*.md)")
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 when the tables differ")
     return parser
 

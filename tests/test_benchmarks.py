@@ -35,7 +35,7 @@ def readme(folder, text):
 
 
 def tables(folder, *arguments, code=0):
-    return run("tables.py", "--results", folder, "--readme", folder / "README.md", *arguments, code=code)
+    return run("tables.py", folder / "README.md", "--results", folder, *arguments, code=code)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

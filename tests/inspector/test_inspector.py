@@ -43,8 +43,10 @@ def test_a_prediction(inspector: Inspector) -> None:
         inspector.calibration.pixel_threshold,
     )
     document = json.loads(json.dumps(found.to_dict(), allow_nan=False))
-    assert list(document) == ["path", "score", "threshold", "verdict", "milliseconds"]
-    assert document["score"] == found.score
+    expected = ["path", "score", "threshold", "review_threshold", "verdict", "p_value", "milliseconds"]
+    assert list(document) == expected
+    assert (document["score"], document["p_value"]) == (found.score, inspector.calibration.p_value(found.score))
+    assert found.review_threshold == inspector.calibration.review_threshold
 
 
 def test_scratches_are_found_where_they_are(inspector: Inspector) -> None:
@@ -266,7 +268,7 @@ def test_errors_of_damaged_parts_name_the_file(model: Path, tmp_path: Path) -> N
 
 
 def test_an_inspector_knows_what_few_images_mean(parts: Path) -> None:
-    with pytest.warns(kizu.KizuWarning, match="5 held-out good images cannot show a false-alarm share of 0.01"):
+    with pytest.warns(kizu.KizuWarning, match="24 good images can promise a share of false alarms of 4.0%, not 0.01: "):
         kizu.fit(parts, image_size=64)
 
 

@@ -34,7 +34,7 @@ from kizu.files import atomic_write
 Array = npt.NDArray[Any]
 T = TypeVar("T")
 
-SCHEMA = 2
+SCHEMA = 3
 MANIFEST = "manifest.json"
 GRAPH = "backbone.onnx"
 ARRAYS = "detector/"

@@ -1,0 +1,167 @@
+"""How a row of results is written in a table: one function a table, named as the script that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+Cells = Mapping[str, str]
+Maker = Callable[[Cells], dict[str, str] | None]
+"""The cells of a table's row by heading; None: this row of results is not shown."""
+
+
+def fixed(text: str, digits: int) -> str:
+    """Rounded to ``digits`` behind the point; a dash where there is no figure."""
+    return f"{float(text):.{digits}f}" if text else "–"
+
+
+def percent(text: str) -> str:
+    return f"{100 * float(text):.1f} %" if text else "–"
+
+
+def signed(text: str) -> str:
+    return f"{float(text):+.4f}" if text else "–"
+
+
+def whole(text: str) -> str:
+    return f"{round(float(text)):,}" if text else "–"
+
+
+def quality(row: Cells) -> dict[str, str] | None:
+    if row["seed"] != "mean":
+        return None
+    return {
+        "data": row["data"],
+        "detector": DETECTORS[row["detector"]],
+        "image AUROC": fixed(row["image_auroc"], 3),
+        "image F1": fixed(row["image_f1_max"], 3),
+        "pixel AUROC": fixed(row["pixel_auroc"], 3),
+        "PRO": fixed(row["pixel_aupro"], 3),
+        "false alarms": percent(row["false_alarms"]),
+        "missed": percent(row["missed"]),
+        "fit": f"{whole(row['fit_seconds'])} s",
+        "an image": f"{fixed(row['ms_an_image'], 1)} ms",
+        "model": f"{whole(row['model_mib'])} MiB",
+    }
+
+
+def coreset(row: Cells) -> dict[str, str] | None:
+    size = f"{whole(row['picks'])} of {whole(row['rows'])} × {row['dimensions']}"
+    return {
+        "selection": f"{FORMS[row['form']]}, {size}",
+        "time, blocks = 1": fixed(row["ratio"], 1),
+        "seconds": fixed(row["seconds"], 1),
+        "ms a pick": fixed(row["ms_a_pick"], 2),
+        "picks shared with blocks": f"{100 * float(row['same_set']) / float(row['picks']):.2f} %",
+        "in the same order": "all" if row["same_picks"] == "yes" else f"the first {whole(row['same_prefix'])}",
+    }
+
+
+def latency(row: Cells) -> dict[str, str] | None:
+    rows = f", {whole(row['bank_rows'])} × {row['dimensions']}" if row["bank_rows"] else f", {row['dimensions']} d"
+    return {
+        "": CASES[row["case"]] + rows,
+        "of the backbone's time": fixed(row["ratio_to_engine"], 1),
+        "of a bare session's": fixed(row["ratio_to_bare"], 1),
+        "ms": fixed(row["ms"], 1),
+        "95 % within": fixed(row["ms_p95"], 1),
+        "backbone": fixed(row["embed_ms"], 1),
+        "search": fixed(row["search_ms"] or row["score_ms"], 1),
+        "made exact": fixed(row["confirm_ms"], 1),
+        "map": fixed(row["map_ms"], 1),
+    }
+
+
+def startup(row: Cells) -> dict[str, str] | None:
+    name, colon, stage = row["measure"].partition(": ")
+    return {
+        "": f"– {stage}" if colon else f"`{name}`" if "python" in name or name == "kizu --help" else name,
+        "of the bare imports": fixed(row["ratio_to_imports"], 2),
+        "seconds": fixed(row["seconds"], 3),
+    }
+
+
+def memory(row: Cells) -> dict[str, str] | None:
+    return {
+        "detector": DETECTORS[row["detector"]],
+        "images": row["images"],
+        "coreset": percent(row["coreset_ratio"]),
+        "search": row["search"] or "–",
+        "peak / embeddings": fixed(row["ratio"], 2),
+        "peak": f"{whole(row['fit_mib'])} MiB",
+        "embeddings": f"{whole(row['embeddings_mib'])} MiB",
+    }
+
+
+def engines(row: Cells) -> dict[str, str] | None:
+    return {
+        "backbone": f"`{row['backbone']}`",
+        "engine": ENGINES[row["engine"]],
+        "precision": row["precision"],
+        "backbone's time": fixed(row["backbone_ratio"], 2),
+        "ms": fixed(row["backbone_ms"], 1),
+        "whole inspection's time": fixed(row["inspection_ratio"], 2),
+        "image AUROC": fixed(row["image_auroc"], 4),
+        "change": signed(row["image_change"]),
+        "pixel AUROC": fixed(row["pixel_auroc"], 4),
+        "its change": signed(row["pixel_change"]),
+        "scores change by": percent(row["score_change"]),
+        "at most": percent(row["score_change_max"]),
+        "graph": f"{fixed(row['graph_mib'], 1)} MiB",
+    }
+
+
+def backbones(row: Cells) -> dict[str, str] | None:
+    found = {name.removeprefix("auroc, "): figure for name, figure in row.items() if name.startswith("auroc, ")}
+    return {
+        "backbone": f"`{row['backbone']}`",
+        "layers": f"`{row['layers'].replace(' ', ',')}`",
+        "dimensions": row["dimensions"],
+        "input": f"{row['image_size']}²",
+        "time": fixed(row["ratio"], 1),
+        "ms": fixed(row["ms"], 1),
+        "graph": f"{whole(row['graph_mib'])} MiB",
+        **{f"AUROC, {name.replace('_', ' ')}": fixed(figure, 3) for name, figure in found.items()},
+    }
+
+
+def calibration(row: Cells) -> dict[str, str] | None:
+    return {
+        "data": row["data"].replace("_", " "),
+        "detector": DETECTORS[row["detector"]],
+        "good images scored": row["scores"],
+        "scores": row["images"],
+        "unseen": row["unseen"],
+        "mean, unseen = 1": fixed(row["mean_ratio"], 3),
+        "p": f"{float(row['ks']):.2g}",
+        **{f"NG at {share}": percent(row[f"alarms_{key}"]) for key, share in SHARES.items()},
+    }
+
+
+def coverage(row: Cells) -> dict[str, str] | None:
+    cells = {"data": row["data"].replace("_", " "), "detector": DETECTORS.get(row["detector"], "–")}
+    cells |= {"good images": row["images"], "divisions": whole(row["splits"])}
+    return {
+        **cells,
+        **{f"asked {share}: promised": percent(row[f"promised_{key}"]) for key, share in SHARES.items()},
+        **{f"NG at {share}, mean": percent(row[f"mean_{key}"]) for key, share in SHARES.items()},
+    }
+
+
+TABLES: dict[str, Maker] = {
+    maker.__name__: maker
+    for maker in (quality, coreset, latency, startup, memory, engines, backbones, calibration, coverage)
+}
+ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
+DETECTORS = {"patchcore": "PatchCore", "padim": "PaDiM"}
+FORMS = {
+    "blocks": "certified blocks",
+    "sequential": "sequential, float32",
+    "sequential, exact": "sequential, ties settled in float64",
+}
+CASES = {
+    "bank": "PatchCore, large bank",
+    "bank exact": "the same, exact search",
+    "default": "PatchCore, defaults",
+    "padim": "PaDiM, defaults",
+}
+SHARES = {"0.01": "1 %", "0.05": "5 %", "0.2": "20 %"}
