@@ -12,45 +12,78 @@ from typing import TYPE_CHECKING
 from kizu._version import __version__
 
 if TYPE_CHECKING:
+    from kizu.calibration import Calibration, Decision
     from kizu.config import Config
     from kizu.errors import KizuError, KizuWarning
     from kizu.inspector import Inspector, Prediction
-    from kizu.workflows import Evaluation, Export, evaluate, export, fit, load
+    from kizu.workflows import (
+        Comparison,
+        DataCheck,
+        Decided,
+        DriftFound,
+        Evaluation,
+        Export,
+        Report,
+        ReportTarget,
+        Update,
+        check,
+        compare,
+        decide,
+        evaluate,
+        export,
+        find_drift,
+        fit,
+        load,
+        make_report,
+        update,
+    )
 
 __all__ = [
+    "Calibration",
+    "Comparison",
     "Config",
+    "DataCheck",
+    "Decided",
+    "Decision",
+    "DriftFound",
     "Evaluation",
     "Export",
     "Inspector",
     "KizuError",
     "KizuWarning",
     "Prediction",
+    "Report",
+    "ReportTarget",
+    "Update",
     "__version__",
+    "check",
+    "compare",
+    "decide",
     "evaluate",
     "export",
+    "find_drift",
     "fit",
     "load",
+    "make_report",
+    "update",
 ]
 
-_HOMES = {
+_ELSEWHERE = {
+    "Calibration": "kizu.calibration",
     "Config": "kizu.config",
+    "Decision": "kizu.calibration",
+    "Inspector": "kizu.inspector",
     "KizuError": "kizu.errors",
     "KizuWarning": "kizu.errors",
-    "Inspector": "kizu.inspector",
     "Prediction": "kizu.inspector",
-    "Evaluation": "kizu.workflows",
-    "Export": "kizu.workflows",
-    "evaluate": "kizu.workflows",
-    "export": "kizu.workflows",
-    "fit": "kizu.workflows",
-    "load": "kizu.workflows",
 }
+"""Where public names live that are not in `kizu.workflows`."""
 
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is first used: ``import kizu`` alone loads nothing heavy."""
     from importlib import import_module
 
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module 'kizu' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_ELSEWHERE.get(name, "kizu.workflows")), name)

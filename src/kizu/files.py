@@ -79,7 +79,7 @@ def move_into_place(partial: Path, target: Path, *, durable: bool = True) -> Non
         partial.chmod(target.stat().st_mode & 0o7777)
     partial.replace(target)
     if durable:
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
 
 def output_error(path: Path | str, error: OSError) -> OutputError:
@@ -113,7 +113,7 @@ def _fill(partial: Path, data: bytes | Callable[[BinaryIO], None], durable: bool
             os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Bring the folder's entries to the disk, where the system can (Windows and some network drives cannot)."""
     if not hasattr(os, "O_DIRECTORY"):
         return

@@ -9,6 +9,7 @@ import pytest
 import kizu as library
 from cli.running import Command, files
 from kizu.datasets import Dataset
+from kizu.report import PARTS
 from workflows import tiles
 
 pytestmark = pytest.mark.filterwarnings("default::kizu.KizuWarning")  # commands show them, they are no errors
@@ -23,10 +24,15 @@ def test_fit_evaluate_predict_info(kizu: Command, tmp_path: Path) -> None:
     assert said.code == 0
     assert said.out.startswith(f"部品: 36 images (good/bad folders) in {data}\n  train: 24 good\n")
     assert "masks: 6; 6 of 6 bad test images marked" in said.out
-    assert "Fitted patchcore on 19 good images in " in said.out
-    assert "from 5 good images held out. Above it a part is NG." in said.out
+    assert "Fitted patchcore on 24 good images in " in said.out
+    assert "at most 0.2 of good parts, by 24 good images, each scored as if it had not been fitted on.\n" in said.out
+    assert ": 0.05 more of good parts, for a person to see.\n" in said.out
     assert said.out.endswith(f" MiB). Next: kizu predict {model} IMAGES\n")
-    assert said.err.splitlines() == ["Reading images (19)", "Selecting the coreset (24)", "Finding the threshold (5)"]
+    assert said.err.splitlines() == [
+        "Reading images (24)",
+        "Selecting the coreset (31)",
+        "Leaving each image out (48)",
+    ]
 
     said = kizu("evaluate", model, data, "--out", out, "--save", "heat_map")
     assert said.code == 0
@@ -34,9 +40,11 @@ def test_fit_evaluate_predict_info(kizu: Command, tmp_path: Path) -> None:
     assert "s: bad 6, good 6" in said.out
     assert "Image  AUROC 1.0000  AP 1.0000  best F1 1.0000" in said.out
     assert "defects called OK:    0 of 6" in said.out
+    assert "for a person:         " in said.out
     assert "Pixel  AUROC 0." in said.out
     assert said.out.endswith(f"Wrote {out / 'predictions.csv'} and 12 pictures.\n")
-    assert sorted(path.name for path in out.iterdir()) == ["heat_map", "pictures", "predictions.csv"]
+    tables = ["metrics.csv", "pixel_metrics.csv", "predictions.csv", "regions.coco.json", "regions.csv"]
+    assert sorted(path.name for path in out.iterdir()) == sorted(["heat_map", "pictures", *tables])
 
     images = [data / "bad" / "傷100.png", data / "good" / "良品000.png"]
     said = kizu("predict", model, *images)
@@ -47,7 +55,8 @@ def test_fit_evaluate_predict_info(kizu: Command, tmp_path: Path) -> None:
     assert [row[3] for row in rows] == [prediction.verdict.upper() for prediction in expected]
     assert rows[0][3] == "NG"
     assert [row[1:3] for row in rows] == [[f"{p.score:.4f}", f"{p.threshold:.4f}"] for p in expected]
-    assert all(row[4].endswith(" ms") for row in rows)
+    assert [row[4] for row in rows] == [f"p={prediction.p_value:.4f}" for prediction in expected]
+    assert all(row[5].endswith(" ms") for row in rows)
     assert said.err == "Inspecting images (2)\n"
 
     said = kizu("info", model)
@@ -65,7 +74,7 @@ def test_json_is_one_document_and_nothing_else(kizu: Command, parts: Path, tmp_p
     assert list(fitted) == ["model", "data", "config", "detector", "calibration", "provenance", "seconds"]
     assert fitted["model"] == str(model)
     assert fitted["data"]["counts"] == {"train": {"good": 24}, "test": {"good": 6, "bad": 6}}
-    assert fitted["calibration"]["images"] == 5
+    assert fitted["calibration"]["images"] == 24
     assert fitted["config"]["detector"]["name"] == detector
 
     evaluated = kizu("evaluate", model, parts, "--json").document
@@ -160,8 +169,9 @@ def test_saving_all_parts(kizu: Command, model: Path, parts: Path, tmp_path: Pat
     said = kizu("predict", model, parts / "bad" / "傷100.png", "--out", tmp_path, "--save", "all")
     assert said.err == "", "a single image needs no progress"
     assert said.out.endswith(f"Wrote {tmp_path / 'predictions.csv'} and 1 picture.\n")
-    expected = ["grey_map", "heat_map", "input", "overlay", "pictures", "predicted_mask", "predictions.csv"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == expected
+    parts_ = set(PARTS) - {"mask"}  # nobody has marked it
+    expected = parts_ | {"pictures", "predictions.csv", "regions.csv", "regions.coco.json"}
+    assert {path.name for path in tmp_path.iterdir()} == expected
 
 
 def test_demo_on_real_cells(kizu: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +195,7 @@ def test_demo_on_real_cells(kizu: Command, tmp_path: Path, monkeypatch: pytest.M
     assert found["pixel"] is None
     assert found["model"] == str(tmp_path / "試し" / "solar-cells.kizu")
     assert len(list((tmp_path / "試し" / "pictures").iterdir())) == 16
-    assert "warning: 5 held-out good images cannot show a false-alarm share of 0.01" in said.err
+    assert "warning: 24 good images can promise a share of false alarms of 4.0%, not 0.01: " in said.err
 
     said = kizu("demo", "--out", tmp_path / "試し", "--seed", 1)
     assert said.code == 0

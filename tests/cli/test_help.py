@@ -44,7 +44,8 @@ def stated_default(command: str, option: str) -> str:
 
 
 def test_the_commands() -> None:
-    alone = ["fit", "evaluate", "predict", "export", "info", "demo"]
+    alone = ["check", "fit", "evaluate", "predict", "compare", "threshold", "update", "drift", "report"]
+    alone += ["export", "info", "demo"]
     backbones_ = [f"backbones {name}" for name in ("list", "info", "pull", "add")]
     assert list(COMMANDS) == [*alone, *backbones_, "presets list", "presets show"]
     assert all(command.help for command in [*TOP.values(), *COMMANDS.values()])

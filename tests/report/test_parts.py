@@ -14,8 +14,9 @@ SIZE = (120, 160)
 def test_each_part_has_the_size_of_the_image() -> None:
     shown = view(SIZE)
     made = parts(shown)
-    assert tuple(made) == PARTS == ("input", "grey_map", "heat_map", "predicted_mask", "overlay")
-    for name in ("input", "heat_map", "overlay"):
+    assert set(PARTS) - set(made) == {"mask", "pixels"}, "nobody marked it, and pixels are no picture"
+    assert tuple(made) == tuple(name for name in PARTS if name in made)
+    for name in ("input", "heat_map", "segmentation", "overlay"):
         assert made[name].shape == (*SIZE, 3)
     for name in ("grey_map", "predicted_mask"):
         assert made[name].shape == SIZE
@@ -61,6 +62,24 @@ def test_the_overlay_has_both_lines_and_leaves_the_rest() -> None:
     np.testing.assert_array_equal(parts(plain, ["overlay"])["overlay"], plain.image)
 
 
+def test_the_mask_is_the_truth_where_there_is_one() -> None:
+    marked = truth(SIZE)
+    mask = parts(view(SIZE, truth=marked), ["mask"])["mask"]
+    np.testing.assert_array_equal(mask == 255, marked)
+    assert set(np.unique(mask)) == {0, 255}
+    assert parts(view(SIZE), ["mask"]) == {}
+
+
+def test_the_segmentation_is_red_where_something_is_and_the_image_elsewhere() -> None:
+    shown = view(SIZE)
+    made = parts(shown, ["segmentation", "overlay"])
+    picture = made["segmentation"].astype(int)
+    assert ((picture - shown.image)[shown.mask] @ np.array([1, -1, -1]) > 50).all()
+    np.testing.assert_array_equal(made["segmentation"][~shown.mask], made["overlay"][~shown.mask])
+    plain = view(SIZE, peak=1.0)
+    np.testing.assert_array_equal(parts(plain, ["segmentation"])["segmentation"], plain.image)
+
+
 def test_an_unknown_part_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"unknown part 'heatmap'. Did you mean 'heat_map'"):
         parts(view(), ["heatmap"])
@@ -71,7 +90,7 @@ def test_what_was_not_inspected_is_pale() -> None:
     looked = np.zeros((120, 160), np.bool_)
     looked[20:100, 30:130] = True
     whole, cut = parts(view()), parts(view(inspected=looked))
-    for name in ("heat_map", "overlay"):
+    for name in ("heat_map", "segmentation", "overlay"):
         np.testing.assert_array_equal(cut[name][looked], whole[name][looked])
         np.testing.assert_array_equal(cut[name][~looked], whole[name][~looked] // 3 + 170)
     for name in ("input", "grey_map", "predicted_mask"):

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kizu.report import compose, pictures
+from kizu.report import _canvas, compose, pictures
+from kizu.report._canvas import VERDICT_COLOURS
 from kizu.report._layout import HEADER, MIN_CELL, layout_for
 from kizu.report._outline import FOUND, TRUTH
 from kizu.report._text import Box, Style, write
-from kizu.report.pictures import VERDICT_COLOURS
 from report.viewing import LIMIT, blob, truth, view
 
 SIZES = [(64, 64), (8, 8), (1500, 2000), (60, 2000), (2000, 60), (8, 3000), (480, 640), (373, 248)]
@@ -63,6 +63,7 @@ def written(
 
     with monkeypatch.context() as patched:
         patched.setattr(pictures, "write", record)
+        patched.setattr(_canvas, "write", record)
         compose(view(size, **changes))
     return texts
 

@@ -12,8 +12,8 @@ from kizu.errors import OutputError
 from kizu.report import COLUMNS, PredictionRow, PredictionTable
 
 ROWS = [
-    PredictionRow("部品/1.png", 0.1 + 0.2, 28.4, "ok", 17.5, "good", "good"),
-    PredictionRow('with, comma "and" quotes\n.png', 31.2, 28.4, "ng", 18.25),
+    PredictionRow("部品/1.png", 0.1 + 0.2, 28.4, "ok", 0.5, 17.5, "good", "good"),
+    PredictionRow('with, comma "and" quotes\n.png', 31.2, 28.4, "ng", 0.01, 18.25),
 ]
 
 
@@ -48,23 +48,23 @@ def test_excel_is_told_that_it_is_utf8(tmp_path: Path) -> None:
     "name", ["=1+1.png", "+a.png", "-a.png", "@SUM(A1).png", "\ta.png", "=cmd|'/c calc'!A1", "＝1.png"]
 )
 def test_no_path_is_a_formula_and_each_still_names_its_file(tmp_path: Path, name: str) -> None:
-    (row,) = write(tmp_path / "p.csv", PredictionRow(name, 1.0, 2.0, "ok", 1.0))
+    (row,) = write(tmp_path / "p.csv", PredictionRow(name, 1.0, 2.0, "ok", 0.5, 1.0))
     assert row["path"] == f"./{name}"
     assert Path(row["path"]) == Path(name)
 
 
 def test_no_label_is_a_formula_but_numbers_stay(tmp_path: Path) -> None:
-    (row,) = write(tmp_path / "p.csv", PredictionRow("/a", 1.0, 2.0, "ok", 1.0, label="-1", type="=1+1"))
+    (row,) = write(tmp_path / "p.csv", PredictionRow("/a", 1.0, 2.0, "ok", 0.5, 1.0, label="-1", type="=1+1"))
     assert (row["label"], row["type"]) == ("-1", "'=1+1")
 
 
 def test_negative_scores_are_numbers(tmp_path: Path) -> None:
-    (row,) = write(tmp_path / "p.csv", PredictionRow("a", -1.5, -2.0, "ng", 1.0))
+    (row,) = write(tmp_path / "p.csv", PredictionRow("a", -1.5, -2.0, "ng", 0.5, 1.0))
     assert (row["score"], row["threshold"]) == ("-1.5", "-2.0")
 
 
 def test_a_name_that_is_no_unicode_does_not_stop_the_run(tmp_path: Path) -> None:
-    (row,) = write(tmp_path / "p.csv", PredictionRow(os.fsdecode(b"a\xff.png"), 1.0, 2.0, "ok", 1.0))
+    (row,) = write(tmp_path / "p.csv", PredictionRow(os.fsdecode(b"a\xff.png"), 1.0, 2.0, "ok", 0.5, 1.0))
     assert row["path"] == "a\\udcff.png"
 
 
@@ -105,7 +105,7 @@ from kizu.report import PredictionRow, PredictionTable
 
 with PredictionTable(sys.argv[1]) as table:
     for number in range(1000):
-        table.append(PredictionRow(f"{number}.png", 1.0, 2.0, "ok", 3.0))
+        table.append(PredictionRow(f"{number}.png", 1.0, 2.0, "ok", 0.5, 3.0))
     os._exit(9)
 """
 
@@ -125,7 +125,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
     with PredictionTable(sys.argv[1]) as table:
         for number in range(1000):
-            table.append(PredictionRow(f"{number}.png", 1.0, 2.0, "ok", 3.0))
+            table.append(PredictionRow(f"{number}.png", 1.0, 2.0, "ok", 0.5, 3.0))
 except OutputError as error:
     print(error)
 """

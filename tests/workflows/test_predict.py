@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kizu
@@ -61,17 +63,51 @@ def test_the_table_holds_the_predictions(each_model: Path, parts: Path, tmp_path
 def test_a_picture_an_image_and_parts_on_demand(model: Path, parts: Path, tmp_path: Path) -> None:
     out = tmp_path / "結果"
     list(predict(model, [parts / "bad"], out=out))
-    assert sorted(path.name for path in out.iterdir()) == ["pictures", "predictions.csv"]
+    tables = ["predictions.csv", "regions.coco.json", "regions.csv"]
+    assert sorted(path.name for path in out.iterdir()) == ["pictures", *tables]
     list(predict(model, [parts / "bad"], out=out, save=PARTS))
-    assert sorted(path.name for path in out.iterdir()) == sorted([*PARTS, "pictures", "predictions.csv"])
+    here = [part for part in PARTS if part != "mask"]  # nobody says where the defects of new images are
+    assert sorted(path.name for path in out.iterdir()) == sorted([*here, "pictures", *tables])
     names = [f"傷{number}.png" for number in range(100, 106)]
-    for folder in ("pictures", *PARTS):
-        assert sorted(path.name for path in (out / folder).iterdir()) == names
-    for part in PARTS:
+    for folder in ("pictures", *here):
+        suffix = ".csv" if folder == "pixels" else ".png"
+        assert sorted(path.name for path in (out / folder).iterdir()) == [Path(n).stem + suffix for n in names]
+    for part in ("input", "grey_map", "heat_map", "predicted_mask", "segmentation", "overlay"):
         assert read_image(out / part / names[0]).shape == (96, 96, 3)
     assert (read_image(out / "input" / names[0]) == tile(100, scratched=True)).all()
     expected = kizu.load(model).predict(tile(100, scratched=True)).predicted_mask
     assert ((read_image(out / "predicted_mask" / names[0])[..., 0] > 0) == expected).all()
+
+
+def test_the_regions_of_the_tables_are_those_of_the_predictions(
+    each_model: Path, parts: Path, tmp_path: Path
+) -> None:
+    found = list(predict(each_model, [parts], out=tmp_path / "a"))
+    assert {bool(p.regions) for p in found} == {True, False}
+    rows = table(tmp_path / "a" / "regions.csv")
+    expected = [(str(p.path), p.verdict, number, region) for p in found for number, region in enumerate(p.regions, 1)]
+    assert len(rows) == len(expected)
+    for row, (path, verdict, number, region) in zip(rows, expected, strict=True):
+        assert (row["path"], row["verdict"], row["region"]) == (path, verdict, str(number))
+        assert (int(row["area"]), float(row["peak"])) == (region.area, region.peak)
+    document = json.loads((tmp_path / "a" / "regions.coco.json").read_text("utf-8"))
+    assert [image["file_name"] for image in document["images"]] == [str(p.path) for p in found]
+    assert [(image["height"], image["width"]) for image in document["images"]] == [p.size for p in found]
+    assert [a["area"] for a in document["annotations"]] == [region.area for *_, region in expected]
+    least = sorted(region.area for *_, region in expected)[len(expected) // 2]
+    list(predict(each_model, [parts], out=tmp_path / "b", min_area=least))
+    large = [region.area for *_, region in expected if region.area >= least]
+    assert [int(row["area"]) for row in table(tmp_path / "b" / "regions.csv")] == large
+    with pytest.raises(ParameterError, match="`min_area` must be 1 pixel or more"):
+        predict(each_model, [parts], min_area=0)
+
+
+def test_the_pixels_are_the_map(model: Path, parts: Path, tmp_path: Path) -> None:
+    (found,) = predict(model, [parts / "bad" / "傷100.png"], out=tmp_path, save=["pixels"])
+    with (tmp_path / "pixels" / "傷100.csv").open(encoding="utf-8-sig") as file:
+        grid = np.genfromtxt(file, delimiter=",", skip_header=1)
+    np.testing.assert_allclose(grid[:, 1:], found.anomaly_map, rtol=1e-6)
+    np.testing.assert_allclose(grid[:, 0], (np.arange(64) + 0.5) * 96 / 64 - 0.5)
 
 
 def test_images_of_the_same_name_get_pictures_of_their_own(model: Path, tmp_path: Path) -> None:
@@ -87,6 +123,9 @@ def test_stopping_early_keeps_what_was_scored(model: Path, parts: Path, tmp_path
     first = [next(found), next(found)]
     found.close()
     assert (tmp_path / "predictions.csv").read_bytes() == b"old"
+    assert not (tmp_path / "regions.csv").exists()
+    begun = [json.loads(line) for line in (tmp_path / "regions.coco.json.part").read_text("utf-8").splitlines()]
+    assert [line["image"]["file_name"] for line in begun] == [str(p.path) for p in first]
     rows = table(tmp_path / "predictions.csv.part")
     assert [(row["path"], float(row["score"])) for row in rows] == [(str(p.path), p.score) for p in first]
     assert list(found) == []

@@ -9,7 +9,22 @@ from typing import Any
 
 import typer
 
-from kizu.cli import _backbones, _demo, _evaluate, _export, _fit, _info, _predict, _presets
+from kizu.cli import (
+    _backbones,
+    _check,
+    _compare,
+    _demo,
+    _drift,
+    _evaluate,
+    _export,
+    _fit,
+    _info,
+    _predict,
+    _presets,
+    _report,
+    _threshold,
+    _update,
+)
 from kizu.errors import KizuError, KizuWarning
 
 app = typer.Typer(
@@ -22,9 +37,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+app.command("check")(_check.check)
 app.command("fit")(_fit.fit)
 app.command("evaluate")(_evaluate.evaluate)
 app.command("predict")(_predict.predict)
+app.command("compare")(_compare.compare)
+app.command("threshold")(_threshold.threshold)
+app.command("update")(_update.update)
+app.command("drift")(_drift.drift)
+app.command("report")(_report.report)
 app.command("export")(_export.export)
 app.command("info")(_info.info)
 app.command("demo")(_demo.demo)

@@ -68,6 +68,18 @@ def fit(
     false_alarms: Annotated[
         float | None, typer.Option(help="Share of good parts that may be called NG. [default: 0.01]", metavar="SHARE")
     ] = None,
+    review_budget: Annotated[
+        float | None,
+        typer.Option(help="Further share of good parts that people look at. [default: 0.05]", metavar="SHARE"),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            help="How good images score that were not fitted on: leave_one_out, k_fold or hold_out. "
+            "[default: leave_one_out]",
+            metavar="NAME",
+        ),
+    ] = None,
     engine: Annotated[
         str | None,
         typer.Option(help="What runs the backbone: onnxruntime or openvino. [default: onnxruntime]", metavar="NAME"),
@@ -84,6 +96,13 @@ def fit(
             help="ONNX Runtime's execution providers, best first, with commas. [default: the CPU]", metavar="A,B"
         ),
     ] = None,
+    robust: Annotated[
+        bool,
+        typer.Option(
+            "--robust",
+            help="Set patches aside that look like defects among the good images. [default: off]",
+        ),
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Decides everything random. [default: 0]", metavar="N")] = None,
     skip_unreadable: _options.SkipUnreadable = False,
     max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
@@ -100,9 +119,11 @@ def fit(
     document: dict[str, Any] = {} if config is None else read(config)
     given: dict[str, Any] = {"preset": preset, "backbone": backbone, "layers": layers, "image_size": image_size}
     given |= {"weights": weights, "false_alarms": false_alarms, "seed": seed}
+    given |= {"review_budget": review_budget, "calibration": calibration}
     given |= {"engine": engine, "precision": precision, "providers": providers}
     document |= {name: value for name, value in given.items() if value is not None}
-    chosen = parse(with_settings(_with_detector(document, detector), settings or []), str(config or "kizu fit"))
+    more = [*(["detector.robust=true"] if robust else []), *(settings or [])]
+    chosen = parse(with_settings(_with_detector(document, detector), more), str(config or "kizu fit"))
     dataset = load_dataset(data, seed=chosen.seed)
     target = out or Path(f"{dataset.product}.kizu")
     check_writable(target)

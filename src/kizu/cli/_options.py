@@ -26,9 +26,21 @@ Save = Annotated[
     str,
     typer.Option(
         "--save",
-        help="Parts to save singly beside the pictures: input, grey_map, heat_map, predicted_mask, overlay; "
-        "several with commas, or all. Needs --out. [default: none]",
+        help="Parts to save singly beside the pictures: input, mask, grey_map, heat_map, predicted_mask, "
+        "segmentation, overlay, histogram, combined, pixels; several with commas, or all. Needs --out. "
+        "[default: none]",
         metavar="PARTS",
+    ),
+]
+MinArea = Annotated[
+    int, typer.Option("--min-area", help="Leave regions of fewer pixels out of the tables.", metavar="N", min=1)
+]
+Scale = Annotated[
+    str,
+    typer.Option(
+        "--scale",
+        help="Scores on another scale too: min_max, cdf or sigma6, 0 to 1 each.",
+        metavar="NAME",
     ),
 ]
 Exact = Annotated[

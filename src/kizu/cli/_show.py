@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kizu.cli._show_set_aside import set_aside
 from kizu.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -59,12 +60,35 @@ def fitted(inspector: Inspector, target: Path, clock: Clock, summary: DatasetSum
         document({"model": str(target), "data": summary.to_dict(), **described(inspector), "seconds": clock.seconds})
         return
     data = inspector.provenance["data"]
-    threshold = described(inspector)["calibration"]["threshold"]
     _skipped(data["skipped"])
     print(f"Fitted {inspector.detector.name} on {data['fitted']} good images in {clock.seconds:.1f} s.")
     lines(_cut(inspector, summary.most_common))
-    print(f"Threshold {threshold:.4g}, from {data['held_out']} good images held out. Above it a part is NG.")
+    lines(set_aside(inspector))
+    lines(_decisions(inspector))
     print(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {target} IMAGES")
+
+
+_SCORED = {
+    "leave_one_out": "each scored as if it had not been fitted on",
+    "k_fold": "each scored by a fit on other parts of them",
+    "hold_out": "held out of the fit",
+    "given": "which the data sets apart for that",
+}
+
+
+def _decisions(inspector: Inspector) -> Iterator[str]:
+    """What the thresholds are, and what they promise."""
+    calibration = inspector.calibration
+    if calibration is None:
+        return
+    share = calibration.promised
+    yield (
+        f"NG above {calibration.threshold:.4g}: at most {share:.2g} of good parts, by {len(calibration.scores)} good "
+        f"images, {_SCORED[calibration.method]}."
+    )
+    if calibration.review_threshold < calibration.threshold:
+        share = calibration.decision.review_budget
+        yield f"REVIEW above {calibration.review_threshold:.4g}: {share:.2g} more of good parts, for a person to see."
 
 
 def _cut(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
@@ -88,21 +112,28 @@ def described(inspector: Inspector) -> dict[str, Any]:
         "calibration": calibration
         and {
             "threshold": calibration.threshold,
+            "review_threshold": calibration.review_threshold,
             "pixel_threshold": calibration.pixel_threshold,
+            "by": calibration.decision.by,
             "false_alarms": calibration.false_alarms,
+            "promised": calibration.promised,
+            "review_budget": calibration.decision.review_budget,
+            "method": calibration.method,
             "images": len(calibration.scores),
         },
-        "provenance": dict(inspector.provenance),
+        "provenance": {name: value for name, value in inspector.provenance.items() if name != "images"},
     }
 
 
 def info(inspector: Inspector, path: Path, as_json: bool) -> None:
     """What a model is, a section a subject."""
+    from kizu.inspector import identity
+
     content = described(inspector)
     if as_json:
-        document({"model": str(path), **content})
+        document({"model": str(path), "id": identity(path), **content})
         return
-    print(f"{path} ({path.stat().st_size / 2**20:.1f} MiB)")
+    print(f"{path} ({path.stat().st_size / 2**20:.1f} MiB), id {identity(path)}")
     settings = {name: value for name, value in content["config"].items() if name != "detector"}
     _section("Settings", settings)
     _section(f"Detector {inspector.detector.name}", inspector.detector.parameters())
@@ -110,6 +141,8 @@ def info(inspector: Inspector, path: Path, as_json: bool) -> None:
     _section("Calibration", content["calibration"] or {})
     provenance = content["provenance"]
     _section("Data", provenance.get("data", {}))
+    if provenance.get("history"):
+        _section("Updates", {f"after {step['id']}": f"{step['added']} images" for step in provenance["history"]})
     _section("Backbone", provenance.get("backbone", {}))
     _section("Versions", provenance.get("versions", {}))
 
@@ -126,12 +159,14 @@ def predictions(results: Predictions, model: Path, out: Path | None, as_json: bo
     clock, kept, verdicts = Clock(), [], Counter[str]()
     for prediction in results:
         verdicts[prediction.verdict] += 1
+        scaled = results.scaled(prediction)
+        name = results.scaled.name
         if as_json:
-            kept.append(prediction.to_dict())
+            kept.append(prediction.to_dict() | ({} if scaled is None else {name: scaled}))
             continue
-        score, limit = f"{prediction.score:.4f}", f"{prediction.threshold:.4f}"
-        verdict, time_taken = prediction.verdict.upper(), f"{prediction.milliseconds:.1f} ms"
-        print(f"{prediction.path}\t{score}\t{limit}\t{verdict}\t{time_taken}", flush=True)
+        cells = [f"{prediction.score:.4f}", f"{prediction.threshold:.4f}", prediction.verdict.upper()]
+        cells += [f"p={prediction.p_value:.4f}", *([] if scaled is None else [f"{name}={scaled:.4f}"])]
+        print(prediction.path, *cells, f"{prediction.milliseconds:.1f} ms", sep="\t", flush=True)
     if as_json:
         counts = dict(sorted(verdicts.items()))
         found = {"predictions": kept, "counts": counts, "skipped": results.skipped}
@@ -166,7 +201,9 @@ def evaluation(result: Evaluation, out: Path | None, as_json: bool) -> None:
         f"precision {_figure(image.precision)}, recall {_figure(image.recall)}"
     )
     print(f"  good parts called NG: {image.fp} of {image.fp + image.tn}")
-    print(f"  defects called OK:    {image.fn} of {image.fn + image.tp}")
+    print(f"  defects called OK:    {image.fn - result.verdicts['bad']['review']} of {image.fn + image.tp}")
+    reviews = [f"{result.verdicts[label]['review']} {label}" for label in ("good", "bad")]
+    print(f"  for a person:         {' and '.join(reviews)}")
     if pixel is None:
         print("Pixel  no masks, so no pixel metrics")
     else:

@@ -18,10 +18,16 @@ _ELONGATED = 2.5  # from here on an image is shown longer, and a wide one in row
 
 @dataclass(frozen=True)
 class Layout:
-    """The size of a shown image (h, w), and how the three cells, each of title, panel and caption, lie."""
+    """The size of a shown image (h, w), and the grid of cells, each of title, panel and caption."""
 
     panel: tuple[int, int]
-    in_rows: bool
+    columns: int
+    rows: int
+
+    @property
+    def in_rows(self) -> bool:
+        """Whether the panels lie under one another rather than side by side."""
+        return self.rows > self.columns
 
     @property
     def cell_width(self) -> int:
@@ -34,13 +40,12 @@ class Layout:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the whole picture."""
-        across, down = (1, 3) if self.in_rows else (3, 1)
-        width = across * self.cell_width + (across + 1) * MARGIN
-        return HEADER + down * self.cell_height + MARGIN, width
+        width = self.columns * self.cell_width + (self.columns + 1) * MARGIN
+        return HEADER + self.rows * self.cell_height + MARGIN, width
 
     def cell(self, index: int) -> Box:
-        """The cell of panel 0, 1 or 2."""
-        column, row = (0, index) if self.in_rows else (index, 0)
+        """The cell of a panel, counted from 0 in reading order."""
+        row, column = divmod(index, self.columns)
         x = MARGIN + column * (self.cell_width + MARGIN)
         return Box(x, HEADER + row * self.cell_height, self.cell_width, self.cell_height)
 
@@ -59,7 +64,7 @@ class Layout:
 
 
 def layout_for(size: tuple[int, int]) -> Layout:
-    """The layout for an image of ``size`` (H, W).
+    """The layout of three panels for an image of ``size`` (H, W).
 
     The longer side is shown with 384 to 640 pixels; that of an image more than 2.5 times as long as broad with
     640 to 1280. Panels stand side by side, those of a wide image under one another. The shorter side gets 24
@@ -68,9 +73,21 @@ def layout_for(size: tuple[int, int]) -> Layout:
     >>> layout_for((64, 64)).panel, layout_for((3000, 4000)).panel, layout_for((60, 2000)).panel
     ((384, 384), (480, 640), (38, 1280))
     """
-    longer, shorter = max(size), min(size)
-    elongated = longer > _ELONGATED * shorter
-    low, high = (640, 1280) if elongated else (384, 640)
-    factor = min(max(longer, low), high) / longer
+    return Layout(_panel(size, 1.0), *((1, 3) if _wide(size) else (3, 1)))
+
+
+def layout_of_all(size: tuple[int, int]) -> Layout:
+    """The layout of six panels, each three quarters as large: three beside one another, two of a wide image."""
+    return Layout(_panel(size, 0.75), *((2, 3) if _wide(size) else (3, 2)))
+
+
+def _panel(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    longer = max(size)
+    low, high = (640, 1280) if longer > _ELONGATED * min(size) else (384, 640)
+    factor = scale * min(max(longer, low), high) / longer
     height, width = (max(24, round(side * factor)) for side in size)
-    return Layout((height, width), in_rows=elongated and size[1] > size[0])
+    return height, width
+
+
+def _wide(size: tuple[int, int]) -> bool:
+    return size[1] > _ELONGATED * size[0]

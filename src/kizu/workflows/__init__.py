@@ -8,28 +8,57 @@ from kizu.workflows._backbones import (
     list_backbones,
     pull_backbone,
 )
+from kizu.workflows._check import DataCheck, check
+from kizu.workflows._compare import compare
+from kizu.workflows._comparison import Comparison
 from kizu.workflows._demo import Demo, demo
+from kizu.workflows._drift import DriftFound, find_drift
+from kizu.workflows._drift_plot import draw_drift
 from kizu.workflows._evaluate import Evaluation, evaluate
 from kizu.workflows._export import Export, export
 from kizu.workflows._fit import fit
+from kizu.workflows._history import Restored, Version, history, restore, undo
 from kizu.workflows._predict import Predictions, load, look, predict
+from kizu.workflows._report import Report, make_report
+from kizu.workflows._report_target import ReportTarget
+from kizu.workflows._threshold import Decided, decide
+from kizu.workflows._update import Update, update
 
 __all__ = [
     "BackboneState",
+    "Comparison",
+    "DataCheck",
+    "Decided",
     "Demo",
+    "DriftFound",
     "Evaluation",
     "Export",
     "Predictions",
+    "Report",
+    "ReportTarget",
+    "Restored",
+    "Update",
+    "Version",
     "add_backbone",
     "cache_folder",
+    "check",
+    "compare",
+    "decide",
     "demo",
     "describe_backbone",
+    "draw_drift",
     "evaluate",
     "export",
+    "find_drift",
     "fit",
+    "history",
     "list_backbones",
     "load",
     "look",
+    "make_report",
     "predict",
     "pull_backbone",
+    "restore",
+    "undo",
+    "update",
 ]

@@ -9,14 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kizu.datasets import Dataset, load_dataset
+from kizu.calibration import VERDICTS
+from kizu.datasets import Dataset, Sample, load_dataset
 from kizu.errors import DataError
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, Prediction
 from kizu.metrics import ImageMetrics, PixelAccumulator, PixelMetrics, image_metrics
 from kizu.progress import Progress, Silent
+from kizu.regions import check_min_area
+from kizu.workflows._figures import check_figures, write_figures
+from kizu.workflows._gathering import Gathering
+from kizu.workflows._outputs import Scaling
 from kizu.workflows._predict import inspect_samples, load
 from kizu.workflows._reading import Reader
+from kizu.workflows._report_target import ReportTarget
 
 
 @dataclass(frozen=True)
@@ -35,13 +41,15 @@ class Result:
 class Evaluation:
     """Metrics of a test set; ``pixel`` is None when it has no masks.
 
-    ``counts``: images by defect type. ``seconds``: the whole evaluation, files and pictures included.
+    ``counts``: images by defect type; ``verdicts``: of good and of bad images, how many got which.
+    ``seconds``: the whole evaluation, files and pictures included.
     """
 
     image: ImageMetrics
     pixel: PixelMetrics | None
     results: tuple[Result, ...]
     counts: dict[str, int]
+    verdicts: dict[str, dict[str, int]]
     skipped: int
     seconds: float
 
@@ -52,6 +60,7 @@ class Evaluation:
             "image": self.image.to_dict(),
             "pixel": None if self.pixel is None else self.pixel.to_dict(),
             "counts": self.counts,
+            "verdicts": self.verdicts,
             "skipped": self.skipped,
             "milliseconds_median": round(milliseconds[len(milliseconds) // 2], 3),
             "seconds": round(self.seconds, 3),
@@ -64,36 +73,69 @@ def evaluate(
     *,
     out: str | Path | None = None,
     save: Sequence[str] = (),
+    scale: str = "p_value",
+    min_area: int = 1,
+    plots: bool = False,
+    report: str | Path | ReportTarget | None = None,
     skip_unreadable: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score the labelled test images of ``data``; tables and pictures go to ``out``.
 
+    ``scale`` and ``min_area``: see `predict`. ``plots``: ROC, precision and recall, confusion matrix and scores as
+    pictures in ``out``. ``report``: an HTML file, or a folder for ``report.html``, that shows everything in one page;
+    a `ReportTarget` says its language too.
+
     The test share of ``good/`` ``bad/`` folders is drawn with the model's own seed, so that no image it was
     fitted on is judged. Pixel metrics are at the model's image size, masks brought to it with nearest neighbours;
     defective images without a mask count for the image metrics alone.
 
-    Raises `DataError` when there is nothing labelled to evaluate, `ImageError` for a file.
+    Raises `DataError` when there is nothing labelled to evaluate, `ImageError` for a file, `MissingExtraError` when
+    plots are asked for without matplotlib, or a report without plotly and Jinja2.
     """
     started = time.perf_counter()
+    check_figures(out, plots)
+    check_min_area(min_area)
+    target = ReportTarget.at(report, model)
     inspector = model if isinstance(model, Inspector) else load(model)
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=inspector.config.seed)
+    samples = labelled(dataset)
+    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    pixels, results = PixelAccumulator(), []
+    scaling = Scaling(scale, inspector.calibration)
+    shown = progress or Silent()
+    gathered = None if target is None else Gathering(inspector, len(samples), dataset.root, min_area=min_area)
+    for inspected in inspect_samples(inspector, samples, reader, out, save, shown, scaling, min_area=min_area):
+        sample, prediction = inspected.sample, inspected.prediction
+        if inspected.truth is not None:
+            pixels.update(prediction.anomaly_map, inspector.preprocessing.apply_mask(inspected.truth))
+        results.append(_result(sample.label or "", sample.defect_type, prediction))
+        if gathered is not None:
+            gathered.add(inspected)
+    masks = any(sample.mask is not None for sample in samples)
+    found = _evaluation(inspector, results, pixels if masks else None, len(reader.skipped), started)
+    if out is not None:
+        write_figures(Path(out), found, inspector.calibration, pixels.counts() if found.pixel else None, plots=plots)
+    if target is not None and gathered is not None:
+        target.write(gathered.content(target.model, tuple(map(str, reader.skipped))), shown)
+    return found
+
+
+def labelled(dataset: Dataset) -> list[Sample]:
+    """The labelled test images. Raises `DataError` when there are none."""
     samples = [sample for sample in dataset.test() if sample.label is not None]
     if not samples:
         raise DataError(
             f"{dataset.root}: no labelled test images ({dataset.layout}). Evaluation needs good and bad images, as "
             "test/good and test/DEFECT or good/ and bad/; for unlabelled images use `kizu predict`."
         )
-    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
-    pixels, results = PixelAccumulator(), []
-    for inspected in inspect_samples(inspector, samples, reader, out, save, progress or Silent()):
-        sample, prediction = inspected.sample, inspected.prediction
-        if inspected.truth is not None:
-            pixels.update(prediction.anomaly_map, inspector.preprocessing.apply_mask(inspected.truth))
-        results.append(_result(sample.label or "", sample.defect_type, prediction))
-    masks = any(sample.mask is not None for sample in samples)
-    return _evaluation(inspector, results, pixels if masks else None, len(reader.skipped), started)
+    return samples
+
+
+def _verdicts(results: Sequence[Result]) -> dict[str, dict[str, int]]:
+    counted = Counter((result.label, result.verdict) for result in results)
+    return {label: {verdict: counted[label, verdict] for verdict in VERDICTS} for label in ("good", "bad")}
 
 
 def _result(label: str, defect_type: str, prediction: Prediction) -> Result:
@@ -112,6 +154,7 @@ def _evaluation(
         pixel=None if pixels is None else pixels.result(inspector.calibration.pixel_threshold),
         results=tuple(results),
         counts=dict(sorted(Counter(r.defect_type for r in results).items())),
+        verdicts=_verdicts(results),
         skipped=skipped,
         seconds=time.perf_counter() - started,
     )

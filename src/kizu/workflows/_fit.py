@@ -23,6 +23,7 @@ from kizu.workflows._provenance import provenance
 from kizu.workflows._quantise import graph_of, quantised
 from kizu.workflows._reading import Reader
 from kizu.workflows._resolve import backbone_of, resolve
+from kizu.workflows._set_aside import learnt, names_of, trusted
 
 
 def fit(
@@ -69,9 +70,11 @@ def fit(
         held_out=len(calibration.scores) if division.held_out else 0,
         skipped=len(reader.skipped),
         fingerprint=reader.fingerprint,
-        images=reader.digests,
+        images=learnt(reader.digests, inspector.detector),
+        set_aside=names_of(inspector.detector, reader.readable(division.to_fit), dataset.root),
         int8_error=int8_error,
     )
+    calibration = trusted(calibration, inspector.detector)
     return replace(inspector, calibration=calibration, provenance=origin, check_files=kept.files)
 
 

@@ -15,16 +15,18 @@ from kizu.errors import DataError
 from kizu.images import DEFAULT_MAX_PIXELS, find_images
 from kizu.inspector import Inspector, Prediction
 from kizu.progress import Progress, Silent
+from kizu.regions import check_min_area
 from kizu.report import check_parts
-from kizu.workflows._outputs import Outputs
+from kizu.workflows._outputs import Outputs, Scaling
 from kizu.workflows._reading import Reader
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """A sample, its prediction, and its truth mask ``(H, W)`` at the image's own size where there is one."""
+    """A sample, its image ``(H, W, 3)``, its prediction, and its truth mask ``(H, W)`` where there is one."""
 
     sample: Sample
+    image: npt.NDArray[np.uint8]
     prediction: Prediction
     truth: npt.NDArray[np.bool_] | None
 
@@ -32,9 +34,11 @@ class Inspected:
 class Predictions(Iterator[Prediction]):
     """Predictions as they come; ``skipped`` counts the files that could not be read so far."""
 
-    def __init__(self, inspected: Generator[Inspected, None, None], reader: Reader) -> None:
+    def __init__(self, inspected: Generator[Inspected, None, None], reader: Reader, scaling: Scaling) -> None:
         self._inspected = inspected
         self._reader = reader
+        self.scaled = scaling
+        """Brings a prediction's score to the scale asked for; None for p_value, which every prediction has."""
 
     @property
     def skipped(self) -> int:
@@ -72,19 +76,28 @@ def predict(
     *,
     out: str | Path | None = None,
     save: Sequence[str] = (),
+    scale: str = "p_value",
+    min_area: int = 1,
     skip_unreadable: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Predictions:
     """Inspect files, and folders of them, one by one; results are written to ``out`` as they come.
 
+    ``scale``: one of `kizu.calibration.scales`, for another column of the table. ``min_area``: regions of fewer
+    pixels are not listed.
+
     Raises `DataError` when a path does not exist or a folder has no images, before anything is inspected.
     """
     check_parts(save)
+    check_min_area(min_area)
     inspector = model if isinstance(model, Inspector) else load(model)
     samples = [Sample(path, "test", None, "") for path in find_files(paths)]
     reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
-    return Predictions(inspect_samples(inspector, samples, reader, out, save, progress or Silent()), reader)
+    scaling = Scaling(scale, inspector.calibration)
+    shown = progress or Silent()
+    inspected = inspect_samples(inspector, samples, reader, out, save, shown, scaling, min_area=min_area)
+    return Predictions(inspected, reader, scaling)
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
@@ -112,15 +125,21 @@ def inspect_samples(
     out: str | Path | None,
     save: Sequence[str],
     progress: Progress,
+    scaling: Scaling,
+    *,
+    min_area: int = 1,
 ) -> Generator[Inspected, None, None]:
-    """Inspect samples in order, writing table and pictures to ``out`` as they come."""
+    """Inspect samples in order, writing tables and pictures to ``out`` as they come."""
     with ExitStack() as stack:
-        outputs = stack.enter_context(Outputs.opened(Path(out), samples, save)) if out is not None else None
+        outputs = None
+        if out is not None:
+            opened = Outputs.opened(Path(out), samples, save, scaling, inspector.preprocessing, min_area=min_area)
+            outputs = stack.enter_context(opened)
         advance = stack.enter_context(progress.stage("Inspecting images", len(samples)))
         for sample, image in stack.enter_context(closing(reader.images(samples, advance))):
             prediction = inspector.inspect(image, sample.path)
             truth = load_mask(sample, prediction.size, max_pixels=reader.max_pixels) if sample.label else None
-            inspected = Inspected(sample, prediction, truth)
+            inspected = Inspected(sample, image, prediction, truth)
             if outputs is not None:
                 outputs.add(inspected.sample, image, prediction, truth)
             yield inspected

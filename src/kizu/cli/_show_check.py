@@ -1,0 +1,73 @@
+"""What ``kizu check`` prints on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kizu.cli._show import document, lines
+
+if TYPE_CHECKING:
+    from kizu.checks import Finding
+    from kizu.workflows import DataCheck
+
+_SHOWN = 3  # findings of a kind, files of a finding
+_SUSPECTS_SHOWN = 5
+
+
+def data_check(result: DataCheck, out: Path | None, as_json: bool) -> None:
+    """All of it as JSON; or a few lines a kind of finding, worst first."""
+    if as_json:
+        document(result.to_dict())
+        return
+    lines(_head(result))
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in result.findings:
+        groups.setdefault((finding.severity, finding.kind), []).append(finding)
+    for (severity, kind), findings in groups.items():
+        print(f"\n{severity.upper()} {kind.replace('_', ' ')}")
+        lines(f"  {text}" for text in _of_a_kind(findings, result.root, out))
+    lines(_suspects(result))
+    if out is not None:
+        print(f"\nWrote {out / 'findings.csv'}{' and the suspects beside it' if result.suspects else ''}.")
+
+
+def _head(result: DataCheck) -> Iterator[str]:
+    kinds = ", ".join(f"{_plural(result.number(severity), severity)}" for severity in ("problem", "warning", "note"))
+    yield f"{result.product}: {_plural(result.images, 'image')} ({result.layout}) in {result.seconds:.1f} s: {kinds}"
+    for split, counts in result.counts.items():
+        yield f"  {split}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}"
+
+
+def _of_a_kind(findings: Sequence[Finding], root: Path, out: Path | None) -> Iterator[str]:
+    for finding in findings[:_SHOWN]:
+        names = [_name(path, root) for path in finding.paths[:_SHOWN]]
+        more = len(finding.paths) - len(names)
+        files = ", ".join(names) + (f" and {more} more" if more else "")
+        yield f"{files}: {finding.message}" if files else finding.message
+    if len(findings) > _SHOWN:
+        where = "see findings.csv" if out is not None else "all of them with --out DIR or --json"
+        yield f"... and {len(findings) - _SHOWN:,} more, {where}"
+    yield f"-> {findings[0].advice}"
+
+
+def _suspects(result: DataCheck) -> Iterator[str]:
+    if result.not_scored:
+        yield f"\nDefects among the good images: not looked for ({result.not_scored})."
+        return
+    yield f"\nThe least ordinary of {_plural(result.scored, 'good image')} for training, scored as if not fitted on:"
+    for suspect in result.suspects[:_SUSPECTS_SHOWN]:
+        mark = "  <- stands out" if suspect.beyond else ""
+        name = _name(suspect.path, result.root)
+        yield f"  {suspect.rank:>2}. {name}  score {suspect.score:.4g}, {suspect.times:.2f} times the median{mark}"
+
+
+def _name(path: Path, root: Path) -> str:
+    """The file as seen from the data set, or from the folder its list is in."""
+    folder = root.parent if root.is_file() else root
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -1,0 +1,111 @@
+"""The words of a report in each language, and how that language writes numbers, shares and dates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kizu.errors import ParameterError, unknown_name
+from kizu.report._text import number as short_number
+
+LANGUAGES = ("en", "ja")
+"""The languages a report can be had in."""
+
+_TABLE = Path(__file__).with_name("words.yaml")
+_FORMS = " || "
+_CODE = re.compile(r"`([^`]+)`")
+
+
+class Words:
+    """Says things in one language.
+
+    >>> words = Words("en")
+    >>> words("images", n=1), words("images", n=1234)
+    ('1 image', '1,234 images')
+    >>> words.share(0.0123), words.share(0.9999), Words("ja").share(0.5)
+    ('1.2 %', '99.9 %', '50%')
+
+    Raises `ParameterError` for a language there is not.
+    """
+
+    def __init__(self, language: str) -> None:
+        self.language = check_language(language)
+        self._texts = {key: forms[language] for key, forms in table().items()}
+
+    def __call__(self, key: str, **values: Any) -> str:
+        """The text of ``key`` with ``values`` in their places; ``n`` decides between "1 image" and "2 images"."""
+        text = self._texts[key]
+        one, several, more = text.partition(_FORMS)
+        if several:
+            text = one if values.get("n") == 1 else more
+        return text.format(**{name: self._plain(value) for name, value in values.items()})
+
+    def text(self, key: str) -> str:
+        """The text of ``key`` as it stands in the table, for the page's script to fill in."""
+        return self._texts[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._texts
+
+    def share(self, value: float) -> str:
+        """A share as percent with one decimal, two digits where it is small; 0 % and 100 % mean exactly that."""
+        percent = 100 * value
+        text = f"{percent:.2g}" if 0 < percent < 0.1 else f"{percent:.1f}".removesuffix(".0")
+        if value < 1 and float(text) >= 100:
+            text = "99.9"
+        return self._texts["percent"].format(text)
+
+    def score(self, value: float) -> str:
+        """A score in three digits or so."""
+        return short_number(value)
+
+    def figure(self, value: float | None) -> str:
+        """A measure from 0 to 1, as 0.987; a dash where there is none. 1.000 means exactly that."""
+        if value is None:
+            return "–"
+        text = f"{value:.3f}"
+        return "0.999" if text == "1.000" and value < 1 else text
+
+    def date(self, value: datetime) -> str:
+        """Day and time."""
+        months = self._texts["months"].split()
+        fields = {"year": value.year, "month": months[value.month - 1], "day": value.day}
+        return self._texts["date"].format(**fields, time=f"{value:%H:%M}")
+
+    def list(self, items: list[str]) -> str:
+        """Things in a row."""
+        return self._texts["comma"].join(items)
+
+    @staticmethod
+    def _plain(value: Any) -> str:
+        return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def check_language(language: str) -> str:
+    """The language as it is. Raises `ParameterError` when there is no such one."""
+    if language not in LANGUAGES:
+        raise ParameterError(unknown_name("language", language, LANGUAGES))
+    return language
+
+
+@lru_cache(maxsize=1)
+def table() -> Mapping[str, Mapping[str, str]]:
+    """Every text by key and language."""
+    content: dict[str, dict[str, str]] = yaml.safe_load(_TABLE.read_text(encoding="utf-8"))
+    return content
+
+
+def code_spans(text: str) -> list[tuple[str, bool]]:
+    """A text cut at its `code`: pieces, and whether they are code.
+
+    >>> code_spans("run `kizu fit`.")
+    [('run ', False), ('kizu fit', True), ('.', False)]
+    """
+    pieces = _CODE.split(text)
+    return [(piece, index % 2 == 1) for index, piece in enumerate(pieces) if piece]

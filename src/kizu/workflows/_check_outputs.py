@@ -1,0 +1,94 @@
+"""What a check of a data set leaves in a folder: tables, and pictures of suspects."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu.checks import Finding, Suspect
+from kizu.files import atomic_write, prepare_folder
+from kizu.images import read_image
+from kizu.report import View, compose, csv_table, picture_names, write_image
+
+FINDINGS = ("finding", "kind", "severity", "path", "message", "advice")
+"""The columns of ``findings.csv``; ``finding`` is a number, the same for all files of one finding."""
+
+SUSPECTS = ("rank", "path", "score", "times", "p_value", "distance", "beyond", "picture")
+"""The columns of ``suspects.csv``, named as the fields of `kizu.checks.Suspect`."""
+
+_FOLDER, _TABLE = "suspects", "suspects.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Suspicion:
+    """Suspects, of ``scored`` images, with their anomaly maps; ``limit`` and ``pixel_limit``: what is usual."""
+
+    suspects: tuple[Suspect, ...]
+    scored: int
+    maps: Sequence[npt.NDArray[np.float32]]
+    limit: float
+    pixel_limit: float
+
+
+def write_findings(folder: Path, findings: Sequence[Finding]) -> None:
+    """``findings.csv``: a line a file, or one line where a finding is about none. Raises `OutputError`."""
+    rows = [
+        (number, finding.kind, finding.severity, path, finding.message, finding.advice)
+        for number, finding in enumerate(findings, start=1)
+        for path in finding.paths or (None,)
+    ]
+    atomic_write(folder / "findings.csv", csv_table(FINDINGS, rows))
+
+
+def write_suspects(folder: Path, found: Suspicion, max_pixels: int) -> Suspicion:
+    """``suspects.csv`` and ``suspects/01_NAME.png`` and so on; the suspects again, with their pictures.
+
+    Pictures that an earlier check left there go. Raises `OutputError`, and `ImageError` for an image.
+    """
+    _forget(folder)
+    prepare_folder(folder / _FOLDER)
+    names = picture_names([suspect.path for suspect in found.suspects])
+    digits = max(2, len(str(len(found.suspects))))
+    shown = []
+    for suspect, anomaly_map in zip(found.suspects, found.maps, strict=True):
+        picture = folder / _FOLDER / f"{suspect.rank:0{digits}}_{names[suspect.path]}.png"
+        write_image(picture, compose(_view(suspect, anomaly_map, found, max_pixels)))
+        shown.append(replace(suspect, picture=picture))
+    rows = [[_cell(getattr(suspect, name), folder) for name in SUSPECTS] for suspect in shown]
+    atomic_write(folder / _TABLE, csv_table(SUSPECTS, rows))
+    return replace(found, suspects=tuple(shown))
+
+
+def _view(suspect: Suspect, anomaly_map: npt.NDArray[np.float32], found: Suspicion, max_pixels: int) -> View:
+    return View(
+        image=read_image(suspect.path, max_pixels=max_pixels),
+        anomaly_map=anomaly_map,
+        score=suspect.score,
+        threshold=found.limit,
+        pixel_threshold=found.pixel_limit,
+        verdict="review" if suspect.beyond else "ok",
+    )
+
+
+def _cell(value: object, folder: Path) -> Path | str | float | int:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Path):
+        return value.relative_to(folder) if value.is_relative_to(folder) else value
+    return value if isinstance(value, int | float) else str(value)
+
+
+def _forget(folder: Path) -> None:
+    """Remove the pictures that the ``suspects.csv`` there lists, and nothing else."""
+    with suppress(OSError, ValueError, csv.Error, KeyError):
+        with (folder / _TABLE).open(encoding="utf-8-sig", newline="") as file:
+            listed = [Path(row["picture"]) for row in csv.DictReader(file)]
+        for picture in listed:
+            if picture.parent == Path(_FOLDER) and picture.suffix == ".png":
+                (folder / picture).unlink(missing_ok=True)

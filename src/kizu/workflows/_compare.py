@@ -1,0 +1,169 @@
+"""Which of several models is better, on the same images."""
+
+from __future__ import annotations
+
+import statistics
+import string
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu.calibration import VERDICTS
+from kizu.datasets import Dataset, Sample, load_dataset, load_mask
+from kizu.errors import DataError, ParameterError
+from kizu.files import atomic_write, prepare_folder
+from kizu.images import DEFAULT_MAX_PIXELS
+from kizu.inspector import Inspector, Prediction
+from kizu.metrics import PixelAccumulator, image_metrics
+from kizu.progress import Progress, Silent
+from kizu.report import View, picture_names, side_by_side, write_image
+from kizu.workflows._comparison import ComparedImage, ComparedModel, Comparison, Judged, ordered, pairs
+from kizu.workflows._evaluate import labelled
+from kizu.workflows._outputs import view_of
+from kizu.workflows._predict import load
+from kizu.workflows._reading import Reader
+
+
+@dataclass
+class _Model:
+    """A model, and what has been counted of it so far."""
+
+    name: str
+    path: Path | None
+    inspector: Inspector
+    pixels: PixelAccumulator = field(default_factory=PixelAccumulator)
+    milliseconds: list[float] = field(default_factory=list)
+
+    def inspect(self, image: npt.NDArray[np.uint8], path: Path, truth: npt.NDArray[np.bool_] | None) -> Prediction:
+        """Score an image, counting time and pixels."""
+        prediction = self.inspector.inspect(image, path)
+        self.milliseconds.append(prediction.milliseconds)
+        if truth is not None:
+            self.pixels.update(prediction.anomaly_map, self.inspector.preprocessing.apply_mask(truth))
+        return prediction
+
+
+def compare(
+    models: Sequence[str | Path | Inspector],
+    data: str | Path | Dataset,
+    *,
+    out: str | Path | None = None,
+    exact: bool = False,
+    engine: str | None = None,
+    precision: str | None = None,
+    providers: Sequence[str] | None = None,
+    skip_unreadable: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Score the labelled test images of ``data`` with each model; compare all with the first.
+
+    Each image is read once. Of ``good/`` ``bad/`` folders, whose test share every model's seed draws anew, the images
+    count that are in the test share of all. A model is right when it calls NG what is bad, and nothing else. In
+    ``out``: ``comparison.csv``, and a picture of every image that some models get right and some wrong. ``exact``,
+    ``engine``, ``precision`` and ``providers`` are those of `load`, for model files.
+
+    Raises `ParameterError` for fewer than 2 models or more than 26, `DataError` when there is nothing labelled that
+    all may be judged by, `ImageError` for a file.
+    """
+    started = time.perf_counter()
+    running = {"exact": exact, "engine": engine, "precision": precision, "providers": providers}
+    taken = _models(models, running)
+    samples, left_out = _samples([model.inspector for model in taken], data)
+    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    folder = None if out is None else prepare_folder(out)
+    images = ordered(_inspected(taken, samples, reader, folder, progress or Silent()))
+    masks = any(sample.mask is not None for sample in samples)
+    result = Comparison(
+        models=tuple(_compared(model, images, place, masks=masks) for place, model in enumerate(taken)),
+        pairs=pairs([model.name for model in taken], images),
+        images=images,
+        left_out=left_out,
+        skipped=len(reader.skipped),
+        seconds=time.perf_counter() - started,
+    )
+    if folder is not None:
+        atomic_write(folder / "comparison.csv", result.csv())
+    return result
+
+
+def _models(models: Sequence[str | Path | Inspector], running: Mapping[str, Any]) -> list[_Model]:
+    names = string.ascii_uppercase
+    if not 2 <= len(models) <= len(names):
+        raise ParameterError(f"2 to {len(names)} models are compared; got {len(models)}. Name the model files first.")
+    return [
+        _Model(name, None, model)
+        if isinstance(model, Inspector)
+        else _Model(name, Path(model), load(model, **running))
+        for name, model in zip(names, models, strict=False)
+    ]
+
+
+def _samples(inspectors: Sequence[Inspector], data: str | Path | Dataset) -> tuple[list[Sample], int]:
+    """The labelled test images of all models, and how many are not of all."""
+    if isinstance(data, Dataset):
+        return labelled(data), 0
+    seeds = dict.fromkeys(inspector.config.seed for inspector in inspectors)
+    each = [{sample.path: sample for sample in labelled(load_dataset(Path(data), seed=seed))} for seed in seeds]
+    common = [sample for path, sample in each[0].items() if all(path in samples for samples in each)]
+    if not common:
+        raise DataError(
+            f"{data}: no image is in the test share of every model, as they were fitted with different seeds. Give "
+            "test images of their own, as test/good and test/DEFECT."
+        )
+    return common, len(set().union(*each)) - len(common)
+
+
+def _inspected(
+    models: Sequence[_Model], samples: Sequence[Sample], reader: Reader, folder: Path | None, progress: Progress
+) -> list[ComparedImage]:
+    images, names = [], picture_names([sample.path for sample in samples])
+    with (
+        progress.stage("Inspecting images", len(samples)) as advance,
+        closing(reader.images(samples, advance)) as read,
+    ):
+        for sample, image in read:
+            truth = load_mask(sample, image.shape, max_pixels=reader.max_pixels)
+            found = [model.inspect(image, sample.path, truth) for model in models]
+            images.append(
+                ComparedImage(sample.path, sample.label or "", sample.defect_type, tuple(map(Judged.of, found)))
+            )
+            if folder is not None and images[-1].disputed:
+                views = [view_of(sample, image, prediction, truth) for prediction in found]
+                _draw(folder, names[sample.path], images[-1], [model.name for model in models], views)
+    return images
+
+
+def _draw(folder: Path, name: str, image: ComparedImage, models: Sequence[str], views: Sequence[View]) -> None:
+    """The picture of a disputed image, in a folder named after the models that are right."""
+    right = dict(zip(models, image.right, strict=True))
+    only = "_".join(model for model, is_right in right.items() if is_right)
+    into = prepare_folder(folder / f"only_{only}_right")
+    write_image(into / f"{name}.png", side_by_side(right, views, image.mistake))
+
+
+def _compared(model: _Model, images: Sequence[ComparedImage], place: int, *, masks: bool) -> ComparedModel:
+    config, calibration = model.inspector.config, model.inspector.calibration
+    if calibration is None:
+        raise ValueError("the inspector has no calibration")
+    scores, labels = [image.judged[place].score for image in images], [image.label == "bad" for image in images]
+    counted = Counter((image.label, image.judged[place].verdict) for image in images)
+    return ComparedModel(
+        name=model.name,
+        path=model.path,
+        size=None if model.path is None else model.path.stat().st_size,
+        detector=model.inspector.detector.name,
+        backbone=config.backbone,
+        image_size=model.inspector.preprocessing.image_size,
+        image=image_metrics(scores, labels, calibration.threshold),
+        pixel=model.pixels.result(calibration.pixel_threshold) if masks else None,
+        verdicts={label: {verdict: counted[label, verdict] for verdict in VERDICTS} for label in ("good", "bad")},
+        milliseconds=statistics.median(model.milliseconds),
+    )

@@ -1,0 +1,84 @@
+"""Where a report goes, and writing it there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import overload
+
+from kizu.files import atomic_write, check_writable
+from kizu.inspector import Inspector
+from kizu.progress import Progress
+from kizu.report.html import ReportContent, check_language, coco_text, render
+from kizu.report.html.chart_style import import_plotly
+from kizu.report.html.page import import_jinja
+
+PAGE = "report.html"
+_SUFFIXES = (".html", ".htm")
+
+
+@dataclass(frozen=True)
+class ReportTarget:
+    """Where a report goes, and in which language: ``path`` is an HTML file, or a folder that gets ``report.html``.
+
+    ``model``: what the report calls the model.
+    """
+
+    path: Path
+    language: str = "en"
+    model: str = ""
+
+    @overload
+    @classmethod
+    def at(cls, where: str | Path | ReportTarget, model: str | Path | Inspector) -> ReportTarget: ...
+
+    @overload
+    @classmethod
+    def at(cls, where: str | Path | ReportTarget | None, model: str | Path | Inspector) -> ReportTarget | None: ...
+
+    @classmethod
+    def at(cls, where: str | Path | ReportTarget | None, model: str | Path | Inspector) -> ReportTarget | None:
+        """The target that a caller asks for, checked before long work; None where no report is asked for.
+
+        Raises `ParameterError` for an unknown language, `MissingExtraError` without plotly or Jinja2, and
+        `OutputError` where nothing can be written.
+        """
+        if where is None:
+            return None
+        target = where if isinstance(where, ReportTarget) else cls(Path(where))
+        check_language(target.language)
+        import_plotly()
+        import_jinja()
+        check_writable(target.page)
+        check_writable(target.coco)
+        return target if target.model else replace(target, model=_name(model))
+
+    @property
+    def page(self) -> Path:
+        """The HTML file."""
+        return self.path if self.path.suffix.lower() in _SUFFIXES else self.path / PAGE
+
+    @property
+    def coco(self) -> Path:
+        """The COCO file beside it."""
+        return self.page.with_suffix(".coco.json")
+
+    @property
+    def pdf(self) -> Path:
+        """The PDF beside it."""
+        return self.page.with_suffix(".pdf")
+
+    def write(self, content: ReportContent, progress: Progress) -> None:
+        """Write the COCO file and the page, each whole or not at all. Raises `OutputError`."""
+        with progress.stage("Writing the report", 1) as advance:
+            page = render(content, self.language, coco_name=self.coco.name).encode()
+            atomic_write(self.coco, coco_text(content).encode())
+            atomic_write(self.page, page)
+            advance(1)
+
+
+def _name(model: str | Path | Inspector) -> str:
+    """The name of a model's file; that it would have, after its product, where there is none."""
+    if not isinstance(model, Inspector):
+        return Path(model).name
+    return f"{model.provenance.get('data', {}).get('product') or 'model'}.kizu"

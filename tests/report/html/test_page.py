@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kizu.errors import DataError, MissingExtraError, ParameterError
+from kizu.report.html import LANGUAGES, ReportContent, coco_text, render
+from kizu.report.html import page as page_module
+from kizu.report.html.chart_style import plotly_script
+from kizu.report.html.page import PRINTED_IMAGES, PRINTED_REGIONS, TEMPLATES
+from kizu.report.html.words import table
+from report.html.contents import EVIL, Found, calibration, content, image
+
+SOURCES = Path(page_module.__file__).parents[2]
+VOID = {"meta", "br", "input", "img", "link", "hr"}
+
+
+class Outline(HTMLParser):
+    """What a browser would make of a page: elements, ids, texts; scripts apart."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            attributes, text = self.scripts[-1]
+            self.scripts[-1] = (attributes, text + data)
+        elif self.open and self.open[-1] != "style":
+            self.texts.append(data)
+
+    def values(self, name: str) -> list[str]:
+        return [str(attributes[name]) for _, attributes in self.elements if name in attributes]
+
+    @property
+    def said(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    def data(self, name: str) -> str:
+        (found,) = (text for attributes, text in self.scripts if attributes.get("id") == name)
+        return found
+
+
+def without_plotly(text: str) -> str:
+    assert text.count(plotly_script()) == 1, "plotly.js is there once"
+    return text.replace(plotly_script(), "")
+
+
+def unlabelled(count: int = 3, **changes: Any) -> ReportContent:
+    images = tuple(image(f"line/{n}.png", 12.0 + 9 * n, "", "") for n in range(count))
+    return content(images, **changes)
+
+
+CONTENTS = {
+    "labelled": content,
+    "unlabelled": unlabelled,
+    "one image": lambda: unlabelled(1),
+    "good alone": lambda: content((image("a.png", 12.0), image("b.png", 40.0))),
+    "bad alone": lambda: content((image("a.png", 12.0, "bad", "bad"), image("b.png", 29.5, "bad", "bad"))),
+    "no masks": lambda: content(pixel_metrics=None),
+    "no pictures": lambda: content((image("a.png", 12.0, thumbnails=None), image("b.png", 40.0, thumbnails=None))),
+    "checked and clean": lambda: content(findings=()),
+    "equal scores": lambda: content(tuple(image(f"{n}.png", 12.0) for n in range(4))),
+    "threshold by hand": lambda: content(calibration=calibration(by="value", threshold=20.0, evidence={"cost": 5})),
+    "no review": lambda: content(calibration=calibration(review_budget=0.0)),
+    "too few for the promise": lambda: content(calibration=calibration(false_alarms=0.001)),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_every_kind_of_content_makes_a_whole_page(kind: str, language: str) -> None:
+    text = render(CONTENTS[kind](), language)
+    page = Outline(text)
+    assert page.open == []
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in page.values("href")} <= set(ids)
+    assert set(page.values("aria-labelledby")) <= set(ids)
+    assert dict(page.elements)["html"]["lang"] == language
+    assert "None" not in page.said
+    assert not re.search(r"\{\w+\}", page.said), "every place in a text is filled"
+    charts = json.loads(page.data("report-data"))["charts"]
+    assert set(page.values("data-chart")) <= set(charts)
+
+
+def test_nothing_is_loaded_from_anywhere() -> None:
+    text = without_plotly(render(content(), "ja"))
+    assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+", re.sub(r"base64,[\w+/=]+", "", text)) == []
+    page = Outline(text)
+    assert page.values("src") == []
+    assert all(link.startswith("#") for link in page.values("href"))
+    assert not any(tag in ("link", "iframe", "object", "embed", "img", "base") for tag, _ in page.elements)
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_the_policy_lets_these_scripts_run_and_nothing_else() -> None:
+    page = Outline(render(content()))
+    policy = next(a["content"] for t, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data: blob:"
+    assert "unsafe" not in rules["script-src"]
+    run = [text for attributes, text in page.scripts if "type" not in attributes]
+    assert len(run) == 3
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in run]
+    assert rules["script-src"].split() == [f"'sha256-{digest}'" for digest in digests]
+    assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_names_of_others_are_text_and_nothing_else(language: str) -> None:
+    finding = Found(EVIL, "problem", (Path(EVIL),), EVIL, EVIL)
+    evil = content(
+        (image(EVIL, 31.0, "bad", EVIL), image("b.png", 12.0)),
+        product=EVIL,
+        model=EVIL,
+        data=EVIL,
+        skipped=(EVIL,),
+        findings=(finding,),
+        provenance={EVIL: {EVIL: EVIL}},
+    )
+    text = render(evil, language, coco_name=EVIL)
+    harmless = render(content((image("a", 31.0, "bad", "k"), image("b.png", 12.0)), findings=()), language)
+    page, other = Outline(text), Outline(harmless)
+    assert len(page.scripts) == len(other.scripts)
+    assert not any(tag in ("img", "a") and "onerror" in attributes for tag, attributes in page.elements)
+    assert text.count("<script") - text.count(EVIL) == harmless.count("<script")
+    data = json.loads(page.data("report-data"))
+    assert data["images"][0]["name"] == EVIL
+    assert json.loads(page.data("report-coco"))["images"][0]["file_name"] == f"/data/{EVIL}"
+    assert EVIL.split("\u2028")[0] in page.said
+    labels = data["charts"]["kinds"]["layout"]["yaxis"]["ticktext"]
+    assert any("&lt;script&gt;" in label for label in labels), "plotly takes some HTML for formatting"
+
+
+def test_a_name_that_is_no_valid_unicode() -> None:
+    text = render(
+        content((image("caf\udce9.png", 31.0, "bad", "\udce9"), image("b.png", 12.0)), skipped=("\udce9: empty",))
+    )
+    assert "caf\\udce9" in text
+    text.encode()
+
+
+def test_the_gallery_has_every_image_mistakes_first() -> None:
+    page = Outline(render(content()))
+    entries = json.loads(page.data("report-data"))["images"]
+    assert [entry["outcome"] for entry in entries[:2]] == ["missed", "false_alarm"]
+    rest = [entry["score"] for entry in entries[2:]]
+    assert rest == sorted(rest, reverse=True)
+    assert len(entries) == 40
+    lines = page.data("report-pictures").strip().split("\n")
+    assert len(lines) == len(entries)
+    assert all(len(line.split(" ")) == 4 for line in lines)
+    input_, heat, found, truth = lines[1].split(" ")
+    assert base64.b64decode(input_)[:3] == base64.b64decode(heat)[:3] == b"\xff\xd8\xff"
+    assert base64.b64decode(found)[:4] == base64.b64decode(truth)[:4] == b"\x89PNG"
+
+
+def test_only_so_many_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kizu.report.html.gallery.MOST_PICTURES", 5)
+    page = Outline(render(content()))
+    assert len(page.data("report-pictures").strip().split("\n")) == 5
+    assert "Pictures of the first 5 of 40 images are in this file" in page.said
+
+
+def test_figures_are_those_of_the_content() -> None:
+    page = Outline(render(content()))
+    assert "1 of 30 good parts came out as NG (3.3 %)." in page.said
+    assert "8 of 10 defective parts came out as NG. 1 more goes to a person. 1 got through as OK (10 %)." in page.said
+    assert "For a person to look at: 1 of 40 parts (2.5 %)." in page.said
+    assert "good 29 96.7 % 0 0 % 1 3.3 % 30" in page.said
+    assert "defective 1 10 % 1 10 % 8 80 % 10" in page.said
+    assert "crack 3 1 1 1 66.7 % 29.0" in page.said
+    assert content().image_metrics is not None
+    assert f"AUROC {content().image_metrics.auroc:.3f}" in page.said
+    assert "fitted 200" in page.said
+    assert "list 1, 2.5" in page.said
+
+
+def test_regions_are_a_table_and_a_coco_document() -> None:
+    shown = content()
+    page = Outline(render(shown, coco_name="r.coco.json"))
+    document = json.loads(coco_text(shown))
+    assert json.loads(page.data("report-coco")) == document
+    regions = [region for image in shown.images for region in image.regions]
+    assert len(document["annotations"]) == len(regions) > 0
+    assert [a["id"] for a in document["annotations"]] == list(range(1, len(regions) + 1))
+    named = {entry["id"]: entry for entry in document["images"]}
+    first = document["annotations"][0]
+    assert first["bbox"] == [regions[0].x, regions[0].y, regions[0].width, regions[0].height]
+    assert named[first["image_id"]]["file_name"] == next(i.path for i in shown.images if i.regions)
+    assert "The COCO file lies beside this one: r.coco.json" in page.said
+    peaks = [f"{region.peak:.1f}" for region in sorted(regions, key=lambda r: -r.peak)]
+    assert re.findall(r"\d+ (\d\d\.\d)(?= test/| Show| Data)", page.said)[: len(peaks)] == peaks
+
+
+def test_a_coco_document_that_is_too_large_stays_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_module, "MOST_COCO_BYTES", 100)
+    text = render(content(), coco_name="r.coco.json")
+    assert "report-coco" not in Outline(text).values("id")
+    assert "coco-download" not in Outline(text).values("id")
+
+
+def test_what_printing_leaves_out_is_what_the_note_says() -> None:
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    assert f".gallery li:nth-child(n + {PRINTED_IMAGES + 1})" in style
+    assert f".few tbody tr:nth-child(n + {PRINTED_REGIONS + 1})" in style
+    assert f"The first {PRINTED_IMAGES} of 40 images" in Outline(render(content())).said
+
+
+def test_unreadable_files_and_findings_are_listed() -> None:
+    paths = tuple(Path(f"good/{n}.png") for n in range(11))
+    findings = (
+        Found("blurred", "note", paths[:1], "Out of focus.", "Take it out."),
+        Found("leak", "problem", paths, "In train and test.", "Remove `one`."),
+    )
+    page = Outline(render(content(skipped=("a.png: the file is empty",), findings=findings)))
+    assert "a.png: the file is empty" in page.said
+    assert "Found by the data check: problems 1, warnings 0." in page.said
+    assert page.said.index("In train and test.") < page.said.index("Out of focus.")
+    assert "good/7.png and 3 more" in page.said
+    assert "Mend the problems that the data check found" in page.said
+
+
+@pytest.mark.parametrize("module", ["plotly.graph_objects", "jinja2"])
+def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    page_module._environment.cache_clear()
+    with pytest.raises(MissingExtraError, match=r"not installed\. Run: pip install 'kizu\[report\]'"):
+        render(content())
+    monkeypatch.undo()
+    page_module._environment.cache_clear()
+
+
+def test_bad_content() -> None:
+    with pytest.raises(DataError, match="at least one image"):
+        content(())
+    with pytest.raises(ParameterError, match="unknown language 'fr'"):
+        render(content(), "fr")
+
+
+def test_the_same_content_gives_the_same_page() -> None:
+    assert render(content()) == render(replace(content()))
+
+
+def test_findings_of_a_kind_stand_together_and_in_japanese() -> None:
+    dark = [Found("exposure", "warning", (Path(f"good/{n}.png"),), f"darker ({n}).", "Look at it.") for n in range(5)]
+    new = Found("never_heard_of", "note", (), "Something new.", "Ask.")
+    english = Outline(render(content(findings=(*dark, new)))).said
+    assert (
+        "Darker or brighter than the others (5) darker (0). darker (1). darker (2). Look at it; check lamp" in english
+    )
+    japanese = Outline(render(content(findings=(*dark, new)), "ja")).said
+    assert "ほかより暗い、または明るい画像 (5) 照明と露光時間を確認し" in japanese
+    assert "darker" not in japanese
+    assert "never heard of Something new. Ask." in japanese, "better in English than not at all"
+
+
+def test_every_kind_of_finding_of_the_data_check_is_known() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in (SOURCES / "checks").glob("*.py"))
+    kinds = set(re.findall(r'(?:Finding|Words|Measure|Trait|return)\(?\s*"([a-z_]+)",', source))
+    assert len(kinds) > 20
+    assert [kind for kind in kinds if f"finding_{kind}" not in table() or f"advice_{kind}" not in table()] == []

@@ -1,0 +1,350 @@
+"""Models that learn more good images: what they know, what they decide, and the way back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kizu
+from cli.running import files
+from inspector.archives import rewritten
+from kizu.calibration import Calibration, Decision
+from kizu.datasets import load_dataset
+from kizu.errors import DataError, ImageError, KizuWarning, ModelFileError, OutputError, ParameterError
+from kizu.inspector import identity
+from kizu.workflows import Update, history, restore, undo
+from workflows.tiles import SMALL, good, tile, write
+
+FITTED = 24
+"""Images the models are fitted on."""
+
+
+@pytest.fixture
+def part(each_model: Path, tmp_path: Path) -> Path:
+    """A model of its own, of each detector in turn."""
+    return Path(shutil.copy(each_model, tmp_path / "部品.kizu"))
+
+
+@pytest.fixture
+def patchcore(model: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(model, tmp_path / "部品.kizu"))
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Path:
+    """6 further sound tiles."""
+    good(tmp_path / "新規", 6, first=200)
+    return tmp_path / "新規"
+
+
+def updated(model: Path, *images: Path, **options: Any) -> Update:
+    """Without warnings: what they say has tests of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KizuWarning)
+        return kizu.update(model, images, **options)
+
+
+def said(model: Path, images: Sequence[Path], **options: Any) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", KizuWarning)
+        kizu.update(model, images, **options)
+    return [str(one.message) for one in caught]
+
+
+def test_a_batch_is_learnt_and_calibrates(part: Path, batch: Path) -> None:
+    old, before = part.read_bytes(), kizu.load(part)
+    found = updated(part, batch)
+    after = kizu.load(part)
+    assert (found.path, found.id, found.previous) == (part, identity(part), found.kept.stem)
+    assert found.kept.read_bytes() == old
+    assert found.added == tuple(sorted(batch.iterdir()))
+    assert (found.calibrating, found.repeated, found.strange, found.skipped) == (6, (), (), 0)
+    assert before.calibration is not None
+    assert after.calibration is not None
+    np.testing.assert_array_equal(after.calibration.scores[:FITTED], before.calibration.scores)
+    np.testing.assert_array_equal(after.calibration.peaks[:FITTED], before.calibration.peaks)
+    assert len(after.calibration.scores) == FITTED + 6
+    assert (after.calibration.decision, after.calibration.method) == (before.calibration.decision, "leave_one_out")
+    assert after.config == before.config
+    assert after.graph == before.graph
+    assert after.check_files == before.check_files
+    assert after.predict(tile(205)).score < before.predict(tile(205)).score
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_left_out_scores_are_those_of_an_update_without_the_image(part: Path, batch: Path, tmp_path: Path) -> None:
+    """For PaDiM to rounding; for PatchCore about, as another bank row may be picked."""
+    images = sorted(batch.iterdir())
+    copy = shutil.copy(part, tmp_path / "copy.kizu")
+    calibration = updated(part, batch).after
+    for place, path in enumerate(images[:2]):
+        without = updated(copy, *(other for other in images if other != path), out=tmp_path / "without.kizu")
+        score = without.inspector.predict(path).score
+        exact = without.inspector.detector.name == "padim"
+        assert calibration.scores[FITTED + place] == pytest.approx(score, rel=1e-4 if exact else 0.1)
+
+
+def test_one_by_one_or_at_once_padim_ends_at_the_same(padim_model: Path, batch: Path, tmp_path: Path) -> None:
+    images = sorted(batch.iterdir())
+    together = updated(padim_model, batch, out=tmp_path / "together.kizu").inspector
+    model = tmp_path / "single.kizu"
+    updated(padim_model, images[0], out=model)
+    for path in images[1:]:
+        updated(model, path)
+    single = kizu.load(model)
+    for seed in (1, 300):
+        assert single.predict(tile(seed)).score == pytest.approx(together.predict(tile(seed)).score, rel=1e-4)
+    assert [len(step["names"]) for step in single.provenance["history"]] == [1] * 6
+
+
+def test_the_same_update_gives_the_same_bytes(part: Path, batch: Path, tmp_path: Path) -> None:
+    one, other = (updated(part, batch, out=tmp_path / f"{name}.kizu").path for name in "ab")
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_history_is_kept_in_the_model(part: Path, batch: Path) -> None:
+    first = identity(part)
+    images = sorted(batch.iterdir())
+    second = updated(part, *images[:4]).id
+    third = updated(part, *images[4:], selected=True).id
+    steps = kizu.load(part).provenance["history"]
+    assert [step["id"] for step in steps] == [first, second]
+    assert [(step["added"], step["calibrating"]) for step in steps] == [(4, 4), (2, 0)]
+    assert steps[1]["names"] == [path.name for path in images[4:]]
+    found = history(part)
+    assert [version.id for version in found] == [third, second, first]
+    assert [version.current for version in found] == [True, False, False]
+    assert [version.names and len(version.names) for version in found] == [2, 4, None]
+    assert all(version.path and version.path.exists() and not version.aside for version in found)
+    assert found[2].size == found[2].path.stat().st_size  # type: ignore[union-attr]
+
+
+def test_undo_brings_every_version_back_to_the_last_bit(part: Path, batch: Path) -> None:
+    images = sorted(batch.iterdir())
+    versions = [part.read_bytes()]
+    for path in images[:3]:
+        updated(part, path)
+        versions.append(part.read_bytes())
+    newest = identity(part)
+    for content in reversed(versions[:-1]):
+        undo(part)
+        assert part.read_bytes() == content
+    with pytest.raises(ModelFileError, match="has not been updated, so there is nothing to undo"):
+        undo(part)
+    aside = [version for version in history(part) if version.aside]
+    assert len(aside) == 3
+    restore(part, newest[:8])
+    assert part.read_bytes() == versions[-1]
+
+
+def test_undo_where_the_version_was_deleted(part: Path, batch: Path) -> None:
+    found = updated(part, batch)
+    found.kept.unlink()
+    before = part.read_bytes()
+    with pytest.raises(
+        ModelFileError, match=rf"previous version is not kept \(.*{found.previous}\.kizu is not there"
+    ):
+        undo(part)
+    assert part.read_bytes() == before
+    assert [version.path for version in history(part)] == [part, None]
+
+
+def test_another_file_can_be_written(part: Path, batch: Path, tmp_path: Path) -> None:
+    old, out = part.read_bytes(), tmp_path / "out" / "b.kizu"
+    found = updated(part, batch, out=out)
+    assert part.read_bytes() == old
+    assert found.kept.parent == out.with_name("b.kizu.versions")
+    undo(out)
+    assert out.read_bytes() == old
+
+
+def test_a_model_in_the_way_is_kept_too(model: Path, padim_model: Path, batch: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copy(padim_model, tmp_path / "b.kizu"))
+    updated(model, batch, out=out)
+    restore(out, identity(padim_model))
+    assert out.read_bytes() == padim_model.read_bytes()
+
+
+def test_images_the_model_has_are_left_out(part: Path, parts: Path, batch: Path, tmp_path: Path) -> None:
+    fitted = [sample.path for sample in load_dataset(parts).train_good()[:3]]
+    renamed = [Path(shutil.copy(path, tmp_path / f"other name {path.name}")) for path in fitted]
+    twice = Path(shutil.copy(sorted(batch.iterdir())[0], tmp_path / "copy.png"))
+    found = updated(part, *renamed, batch, twice)
+    assert found.repeated == (*renamed, twice)
+    assert len(found.added) == 6
+    assert len(found.after.scores) == FITTED + 6
+    before = files(tmp_path)
+    with pytest.raises(DataError, match=r": all 6 images are in the model already; there is nothing to add\."):
+        kizu.update(part, [batch])
+    with pytest.raises(DataError, match="the image is in the model already"):
+        kizu.update(part, [twice])
+    assert files(tmp_path) == before
+
+
+def test_selected_images_are_learnt_and_do_not_calibrate(part: Path, batch: Path) -> None:
+    before = kizu.load(part)
+    found = updated(part, batch, selected=True)
+    assert found.calibrating == 0
+    np.testing.assert_array_equal(found.after.scores, found.before.scores)
+    assert found.after.threshold == found.before.threshold
+    assert found.inspector.predict(tile(205)).score < before.predict(tile(205)).score
+
+
+def test_a_false_alarm_is_none_any_more(patchcore: Path, tmp_path: Path) -> None:
+    image = tile(300)
+    image[:, :, 1] //= 2
+    alarm = write(tmp_path / "alarm.png", image)
+    before, again = kizu.load(patchcore), image.copy()
+    again[::7, ::5] += 1
+    assert before.predict(again).verdict == "ng"
+    found = updated(patchcore, alarm, selected=True)
+    assert (found.alarming, found.still) == ((alarm,), ())
+    assert kizu.load(patchcore).predict(again).verdict == "ok"
+    assert kizu.load(patchcore).predict(tile(101, scratched=True)).verdict == "ng"
+
+
+def test_a_false_alarm_that_stays_one_is_told(parts: Path, tmp_path: Path) -> None:
+    """Nine neighbours: one image's own rows alone do not make it ordinary."""
+    model = tmp_path / "nine.kizu"
+    kizu.fit(parts, **SMALL, detector={"name": "patchcore", "neighbors": 9}).save(model)
+    alarm = write(tmp_path / "alarm.png", tile(101, scratched=True))
+    found = updated(model, alarm, selected=True)
+    assert (found.alarming, found.still) == ((alarm,), (alarm,))
+
+
+def test_images_that_look_like_defects_are_named_and_learnt(patchcore: Path, batch: Path, tmp_path: Path) -> None:
+    odd = write(tmp_path / "傷?.png", tile(101, scratched=True))
+    (text,) = [line for line in said(patchcore, [batch, odd]) if "far above" in line]
+    assert text.startswith(
+        f"{odd}: far above every good image so far. Really good? It is learnt as good from now on;"
+    )
+    assert kizu.load(patchcore).predict(odd).verdict == "ok"
+
+
+def test_a_threshold_that_rose_is_explained(patchcore: Path, tmp_path: Path) -> None:
+    images = [write(tmp_path / f"{seed}.png", tile(seed, scratched=True)) for seed in (101, 104)]
+    (text,) = [line for line in said(patchcore, images, out=tmp_path / "a.kizu") if "threshold rose" in line]
+    assert "2 of 2 images scored above every good image so far" in text
+    assert "add them with --selected" in text
+    assert not [line for line in said(patchcore, images, selected=True) if "threshold rose" in line]
+
+
+def test_a_batch_like_the_others_is_no_cause_for_warnings(part: Path, batch: Path) -> None:
+    assert said(part, [batch]) == []
+
+
+def test_a_threshold_that_was_set_stays(part: Path, batch: Path) -> None:
+    decision = Decision(by="cost", threshold=1.25, evidence={"cost_miss": 50})
+    inspector = kizu.load(part)
+    assert inspector.calibration is not None
+    inspector.calibrated(inspector.calibration.deciding(decision)).save(part)
+    texts = said(part, [batch])
+    assert "the threshold stays 1.25: it was chosen by cost for the model before this update." in texts[-1]
+    after = kizu.load(part).calibration
+    assert after is not None
+    assert (after.threshold, after.decision, len(after.scores)) == (1.25, decision, FITTED + 6)
+
+
+def test_a_held_out_calibration_stays_one(part: Path, batch: Path) -> None:
+    inspector = kizu.load(part)
+    assert inspector.calibration is not None
+    held_out = Calibration(inspector.calibration.scores[:5], inspector.calibration.peaks[:5], method="hold_out")
+    inspector.calibrated(held_out).save(part)
+    after = updated(part, batch).after
+    assert (after.method, len(after.scores)) == ("hold_out", 11)
+
+
+def test_unreadable_images(part: Path, batch: Path) -> None:
+    (batch / "壊れた.png").write_bytes(b"no image")
+    before = files(batch.parent)
+    with pytest.raises(ImageError, match="use --skip-unreadable"):
+        kizu.update(part, [batch])
+    assert files(batch.parent) == before
+    found = updated(part, batch, skip_unreadable=True)
+    assert (len(found.added), found.skipped) == (6, 1)
+    assert len(found.after.scores) == FITTED + 6
+
+
+@pytest.mark.parametrize("paths", [[], ["gone.png"]])
+def test_no_images(part: Path, paths: list[str]) -> None:
+    with pytest.raises(DataError, match=r"no images given|no such file or folder"):
+        kizu.update(part, paths)
+
+
+def test_one_image_is_enough(part: Path, tmp_path: Path) -> None:
+    found = updated(part, write(tmp_path / "one.png", tile(400)))
+    assert len(found.after.scores) == FITTED + 1
+
+
+def test_a_model_that_changed_meanwhile_is_not_overwritten(
+    model: Path, part: Path, batch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kizu.workflows import _update
+
+    def learnt(*arguments: Any) -> Any:
+        found = plain(*arguments)
+        inspector = kizu.load(part)
+        inspector.calibrated(inspector.calibration.deciding(Decision(false_alarms=0.25))).save(part)  # type: ignore[union-attr]
+        return found
+
+    plain = _update._learnt
+    monkeypatch.setattr(_update, "_learnt", learnt)
+    with pytest.raises(OutputError, match="was changed by another program meanwhile; nothing was written"):
+        updated(part, batch)
+    assert kizu.load(part).calibration.false_alarms == 0.25  # type: ignore[union-attr]
+    assert not part.with_name("部品.kizu.versions").exists()
+
+
+def test_no_room_for_versions(part: Path, batch: Path) -> None:
+    part.with_name("部品.kizu.versions").write_bytes(b"in the way")
+    before = part.read_bytes()
+    with pytest.raises(OutputError, match="versions: is a file, not a folder"):
+        updated(part, batch)
+    assert part.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "odd", [5, "text", [1], [{}], [{"id": "a", "names": 5, "digests": [], "calibrating": 1}], {"a": 1}], ids=str
+)
+def test_a_history_that_makes_no_sense(model: Path, batch: Path, tmp_path: Path, odd: Any) -> None:
+    path = rewritten(model, tmp_path / "odd.kizu", {}, lambda manifest: manifest["provenance"].update(history=odd))
+    for use in (lambda: kizu.update(path, [batch]), lambda: history(path), lambda: undo(path)):
+        with pytest.raises(ModelFileError, match="its history cannot be read"):
+            use()
+
+
+def test_images_that_make_no_sense(model: Path, batch: Path, tmp_path: Path) -> None:
+    path = rewritten(model, tmp_path / "odd.kizu", {}, lambda manifest: manifest["provenance"].update(images=5))
+    with pytest.raises(ModelFileError, match="its history cannot be read"):
+        kizu.update(path, [batch])
+
+
+def test_a_detector_that_cannot_learn(part: Path, batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kizu.detectors import Detector
+
+    before = part.read_bytes()
+    monkeypatch.setattr(type(kizu.load(part).detector), "updated", Detector.updated)
+    with pytest.raises(ParameterError, match=r"cannot learn more images: it does not say how\. Fit again"):
+        kizu.update(part, [batch])
+    assert part.read_bytes() == before
+
+
+def test_a_detector_that_cannot_leave_out_learns_without_calibrating(
+    part: Path, batch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(kizu.load(part).detector), "leaves_one_out", False)
+    found = updated(part, batch)
+    assert (len(found.added), found.calibrating, len(found.after.scores)) == (6, 0, FITTED)
+
+
+def test_a_model_without_what_an_update_takes_is_named(padim_model: Path, batch: Path, tmp_path: Path) -> None:
+    path = rewritten(padim_model, tmp_path / "old.kizu", {"detector/count.npy": None})
+    with pytest.raises(ModelFileError, match=r"old\.kizu: the model does not say how many images"):
+        kizu.update(path, [batch])
