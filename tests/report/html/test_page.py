@@ -287,3 +287,50 @@ def test_every_kind_of_finding_of_the_data_check_is_known() -> None:
     kinds = set(re.findall(r'(?:Finding|Words|Measure|Trait|return)\(?\s*"([a-z_]+)",', source))
     assert len(kinds) > 20
     assert [kind for kind in kinds if f"finding_{kind}" not in table() or f"advice_{kind}" not in table()] == []
+
+
+def lights(page: Outline) -> list[str]:
+    """How the cards of the summary stand: good parts, defects, what people look at, data."""
+    classes = [str(attributes["class"]) for tag, attributes in page.elements if tag == "article"]
+    return [name.removeprefix("light ") for name in classes]
+
+
+def counted(good_ng: int = 0, missed: int = 0, reviewed: int = 0, **changes: Any) -> ReportContent:
+    """100 good parts and 100 defects, so many of which come out wrong."""
+    good = [image(f"g{n}.png", 40.0 if n < good_ng else 29.0 if n < good_ng + reviewed else 12.0) for n in range(100)]
+    bad = [image(f"b{n}.png", 12.0 if n < missed else 40.0, "bad", "bad") for n in range(100)]
+    return content(tuple(replace(i, thumbnails=None) for i in (*good, *bad)), **changes)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({}, ["good", "good", "good", "note"]),
+        ({"good_ng": 10}, ["attention", "good", "good", "note"]),
+        ({"missed": 1}, ["good", "attention", "good", "note"]),
+        ({"missed": 6}, ["good", "problem", "good", "note"]),
+        ({"reviewed": 30}, ["good", "good", "attention", "note"]),
+        ({"findings": ()}, ["good", "good", "good", "good"]),
+        ({"skipped": ("a: b",)}, ["good", "good", "good", "attention"]),
+        ({"calibration": calibration(false_alarms=0.001)}, ["attention", "good", "good", "note"]),
+        ({"calibration": calibration(by="value", threshold=29.9)}, ["note", "good", "note", "note"]),
+    ],
+    ids=str,
+)
+def test_the_lights(wrong: dict[str, Any], expected: list[str]) -> None:
+    assert lights(Outline(render(counted(**wrong)))) == expected
+
+
+def test_advice_fits_what_was_found() -> None:
+    fine = Outline(render(counted())).said
+    assert "Run it beside today's inspection" in fine
+    assert "Of 100 good parts none come out as NG and none go to a person." in fine
+    assert "Of 100 defective parts all come out as NG, none go to a person and none get through." in fine
+    missing = Outline(render(counted(missed=6))).said
+    assert "Look at the 6 missed defects" in missing
+    assert "kizu threshold 部品.kizu --review-budget 0.1" in missing
+    assert "Run it beside today's inspection" not in missing
+    assert "kizu update 部品.kizu IMAGES" in Outline(render(counted(good_ng=10))).said
+    few = Outline(render(counted(calibration=calibration(false_alarms=0.001)))).said
+    assert "for a promise of 0.1 % it takes 999" in few
+    assert "0.1 % was asked for, but 200 good images can promise only 0.5 %." in few

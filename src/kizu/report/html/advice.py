@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kizu.calibration import conformal
 from kizu.report.html.chance import as_promised
 from kizu.report.html.content import ReportContent
-from kizu.report.html.summary import FEW_DEFECTS, reviews_as_asked, severe
+from kizu.report.html.summary import FEW_DEFECTS, enough, reviews_as_asked, severe
 from kizu.report.html.words import Words
 
 
@@ -54,6 +54,5 @@ def _larger_budget(content: ReportContent) -> str:
 def _on_calibration(content: ReportContent, words: Words) -> Iterator[str]:
     calibration = content.calibration
     asked = calibration.decision.false_alarms
-    if calibration.decision.by == "false_alarms" and asked and not calibration.enough:
-        enough = conformal.enough(asked)
-        yield words("next_more_good", asked=words.share(asked), n=enough, model=content.model)
+    if asked and not enough(content):
+        yield words("next_more_good", asked=words.share(asked), n=conformal.enough(asked), model=content.model)

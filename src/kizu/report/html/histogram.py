@@ -50,7 +50,7 @@ def bins_for(scores: Floats, threshold: float) -> Bins:
     """Some 60 bars over ``scores`` ``(n,)``, ``threshold`` at an edge; scores far beyond the others share the last.
 
     >>> bins = bins_for(np.array([1.0, 2.0, 3.0, 4.0]), 2.5)
-    >>> bool(np.isclose(bins.edges, 2.5).any()), bins.count(np.array([1.0, 4.0])).sum()
+    >>> bool(np.isclose(bins.edges, 2.5).any()), int(bins.count(np.array([1.0, 4.0])).sum())
     (True, 2)
     """
     low, high = float(scores.min()), float(scores.max())

@@ -60,8 +60,13 @@ def _good(content: ReportContent, words: Words) -> Card:
         return Card(words("card_good"), "note", (words("no_good"),))
     kept = as_promised(content.calibration, wrong, count)
     seen = words("good_called_ng", n=count, count=wrong, share=words.share(wrong / count))
-    light: Light = "note" if kept is None else "good" if kept else "attention"
+    light: Light = "note" if kept is None else "good" if kept and enough(content) else "attention"
     return Card(words("card_good"), light, (seen, *_promise(content, words, kept)))
+
+
+def enough(content: ReportContent) -> bool:
+    """Whether there were good images enough to promise the share of false alarms asked for."""
+    return content.calibration.decision.by != "false_alarms" or content.calibration.enough
 
 
 def _promise(content: ReportContent, words: Words, kept: bool | None) -> tuple[str, ...]:
@@ -69,7 +74,7 @@ def _promise(content: ReportContent, words: Words, kept: bool | None) -> tuple[s
     asked = words.share(calibration.decision.false_alarms)
     if kept is None:
         return (words("no_promise"),)
-    if calibration.decision.by == "false_alarms" and not calibration.enough:
+    if not enough(content):
         promised = words.share(calibration.promised)
         weaker = words("promise_weaker", n=len(calibration.scores), asked=asked, promised=promised)
         return (weaker,) if kept else (weaker, words("promise_broken", asked=promised))

@@ -28,8 +28,9 @@ class Words:
     >>> words = Words("en")
     >>> words("images", n=1), words("images", n=1234)
     ('1 image', '1,234 images')
-    >>> words.share(0.0123), words.share(0.9999), Words("ja").share(0.5)
-    ('1.2 %', '99.9 %', '50%')
+    >>> ja = Words("ja")
+    >>> ja.share(0.0123), ja.share(0.9999), ja.share(0.5)
+    ('1.2%', '99.9%', '50%')
 
     Raises `ParameterError` for a language there is not.
     """

@@ -203,7 +203,8 @@
     if (!seen.some((entry) => entry.isIntersecting) || more.hidden) return;
     drawMore();
     watcher.unobserve(more);  // it may still be in sight, which alone is not told again
-    }, { rootMargin: "600px" });
+    watcher.observe(more);
+  }, { rootMargin: "600px" });
   watcher.observe(more);
 
   // ---- regions
