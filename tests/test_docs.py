@@ -59,6 +59,7 @@ def workshop(tmp_path_factory):
         picture(folder / "screws-sorted" / "good" / f"{number:04}.png")
     for number in range(3):
         picture(folder / "new-pictures" / f"{number:04}.png", scratched=number == 2)
+        picture(folder / "new-batch" / f"{number:04}.png")
         picture(folder / "screws-sorted" / "bad" / f"{number:04}.png", scratched=True)
     return folder
 
@@ -75,7 +76,9 @@ def environment(tmp_path_factory):
 
 def test_the_tour_of_the_readme_works_as_written(workshop, environment):
     blocks_of_kizu = [block.strip() for block in blocks("bash") if block.startswith("kizu ")]
-    assert [block.split()[1] for block in blocks_of_kizu] == ["fit", "predict", "evaluate", "backbones", "export"]
+    assert [block.split()[1] for block in blocks_of_kizu] == [
+        *("check", "fit", "predict", "evaluate", "threshold", "backbones", "export")
+    ]
     for block in blocks_of_kizu:
         for command in block.splitlines() if "backbones" not in block else ():
             done = run(command, workshop, environment)
@@ -83,6 +86,8 @@ def test_the_tour_of_the_readme_works_as_written(workshop, environment):
     assert (workshop / "screw.kizu").stat().st_size
     assert (workshop / "screw.onnx").stat().st_size
     assert len(list((workshop / "results" / "pictures").iterdir())) == 3
+    assert (workshop / "report" / "report.html").stat().st_size
+    assert len(list((workshop / "looked-at" / "suspects").iterdir()))
 
 
 def test_the_backbones_of_the_readme_can_be_had(workshop, environment):
@@ -106,7 +111,7 @@ def test_the_python_of_the_readme_runs_as_written(workshop, environment):
     (workshop / "tour.py").write_text(block)
     done = run(f'"{sys.executable}" -W ignore tour.py', workshop, environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[2] in ("ok", "ng")
+    assert done.stdout.split()[2] in ("ok", "review", "ng")
 
 
 def test_the_settings_file_of_the_readme_gives_the_same_model(workshop, environment):
