@@ -10,6 +10,7 @@ import pytest
 
 import kizu
 from kizu.errors import DataError, ImageError, KizuWarning, MissingExtraError, OutputError, ParameterError
+from kizu.inspector import identity
 from kizu.workflows import Report, ReportTarget, make_report
 from workflows import tiles
 from workflows.tiles import tile
@@ -32,6 +33,11 @@ def images(page: Path) -> list[dict[str, object]]:
 def written(model: Path, parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Read only."""
     return make_report(model, parts, tmp_path_factory.mktemp("out") / "報告", check=False)
+
+
+def test_a_model_in_no_file_goes_by_its_product(model: Path, parts: Path, tmp_path: Path) -> None:
+    page = make_report(kizu.load(model), parts, tmp_path, check=False).page
+    assert "<dd>部品.kizu</dd>" in page.read_text(encoding="utf-8")
 
 
 def test_it_tells_what_evaluate_tells(written: Report, model: Path, parts: Path) -> None:
@@ -65,14 +71,15 @@ def test_coco_lies_beside_and_is_the_one_in_the_page(written: Report, model: Pat
 
 
 def test_evaluate_writes_the_same_report(written: Report, model: Path, parts: Path, tmp_path: Path) -> None:
-    target = ReportTarget(tmp_path / "seite.html", "ja", "mein.kizu")
+    target = ReportTarget(tmp_path / "seite.html", "ja", model)
     kizu.evaluate(model, parts, report=target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["seite.coco.json", "seite.html"]
     english, japanese = images(written.page), images(target.page)
     assert [entry["score"] for entry in english] == [entry["score"] for entry in japanese]
     text = target.page.read_text(encoding="utf-8")
     assert '<html lang="ja">' in text
-    assert "mein.kizu" in text
+    assert f"<dd>{model.name}</dd>" in text
+    assert identity(model) in text
     kizu.evaluate(model, parts, report=tmp_path / "folder")
     assert (tmp_path / "folder" / "report.html").is_file()
 

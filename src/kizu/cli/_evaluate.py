@@ -50,7 +50,7 @@ def evaluate(
     from kizu.workflows import evaluate as evaluate_inspector
 
     parts = _show.parts(save, out)
-    target = None if report is None else ReportTarget(report, language, model.name)
+    target = None if report is None else ReportTarget(report, language, model)
     result = evaluate_inspector(
         load(model, exact=exact, engine=engine, precision=precision, providers=_options.names(providers)),
         data,

@@ -66,7 +66,7 @@ def report(
     result = make_report(
         load(model, exact=exact, engine=engine, precision=precision, providers=_options.names(providers)),
         data,
-        ReportTarget(out, language, model.name),
+        ReportTarget(out, language, model),
         pdf=pdf,
         chromium=chromium,
         check=not no_check,

@@ -208,11 +208,9 @@ def _ranked(inspector: Inspector, paths: Sequence[Path]) -> Suspicion:
     found = outliers.suspects(paths, left_out.images)
     place = {path: number for number, path in enumerate(paths)}
     maps: list[npt.NDArray[np.float32]] = [inspector.map_of(left_out.patches[place[one.path]]) for one in found]
-    calibration = inspector.calibration
-    peaks = left_out.images if calibration is None else calibration.peaks
-    return Suspicion(
-        found, len(paths), maps, limit=outliers.limit_of(left_out.images), pixel_limit=outliers.limit_of(peaks)
-    )
+    peaks = [float(inspector.map_of(patches).max()) for patches in left_out.patches]
+    limit, pixel_limit = outliers.limit_of(left_out.images), float(np.median(peaks))
+    return Suspicion(found, len(paths), maps, limit, pixel_limit)
 
 
 def _counts(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:

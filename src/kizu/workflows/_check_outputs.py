@@ -27,7 +27,11 @@ _FOLDER, _TABLE = "suspects", "suspects.csv"
 
 @dataclass(frozen=True, eq=False)
 class Suspicion:
-    """Suspects, of ``scored`` images, with their anomaly maps; ``limit`` and ``pixel_limit``: what is usual."""
+    """Suspects, of ``scored`` images, with their anomaly maps.
+
+    ``limit``: the score from which one stands out; ``pixel_limit``: the highest map value of the median image, so
+    that pictures mark what is less ordinary than anything in most.
+    """
 
     suspects: tuple[Suspect, ...]
     scored: int
@@ -72,7 +76,7 @@ def _view(suspect: Suspect, anomaly_map: npt.NDArray[np.float32], found: Suspici
         score=suspect.score,
         threshold=found.limit,
         pixel_threshold=found.pixel_limit,
-        verdict="review" if suspect.beyond else "ok",
+        verdict="review",  # each of them is there to be looked at
     )
 
 

@@ -118,7 +118,7 @@ def evaluate(
     if out is not None:
         write_figures(Path(out), found, inspector.calibration, pixels.counts() if found.pixel else None, plots=plots)
     if target is not None and gathered is not None:
-        target.write(gathered.content(target.model, tuple(map(str, reader.skipped))), shown)
+        target.write(gathered.content(target, reader.skipped), shown)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from kizu._version import __version__
 from kizu.calibration import Calibration
 from kizu.calibration.workload import WorkloadCurve, workload
-from kizu.errors import NotFittedError
+from kizu.errors import ImageError, NotFittedError
 from kizu.inspector import Inspector
 from kizu.metrics import ImageMetrics, PixelAccumulator, PixelMetrics, image_metrics
 from kizu.regions import find_regions
@@ -17,6 +18,7 @@ from kizu.report.html import FoundRegion, ReportContent, ReportImage, bytes_for,
 from kizu.report.html.content import Finding
 from kizu.workflows._outputs import view_of
 from kizu.workflows._predict import Inspected
+from kizu.workflows._report_target import ReportTarget
 
 
 class Gathering:
@@ -64,15 +66,20 @@ class Gathering:
             self._pixels.update(inspected.prediction.anomaly_map, truth)
 
     def content(
-        self, model: str, skipped: tuple[str, ...], findings: tuple[Finding, ...] | None = None
+        self,
+        target: ReportTarget,
+        skipped: Sequence[ImageError] = (),
+        findings: tuple[Finding, ...] | None = None,
     ) -> ReportContent:
-        """Everything the report tells. Raises `DataError` when there is no image."""
+        """Everything the report at ``target`` tells. Raises `DataError` when there is no image."""
         calibration = self._inspector.calibration
         if calibration is None:
             raise NotFittedError("this inspector has no calibration; make it with kizu.fit().")
+        product = str(self._inspector.provenance.get("data", {}).get("product") or self._root.name)
+        model = f"{product}.kizu" if target.model is None else target.model.name
         pixels = self._pixels.result(calibration.pixel_threshold) if self._masks else None
         return ReportContent(
-            product=str(self._inspector.provenance.get("data", {}).get("product") or self._root.name),
+            product=product,
             model=model,
             data=str(self._root),
             created=datetime.now().astimezone(),
@@ -83,8 +90,8 @@ class Gathering:
             pixel_metrics=pixels if _tells(pixels) else None,
             workload=self._workload(calibration),
             findings=findings,
-            skipped=skipped,
-            provenance=_provenance(self._inspector, model),
+            skipped=tuple(map(str, skipped)),
+            provenance=_provenance(self._inspector, {"file": model, "id": target.identity}),
         )
 
     def _labelled(self) -> tuple[list[float], list[bool]]:
@@ -114,11 +121,11 @@ def _name(path: Path, root: Path) -> str:
         return "/".join(path.parts[-2:])
 
 
-def _provenance(inspector: Inspector, model: str) -> dict[str, dict[str, Any]]:
+def _provenance(inspector: Inspector, file: dict[str, str | None]) -> dict[str, dict[str, Any]]:
     """Sections of names and values: the file, the data and settings of the fit, the detector, the versions."""
     told_elsewhere = {"detector", "false_alarms", "review_budget"}  # thresholds may have changed since the fit
     settings = inspector.config.model_dump(mode="json", exclude=told_elsewhere)
     detector = {"name": inspector.detector.name, **inspector.detector.parameters(), **inspector.detector.summary()}
     made_from = {name: value for name, value in inspector.provenance.items() if isinstance(value, dict)}
     rest = {name: value for name, value in inspector.provenance.items() if not isinstance(value, dict)}
-    return {"model": {"file": model, **rest}, **made_from, "detector": detector, "settings": settings}
+    return {"model": {**file, **rest}, **made_from, "detector": detector, "settings": settings}

@@ -95,7 +95,7 @@ def make_report(
     findings = None
     if check and dataset.layout != NO_LABELS:
         findings = check_data(dataset, suspects=False, max_pixels=max_pixels, progress=shown).findings
-    content = gathered.content(target.model, tuple(map(str, reader.skipped)), findings)
+    content = gathered.content(target, reader.skipped, findings)
     target.write(content, shown)
     if program is not None:
         with shown.stage("Printing the report", 1) as advance:

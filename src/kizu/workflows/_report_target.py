@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import overload
 
 from kizu.files import atomic_write, check_writable
-from kizu.inspector import Inspector
+from kizu.inspector import Inspector, identity
 from kizu.progress import Progress
 from kizu.report.html import ReportContent, check_language, coco_text, render
 from kizu.report.html.chart_style import import_plotly
@@ -21,12 +21,12 @@ _SUFFIXES = (".html", ".htm")
 class ReportTarget:
     """Where a report goes, and in which language: ``path`` is an HTML file, or a folder that gets ``report.html``.
 
-    ``model``: what the report calls the model.
+    ``model``: the file of the model, for its name and id; None where the model is in no file.
     """
 
     path: Path
     language: str = "en"
-    model: str = ""
+    model: Path | None = None
 
     @overload
     @classmethod
@@ -51,7 +51,13 @@ class ReportTarget:
         import_jinja()
         check_writable(target.page)
         check_writable(target.coco)
-        return target if target.model else replace(target, model=_name(model))
+        known = target.model is not None or isinstance(model, Inspector)
+        return target if known else replace(target, model=Path(str(model)))
+
+    @property
+    def identity(self) -> str | None:
+        """The model's id, which `kizu info` and `kizu update` tell too. Raises `ModelFileError`."""
+        return None if self.model is None else identity(self.model)
 
     @property
     def page(self) -> Path:
@@ -75,10 +81,3 @@ class ReportTarget:
             atomic_write(self.coco, coco_text(content).encode())
             atomic_write(self.page, page)
             advance(1)
-
-
-def _name(model: str | Path | Inspector) -> str:
-    """The name of a model's file; that it would have, after its product, where there is none."""
-    if not isinstance(model, Inspector):
-        return Path(model).name
-    return f"{model.provenance.get('data', {}).get('product') or 'model'}.kizu"

@@ -1,0 +1,78 @@
+"""``kizu drift``, as it is typed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kizu as library
+from cli.running import Command
+from kizu.calibration import Calibration, Decision
+from kizu.report import PredictionRow, PredictionTable
+
+LIMIT = 22.0
+
+
+@pytest.fixture
+def mine(model: Path, tmp_path: Path) -> Path:
+    """A model whose calibration scores are around 9."""
+    scores = np.append(np.random.default_rng(0).gamma(9.0, size=198), LIMIT)
+    path = tmp_path / "部品.kizu"
+    library.load(model).calibrated(Calibration(scores, scores, Decision(false_alarms=0.005))).save(path)
+    return path
+
+
+def table(path: Path, shift: float, count: int = 120) -> Path:
+    scores = np.random.default_rng(count).gamma(9.0, size=count)
+    scores[count // 2 :] += shift
+    with PredictionTable(path) as rows:
+        for place, score in enumerate(scores):
+            rows.append(PredictionRow(f"部品/{place}.png", float(score), LIMIT, "ok", 0.5, 1.0))
+    return path
+
+
+def test_nothing_has_changed(kizu: Command, mine: Path, tmp_path: Path) -> None:
+    said = kizu("drift", mine, table(tmp_path / "a.csv", 0.0))
+    assert said.code == 0
+    assert said.err == "Looking for drift (240)\n"
+    assert re.match(
+        r"120 rows, each compared with 198 calibration scores and earlier rows\.\nScores: no drift", said.out
+    )
+    assert "an alarm is raised from 200 to 1 on." in said.out
+    assert "NG: 0.0 % of the rows, about as many early as late." in said.out
+    assert "with a probability of at most 0.01, however long." in said.out
+    assert re.search(r"^  109 to 120 +0\.0 % +\S+ % +0\.\d\d$", said.out, re.MULTILINE)
+    assert "Look at lamp" not in said.out
+
+
+def test_something_has(kizu: Command, mine: Path, tmp_path: Path) -> None:
+    path = table(tmp_path / "表.csv", 6.0)
+    said = kizu("drift", mine, path, "--false-alarm-rate", 0.02)
+    assert said.code == 0
+    assert re.search(r"^Scores: DRIFT, scores are higher than before, since about row \d+$", said.out, re.MULTILINE)
+    assert re.search(r"\(表\.csv, line \d+: 部品/\d+\.png\)\.", said.out)
+    assert re.search(r"Alarm at row \d+ \(表\.csv, line \d+: 部品/\d+\.png\), evidence \S+ to 1\.", said.out)
+    assert "Look at lamp, lens, focus, position, material." in said.out
+    found = kizu("drift", mine, path, "--json", "--all", "--rows-alone").document
+    assert (found["drifted"], found["calibration_scores"], found["watched"]) == (True, 0, 120)
+    assert abs(found["scores"]["since"]["row"] - 60) < 10
+
+
+def test_a_picture(kizu: Command, mine: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    said = kizu("drift", mine, table(tmp_path / "a.csv", 6.0), "--plot", tmp_path / "図.png")
+    assert said.out.endswith(f"Wrote {tmp_path / '図.png'}.\n")
+    assert (tmp_path / "図.png").stat().st_size > 10_000
+    assert "is a folder" in kizu("drift", mine, tmp_path / "a.csv", "--plot", tmp_path).error
+
+
+def test_mistakes(kizu: Command, mine: Path, tmp_path: Path) -> None:
+    good = table(tmp_path / "a.csv", 0.0)
+    assert "`false_alarm_rate` must be in (0, 1); got 0.0" in kizu("drift", mine, good, "--false-alarm-rate", 0).error
+    assert "no such file" in kizu("drift", mine, tmp_path / "無い.csv").error
+    assert "no such model file" in kizu("drift", tmp_path / "無い.kizu", good).error
+    assert "not UTF-8 text" in kizu("drift", mine, mine).error
+    assert "Missing argument 'PREDICTIONS...'" in kizu("drift", mine).error

@@ -1,0 +1,128 @@
+"""``kizu threshold``, as it is typed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kizu as library
+from cli.running import Command, files
+from kizu.calibration import Calibration, Decision
+
+
+@pytest.fixture
+def mine(model: Path, tmp_path: Path) -> Path:
+    """A model with 99 calibration scores."""
+    scores = np.sort(np.random.default_rng(0).gamma(9.0, size=99))
+    path = tmp_path / "部品.kizu"
+    library.load(model).calibrated(Calibration(scores, scores, Decision(), "leave_one_out")).save(path)
+    return path
+
+
+def test_how_a_model_decides(kizu: Command, mine: Path) -> None:
+    before = mine.read_bytes()
+    said = kizu("threshold", mine)
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert re.fullmatch(rf"{mine}: NG above \S+, REVIEW above \S+", lines[0])
+    assert "  NG: at most 1 % of good parts, in expectation; promised" in lines
+    assert "  REVIEW: 5 % more of good parts, for a person to look at" in lines
+    assert re.search(r"^  0\.5 % +- +\S+, \S+ to \S+$", said.out, re.MULTILINE)
+    assert re.search(r"^  1 % +\d\S* +\S+, \S+ to \S+$", said.out, re.MULTILINE)
+    assert lines[-1] == f"To change it: kizu threshold {mine} --false-alarms 0.005"
+    assert mine.read_bytes() == before
+
+
+def test_a_share_that_cannot_be_promised(kizu: Command, mine: Path) -> None:
+    said = kizu("threshold", mine, "--false-alarms", 0.001)
+    assert (
+        "asked for: 0.1 %, which 99 good images cannot promise. For that it takes 999; `kizu update` adds some."
+        in said.out
+    )
+    assert re.search(r"estimate for 0\.1 %: \S+ \(\S+ to \S+, 90 % sure, if the tail goes on .* --tail\.", said.out)
+    assert "NG: at most 1 % of good parts, in expectation; promised" in said.out
+    assert said.out.endswith(f"Wrote {mine}. Nothing was fitted; to change it again: kizu threshold {mine} ...\n")
+    said = kizu("threshold", mine, "--tail")
+    assert "NG: an estimate for 0.1 % of good parts, not a promise; the score is " in said.out
+    assert "before: NG above" in said.out
+    said = kizu("threshold", mine, "--false-alarms", 0)
+    assert "asked for: 0 %, which 99 good images cannot promise. No number does." in said.out
+
+
+def test_labelled_images(kizu: Command, mine: Path, parts: Path) -> None:
+    said = kizu("threshold", mine, "--data", parts, "--cost-miss", 50, "--cost-false-alarm", 1, "--defect-rate", 0.01)
+    assert said.code == 0
+    assert (
+        f"NG: chosen by costs on labelled images ({parts.name}): 50 a miss, 1 a false alarm, 1 %" in said.out
+    )
+    assert re.search(r"good parts called NG +\S+ % \(\S+ % to \S+ %\)", said.out)
+    assert re.search(r"defects not called NG +\S+ % \(\S+ % to \S+ %\)", said.out)
+    assert re.search(r"cost a part +\S+ \(\S+ to \S+\)", said.out)
+    assert "would flatter it" in said.out
+    assert "NG: chosen to find 90 % of the defects" in kizu("threshold", mine, "--data", parts, "--recall", 0.9).out
+    assert "NG: chosen by the best F1" in kizu("threshold", mine, "--data", parts, "--best-f1").out
+    again = kizu("threshold", mine).out
+    assert f"NG: chosen by the best F1 on labelled images ({parts.name})" in again
+
+
+def test_by_hand_and_to_another_file(kizu: Command, mine: Path, tmp_path: Path) -> None:
+    before = mine.read_bytes()
+    out = tmp_path / "別.kizu"
+    said = kizu("threshold", mine, "--value", 9.5, "--review-budget", 0, "-o", out)
+    assert said.out.startswith(f"{out}: NG above 9.5, no REVIEW\n")
+    assert "NG: chosen by hand" in said.out
+    assert re.search(r"\d+ of the 99 good images are above: \S+ % to \S+ % of good parts, 90 % sure", said.out)
+    assert mine.read_bytes() == before
+    assert kizu("info", out, "--json").document["calibration"]["threshold"] == 9.5
+
+
+def test_as_a_document(kizu: Command, mine: Path) -> None:
+    found = kizu("threshold", mine, "--tail", "--false-alarms", 0.001, "--json").document
+    assert (found["written"], found["decision"]["by"], found["before"]["by"]) == (True, "tail", "false_alarms")
+    assert found["tail"]["estimate"] is True
+    assert found["decision"]["threshold"] == found["tail"]["threshold"]
+    assert [row["share"] for row in found["shares"]] == sorted(
+        (row["share"] for row in found["shares"]), reverse=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--false-alarms", 1], "`false_alarms` must be in [0, 1); got 1.0. For one percent write 0.01."),
+        (["--false-alarms", "nan"], "`false_alarms` must be in [0, 1); got nan."),
+        (["--review-budget", 5], "`review_budget` must be in [0, 1); got 5.0."),
+        (["--value", "inf"], "`value` must be a finite number"),
+        (["--value", "much"], "Invalid value for '--value'"),
+        (["--tail", "--value", 1], "choose one of"),
+        (["--best-f1"], "a threshold from labelled images needs labelled images to choose by."),
+        (["--data", "x"], "needs what to choose by"),
+        (["--data", "x", "--best-f1", "--recall", 1], "choose one of --best-f1, --recall and --cost-miss"),
+        (["--data", "x", "--cost-miss", 1], "costs come in pairs"),
+        (["--data", "x", "--recall", 0], "`recall` must be in (0, 1]"),
+        (["--data", "x", "--recall", 1, "--defect-rate", 0.1], "--defect-rate is for costs"),
+        (["--data", "x", "--best-f1"], "x"),
+        (["-o", "x.kizu"], "another file needs another decision"),
+    ],
+)
+def test_mistakes(kizu: Command, mine: Path, options: list[object], words: str) -> None:
+    before = files(mine.parent)
+    assert words in kizu("threshold", mine, *options).error
+    assert files(mine.parent) == before
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_next_to_no_calibration(kizu: Command, model: Path, tmp_path: Path, count: int) -> None:
+    path = tmp_path / "a.kizu"
+    shutil.copy(model, path)
+    scores = np.arange(1.0, 1 + count)
+    library.load(path).calibrated(Calibration(scores, scores, Decision())).save(path)
+    said = kizu("threshold", path)
+    assert said.code == 0
+    assert f"by {count} good image{'s' if count > 1 else ''}, " in said.out
+    assert f"no estimate: a tail estimate needs 10 scores of good images; got {count}." in said.out
+    assert f"needs 10 scores of good images; got {count}" in kizu("threshold", path, "--tail").error
