@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from checks.making import a_look
+from kizu.checks.files import ENOUGH_GOOD, FEW_GOOD, left_out, too_few, unreadable
+from kizu.datasets import Dataset
+from kizu.errors import ImageError
+
+
+def test_an_unreadable_file_is_told_with_what_to_do() -> None:
+    short = ImageError("a.png", "the file is cut short (no end); copy it again, or take it out")
+    errors = [short, ImageError("b", "?")]
+    found = list(unreadable(errors))
+    assert [one.paths for one in found] == [(Path("a.png"),), (Path("b"),)]
+    assert found[0].message == "the file is cut short (no end)."
+    assert found[0].advice == "Copy it again, or take it out."
+    assert found[1].advice == "Mend or remove the file."
+    assert {one.severity for one in found} == {"problem"}
+
+
+@pytest.mark.parametrize(
+    ("count", "severity", "words"),
+    [
+        (0, "warning", "0 good images for training: too few"),
+        (1, "warning", "1 good image for training: too few"),
+        (FEW_GOOD - 1, "warning", "19 good images for training: too few"),
+        (49, "note", "49 good images for training: the lowest false-alarm share they can promise is 2.0%."),
+    ],
+)
+def test_too_few_good_images(count: int, severity: str, words: str) -> None:
+    (finding,) = too_few([a_look(f"{n}") for n in range(count)])
+    assert (finding.kind, finding.severity) == ("too_few", severity)
+    assert finding.message.startswith(words)
+
+
+def test_too_few_of_a_kind_to_test_with() -> None:
+    enough = [a_look(f"{n}") for n in range(ENOUGH_GOOD)]
+    assert list(too_few(enough)) == []
+    (finding,) = too_few([*enough, *(a_look(f"bad {n}", "test", "bad") for n in range(9))])
+    assert finding.message == "9 bad test images: shares measured on them are good to ±33 %."
+    (finding,) = too_few([*enough, a_look("bad", "test", "bad")])
+    assert "±50 %" in finding.message
+
+
+def test_what_a_layout_leaves_out_is_passed_on() -> None:
+    notes = ("ignored in the data folder: notes/", "masks without an image in mask/: a.png")
+    (finding,) = left_out(Dataset(Path("x"), "list", (), notes))
+    assert (finding.kind, finding.severity, finding.paths) == ("left_out", "note", ())
+    assert finding.message == "ignored in the data folder: notes/."
