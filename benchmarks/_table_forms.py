@@ -147,9 +147,73 @@ def coverage(row: Cells) -> dict[str, str] | None:
     }
 
 
+def update(row: Cells) -> dict[str, str]:
+    batches = f", then updated in {row['batches']} batch{'' if row['batches'] == '1' else 'es'}"
+    return {
+        "data": row["data"],
+        "detector": DETECTORS[row["detector"]],
+        "good images": {"half": "half", "refit": "all at once", "update": f"half{batches}"}[row["form"]],
+        "seconds": whole(row["seconds"]),
+        "bank rows": whole(row["bank_rows"]),
+        "cover radius": fixed(row["cover_radius"], 1),
+        "measured cover": fixed(row["cover_measured"], 1),
+        "image AUROC": fixed(row["image_auroc"], 4),
+        "threshold": fixed(row["threshold"], 1),
+        "false alarms": percent(row["false_alarms"]),
+        "missed": percent(row["missed"]),
+    }
+
+
+def tail(row: Cells) -> dict[str, str] | None:
+    return {
+        "scores": row["scores"],
+        "images": row["images"],
+        "share": rate(row["share"]),
+        "interval holds (90 %)": percent(row["holds"]),
+        "true score above it": percent(row["too_low"]),
+        "by moments": percent(row["moments_hold"]),
+        "NG at the estimate, mean": rate(row["called_ng"]),
+        "median": rate(row["called_ng_median"]),
+        "NG at the highest score": rate(row["called_ng_highest"]),
+    }
+
+
+def drift(row: Cells) -> dict[str, str] | None:
+    return {
+        "scores": row["data"],
+        "change": row["change"].replace("-", "−"),
+        "calibration": row["calibration"],
+        "parts": row["parts"],
+        "rows": row["rows"],
+        "rate asked": rate(row["rate"]),
+        "false alarms": percent(row["false_alarms"]),
+        "found": percent(row["found"]),
+        "delay": fixed(row["delay"], 0),
+        "date off by": fixed(row["date"], 0),
+    }
+
+
+def rate(text: str) -> str:
+    """A share that may be small, in percent."""
+    return f"{100 * float(text):.2g} %" if text else "–"
+
+
 TABLES: dict[str, Maker] = {
     maker.__name__: maker
-    for maker in (quality, coreset, latency, startup, memory, engines, backbones, calibration, coverage)
+    for maker in (
+        quality,
+        coreset,
+        latency,
+        startup,
+        memory,
+        engines,
+        backbones,
+        calibration,
+        coverage,
+        update,
+        tail,
+        drift,
+    )
 }
 ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 DETECTORS = {"patchcore": "PatchCore", "padim": "PaDiM"}

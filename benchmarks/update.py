@@ -1,9 +1,9 @@
 """A model fitted on half of the good images that learns the other half later, against a fit on all of them.
 
 A row a form: ``half`` alone, ``refit`` on all, ``update`` in so many batches. Reading images, selecting, leaving each
-image out and thresholds are all in the seconds. ``cover_measured`` is the farthest that any patch of all good images lies
-from the bank; ``cover_radius`` what the model says of it. DATA is a folder or list in any layout kizu knows; --solar adds
-the mono-crystalline cells of the package ``elpv-dataset``.
+image out and thresholds are all in the seconds. ``cover_measured`` is the farthest that any patch of all good images
+lies from the bank; ``cover_radius`` what the model says of it. DATA is a folder or list in any layout kizu knows;
+--solar adds the mono-crystalline cells of the package ``elpv-dataset``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def divided(data: Dataset, seed: int, limit: int | None) -> tuple[list[Sample], 
     good = list(data.train_good())
     order = np.random.default_rng(seed).permutation(len(good))[:limit]
     halves = [[good[place] for place in part] for part in np.array_split(order, 2)]
-    test = [sample for sample in data.test()]
+    test = data.test()
     kept = [sample for label in ("good", "bad") for sample in [s for s in test if s.label == label][:limit]]
     return halves[0], halves[1], replace(data, samples=tuple(kept))
 
@@ -59,7 +59,7 @@ def measure(
         model = Path(folder) / "half.kizu"
         half, seconds = fitted(data, first, detector, seed)
         half.save(model)
-        common = {"data": name, "detector": detector, "seed": seed}
+        common: dict[str, _results.Value] = {"data": name, "detector": detector, "seed": seed}
         rows.append(figures({**common, "form": "half", "batches": 0}, half, seconds, [*first, *second], test))
         every, seconds = fitted(data, [*first, *second], detector, seed)
         rows.append(figures({**common, "form": "refit", "batches": 0}, every, seconds, [*first, *second], test))
@@ -93,13 +93,14 @@ def figures(
     """What a form gives: cover of all good patches, ranking, and errors at the threshold."""
     image = kizu.evaluate(inspector, test).image
     calibration = inspector.calibration
-    assert calibration is not None
+    if calibration is None:
+        raise ValueError("the model decides nothing")
     bank = isinstance(inspector.detector, PatchCore)
     return {
         **row,
         "seconds": seconds,
         "bank_rows": inspector.detector.summary().get("bank rows"),
-        "cover_radius": inspector.detector.cover_radius_ if bank else None,
+        "cover_radius": inspector.detector.summary().get("cover radius"),
         "cover_measured": cover(inspector, good) if bank else None,
         "image_auroc": image.auroc,
         "threshold": image.threshold,

@@ -174,3 +174,60 @@ def test_not_positive_definite(bad):
     data[:, bad] = 1
     with pytest.raises(np.linalg.LinAlgError):
         running(data).factors(0.0)
+
+
+def continued(data, cut, regularisation=0.01):
+    """Sums of all samples, the first ``cut`` of them by way of their factors."""
+    first = running(data[:cut])
+    mean = first.mean.astype(np.float32)
+    sums = RunningGaussian.continued(mean, first.factors(regularisation), cut, regularisation)
+    sums.update(data[cut:])
+    return sums
+
+
+@pytest.mark.parametrize(("positions", "dimensions"), [(1, 1), (7, 3), (70, 12), (5, 40)])
+@pytest.mark.parametrize("cut", [2, 20, 59])
+@pytest.mark.parametrize("regularisation", [1e-3, 0.01, 10])
+@pytest.mark.parametrize("scratch", [1, 2**20])
+def test_sums_taken_up_from_their_factors(positions, dimensions, cut, regularisation, scratch, monkeypatch):
+    monkeypatch.setattr(gaussian, "SCRATCH", scratch)
+    data = samples(60, positions, dimensions)
+    found, expected = continued(data, cut, regularisation), running(data, [cut])
+    assert found.count == 60
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-6, atol=1e-6)
+    plain = covariance_of(expected)
+    largest = np.abs(plain).max(axis=(1, 2), keepdims=True) + regularisation
+    assert np.abs(covariance_of(found) - plain).max() < 1e-6 * largest.max()
+    difference = samples(4, positions, dimensions, seed=9)
+    distances = mahalanobis(difference, found.factors(regularisation))
+    np.testing.assert_allclose(distances, mahalanobis(difference, expected.factors(regularisation)), rtol=1e-3)
+
+
+def test_sums_are_taken_up_exactly_where_float32_holds_them():
+    """Equal samples: a covariance of nothing but the regularisation, whose root is a whole number."""
+    data = samples(32, 9, 5)
+    data[:16] = np.arange(45, dtype=np.float32).reshape(9, 5)
+    found, expected = continued(data, 16, 4.0), running(data, [16])
+    np.testing.assert_array_equal(found.mean, expected.mean)
+    np.testing.assert_array_equal(found.covariance(), expected.covariance())
+
+
+def test_sums_taken_up_again_and_again():
+    """Roundings do not add up to anything."""
+    data = samples(400, 6, 10)
+    sums = running(data[:40])
+    for first in range(40, 400, 10):
+        mean = sums.mean.astype(np.float32)
+        sums = RunningGaussian.continued(mean, sums.factors(0.01), first, 0.01)
+        sums.update(data[first : first + 10])
+    expected = covariance_of(running(data))
+    assert np.abs(covariance_of(sums) - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_taking_sums_up_is_reported_and_needs_two_samples():
+    sums, done = running(samples(30, 70, 5)), []
+    mean, packed = sums.mean.astype(np.float32), sums.factors(0.01)
+    RunningGaussian.continued(mean, packed, 30, 0.01, done.append)
+    assert sum(done) == 70
+    with pytest.raises(ValueError, match="a covariance needs 2 samples, got 1"):
+        RunningGaussian.continued(mean, packed, 1, 0.01)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from kizu.errors import DataError, ParameterError, bad_parameter
+from kizu.errors import DataError, bad_parameter
 
 Map = NDArray[np.float32]
 

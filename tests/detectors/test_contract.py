@@ -26,8 +26,9 @@ VARIANTS = {
         {"coreset_ratio": 0.2, "projection_dim": 4},
         {"coreset_ratio": 0.2, "projection": "sparse", "projection_eps": 0.9, "coreset_start": "first"},
         {"coreset_count": 90, "reweight": "walkthrough", "reweight_neighbors": 5, "search": "approximate"},
+        {"coreset_ratio": 0.5, "robust": True},
     ],
-    "padim": [{}, {"reduced_dims": 3, "regularisation": 0.5}],
+    "padim": [{}, {"reduced_dims": 3, "regularisation": 0.5}, {"robust": True}],
 }
 """Parameters to try besides the defaults; a detector without an entry is tried with its defaults alone."""
 

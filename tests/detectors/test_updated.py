@@ -135,6 +135,17 @@ def test_the_cover_radius_holds_for_old_and_new(parameters, far):
     assert nearest(rows_of(new), found.bank_).max() <= found.cover_radius_ * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("parameters", [{"coreset_ratio": 0.05}, {"coreset_count": 40, "reweight": True}])
+def test_what_was_learnt_scores_no_more_than_asked(parameters):
+    old = fitted("patchcore", parameters)
+    assert (old.score(NEW).images > 1.5).any()
+    assert (old.updated([NEW]).score(NEW).images > 1.5).any()
+    found = old.updated([NEW], at_most=1.5)
+    assert (found.score(NEW).images <= 1.5).all()
+    assert found.cover_radius_ == old.cover_radius_
+    assert_same_state(old.updated([NEW], at_most=1e9).state(), old.updated([NEW]).state())
+
+
 def test_all_patches_kept_is_a_refit():
     found = fitted("patchcore", {"coreset_ratio": 1}).updated([NEW], leave_one_out=True)
     refit = fitted("patchcore", {"coreset_ratio": 1}, [embeddings(30), NEW], leave_one_out=True)

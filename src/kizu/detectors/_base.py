@@ -46,6 +46,10 @@ class Scores:
         if self.patches.ndim != 3 or self.images.shape != self.patches.shape[:1]:
             raise ValueError(f"patches {self.patches.shape} and images {self.images.shape} do not match")
 
+    def without(self, images: npt.NDArray[np.int64]) -> Scores:
+        """These but for some ``images``, by number."""
+        return Scores(np.delete(self.patches, images, axis=0), np.delete(self.images, images))
+
 
 class LeavesOneOut(Protocol):
     """What a detector offers that says ``leaves_one_out``."""
@@ -129,11 +133,13 @@ class Detector(ABC):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        at_most: float | None = None,
     ) -> Self:
         """Another detector that has learnt these good images too, for `kizu.update`; this one stays as it is.
 
         Arguments are those of ``fit``; ``leave_one_out`` sets ``left_out_`` for the new images alone, of a detector
-        that ``leaves_one_out``. Optional: without it everything but updates works. Raises `ParameterError`.
+        that ``leaves_one_out``. The new images should score ``at_most`` so much then, where the detector can see to
+        that. Optional: without it everything but updates works. Raises `ParameterError`.
         """
         raise ParameterError(
             f"the detector {self.name!r} cannot learn more images: it does not say how. Fit again with all of them, "

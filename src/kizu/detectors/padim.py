@@ -23,6 +23,8 @@ import numpy as np
 from kizu import memory
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores, finite
+from kizu.detectors._patches import gathered
+from kizu.detectors._robust import described, doubted, set_aside
 from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError, bad_parameter
 from kizu.gaussian import RunningGaussian, left_out, mahalanobis
 from kizu.progress import Progress, Silent
@@ -41,22 +43,28 @@ class PaDiM(Detector):
 
     - ``reduced_dims``: channels kept, chosen at random by the seed; None: 100, or all where there are fewer.
     - ``regularisation``: the ε added to every variance (section III-B: 0.01).
+    - ``robust``: set images aside that look like defects among the good ones (`kizu.detectors._robust`).
 
     Fitted: ``channels_`` ``(d,)``, ``mean_`` ``(h, w, d)``, ``cholesky_`` ``(d(d+1)/2, h·w)`` packed lower factors,
-    ``count_`` images; and ``left_out_`` where it was asked for.
+    ``count_`` images; ``left_out_`` where it was asked for; and where it is robust ``set_aside_`` ``(s, 2)``: images
+    that stand out, and how many patches are not learnt for that, all of them; ``left_out_`` is without these images.
     """
 
     name = "padim"
     min_images = 2
     leaves_one_out = True
 
-    def __init__(self, *, reduced_dims: int | None = None, regularisation: float = 0.01) -> None:
+    def __init__(
+        self, *, reduced_dims: int | None = None, regularisation: float = 0.01, robust: bool = False
+    ) -> None:
         self.reduced_dims = reduced_dims
         self.regularisation = regularisation
+        self.robust = robust
 
     def check(self) -> None:
         _checks.whole("reduced_dims", self.reduced_dims, at_least=1, optional=True)
         _checks.real("regularisation", self.regularisation, "a positive number", 0, float("inf"))
+        _checks.flag("robust", self.robust)
 
     def fit(
         self,
@@ -70,7 +78,8 @@ class PaDiM(Detector):
         """As `Detector.fit`; each batch is summed and let go.
 
         ``leave_one_out`` also gives ``left_out_``; it reads ``embeddings`` a second time, and holds factors beside
-        the sums until then. Raises `DataError` below three images.
+        the sums until then. Raises `DataError` below three images. A robust fit reads them once and holds the chosen
+        channels of all.
         """
         self.check()
         progress = progress or Silent()
@@ -80,16 +89,33 @@ class PaDiM(Detector):
             raise _too_few()
         channels = self._choose(first.shape[-1], rng or np.random.default_rng(0))
         sums = _sums(first.shape[0] * first.shape[1], len(channels), leave_one_out)
-        for batch in _batched(image[..., channels] for image in chain([first], stream)):
+        chosen: Iterable[Float32] = (image[..., channels] for image in chain([first], stream))
+        again, which = embeddings, channels
+        self.set_aside_ = np.empty((0, 2), np.int64)
+        if self.robust:
+            chosen = self._undoubted(chosen, images, progress)
+            again, which = [image[None] for image in chosen], np.arange(len(channels))
+        for batch in _batched(chosen):
             sums.update(batch.reshape(len(batch), -1, len(channels)))
         if sums.count < self.min_images:
             raise _too_few()
         _warn_if_few(sums.count, len(channels))
         if leave_one_out:
-            self.left_out_ = self._leave_one_out(embeddings, sums, channels, sums.count, progress)
+            self.left_out_ = self._leave_one_out(again, sums, which, sums.count, progress)
         self._take(sums, first.shape[:2], progress)
         self.channels_ = channels
         return self
+
+    def _undoubted(self, chosen: Iterable[Float32], images: int | None, progress: Progress) -> list[Float32]:
+        """Those of the ``chosen`` channels' images that do not stand out."""
+        rows, grid = gathered((image[None] for image in chosen), images)
+        if len(rows) < self.min_images * grid[0] * grid[1]:
+            raise _too_few()
+        found = doubted(rows, grid, progress)
+        self.set_aside_ = found.counts
+        self.set_aside_[:, 1] = grid[0] * grid[1]
+        every = rows.reshape(-1, *grid, rows.shape[1])
+        return [every[image] for image in np.flatnonzero(~found.images)]
 
     def updated(
         self,
@@ -99,9 +125,11 @@ class PaDiM(Detector):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        at_most: float | None = None,
     ) -> Self:
         """As `Detector.updated`: the sums, found again from mean and factors, go on. A fit on all images would give
-        the same but for roundings. Raises `ModelFileError` where the number of images so far is not known.
+        the same but for roundings, whatever is wanted ``at_most``. Raises `ModelFileError` where the number of images
+        so far is not known.
         """
         self._require_fitted("cholesky_")
         if not self.count_:
@@ -126,7 +154,7 @@ class PaDiM(Detector):
     def _sums_again(self, progress: Progress) -> RunningGaussian:
         """The sums that the fit made its factors from."""
         mean = self.mean_.reshape(-1, len(self.channels_))
-        _require_memory(*mean.shape, leave_one_out=True)  # what is needed beside the sums: the factors as they are
+        _require_memory(*mean.shape, leave_one_out=True)  # for sums beside the factors there are
         with progress.stage("Taking the covariances up again", len(mean)) as advance:
             return RunningGaussian.continued(mean, self.cholesky_, self.count_, self.regularisation, advance)
 
@@ -189,11 +217,13 @@ class PaDiM(Detector):
     def state(self) -> dict[str, Array]:
         self._require_fitted("cholesky_")
         count = np.array(self.count_)
-        return {"channels": self.channels_, "mean": self.mean_, "cholesky": self.cholesky_, "count": count}
+        aside = {"set_aside": self.set_aside_} if self.robust else {}
+        return {"channels": self.channels_, "mean": self.mean_, "cholesky": self.cholesky_, "count": count} | aside
 
     def _restore(self, state: Mapping[str, Array]) -> None:
         self.channels_, self.mean_, self.cholesky_ = state["channels"], state["mean"], state["cholesky"]
         self.count_ = int(state["count"].item()) if "count" in state else 0  # unknown in schemas 1 and 2
+        self.set_aside_ = set_aside(state)
         size = len(self.channels_)
         positions = self.mean_.shape[0] * self.mean_.shape[1]
         shapes = self.mean_.shape[2:] == (size,) and self.cholesky_.shape == (size * (size + 1) // 2, positions)
@@ -204,7 +234,8 @@ class PaDiM(Detector):
     def summary(self) -> dict[str, float | int | str]:
         self._require_fitted("cholesky_")
         height, width, dimensions = self.mean_.shape
-        return {"positions": height * width, "dimensions": dimensions}
+        aside = described(self.set_aside_) if self.robust else {}
+        return {"positions": height * width, "dimensions": dimensions} | aside
 
 
 def _too_few() -> DataError:

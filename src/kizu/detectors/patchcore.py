@@ -31,6 +31,7 @@ from kizu.detectors._base import Array, Detector, Float32, Scores
 from kizu.detectors._leave_one_out import leave_one_out as leaving_one_out
 from kizu.detectors._patches import gathered, probes_of, thinned
 from kizu.detectors._reweighting import of_paper, of_walkthrough
+from kizu.detectors._robust import described, doubted, overwrite, set_aside
 from kizu.errors import DataError, ModelFileError, bad_parameter
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, Neighbors, tuned
 from kizu.progress import Progress, Silent
@@ -79,10 +80,13 @@ class PatchCore(Detector):
     - ``search``: ``exact``, ``approximate``, or ``auto``: approximate from 4,096 bank rows, up to half of
       all patches.
     - ``search_error``: by which share, on average, approximate search may find distances too large.
+    - ``robust``: set patches aside that look like defects among the good images (`kizu.detectors._robust`).
 
     Fitted: ``bank_`` ``(M, D)`` float32, ``owners_`` ``(M,)`` int32, ascending: the image of the fit each row is
     from; ``cover_radius_`` plain distance (in the projection where there is one), ``accuracy_`` of the search,
-    ``patches_`` it was all chosen from, ``projection_`` ``(D, d)`` or None; and ``left_out_`` where it was asked for.
+    ``patches_`` it was all chosen from, ``projection_`` ``(D, d)`` or None; ``left_out_`` where it was asked for; and
+    where it is robust ``set_aside_`` ``(s, 2)``: images of the fit that stand out, and how many of their patches are
+    not learnt; ``left_out_`` is without these images.
     """
 
     name = "patchcore"
@@ -103,6 +107,7 @@ class PatchCore(Detector):
         projection_eps: float | None = None,
         search: str = "auto",
         search_error: float = 0.01,
+        robust: bool = False,
     ) -> None:
         self.coreset_ratio = coreset_ratio
         self.coreset_count = coreset_count
@@ -115,6 +120,7 @@ class PatchCore(Detector):
         self.projection_eps = projection_eps
         self.search = search
         self.search_error = search_error
+        self.robust = robust
 
     def check(self) -> None:
         _checks.real("coreset_ratio", self.coreset_ratio, "in (0, 1]", 0, 1, "For ten percent write 0.1.")
@@ -127,6 +133,7 @@ class PatchCore(Detector):
         self._check_projection()
         _checks.choice("search", self.search, ("auto", "exact", "approximate"))
         _checks.real("search_error", self.search_error, "in (0, 1]", 0, 1, "For one percent write 0.01.")
+        _checks.flag("robust", self.robust)
 
     def _check_projection(self) -> None:
         _checks.choice("projection", self.projection, KINDS)
@@ -155,6 +162,7 @@ class PatchCore(Detector):
         self.check()
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
         rows, grid = gathered(embeddings, images)
+        aside = self._doubted(rows, grid, progress)
         coreset, self.projection_ = self._select(rows, rng, progress)
         probes, self.patches_ = probes_of(rows, rng), len(rows)
         keep = np.sort(coreset.indices)
@@ -165,11 +173,20 @@ class PatchCore(Detector):
             self._index(probes)
             if len(rows) < 2 * grid[0] * grid[1]:
                 raise DataError("leaving one image out needs at least 2 good images; add images.")
-            self.left_out_ = self._leave_one_out(rows, grid, 0, self.cover_radius_, progress)
+            self.left_out_ = self._leave_one_out(rows, grid, 0, self.cover_radius_, progress).without(aside)
         else:
             self.bank_ = thinned(rows, keep)
             self._index(probes)
         return self
+
+    def _doubted(self, rows: Float32, grid: tuple[int, int], progress: Progress) -> npt.NDArray[np.int64]:
+        """Numbers of the images that stand out; what of them is not to be learnt is overwritten in ``rows``."""
+        self.set_aside_ = np.empty((0, 2), np.int64)
+        if self.robust:
+            found = doubted(rows, grid, progress)
+            overwrite(rows, found.aside)
+            self.set_aside_ = found.counts
+        return self.set_aside_[:, 0]
 
     def updated(
         self,
@@ -179,17 +196,19 @@ class PatchCore(Detector):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        at_most: float | None = None,
     ) -> Self:
         """As `Detector.updated`: greedy selection goes on among the new patches, after the bank as it is.
 
-        It ends when each lies within ``cover_radius_`` of the bank and ``coreset_ratio`` of them are picked; with
-        ``coreset_count`` as soon as they are covered. No row goes, so no patch score rises, and ``cover_radius_``
-        holds for old and new patches alike. Raises `ModelFileError` where the projection of the fit is not known.
+        It ends when each lies within ``cover_radius_`` and ``at_most`` of the bank, and ``coreset_ratio`` of them are
+        picked; with ``coreset_count`` as soon as they are covered. No row goes, so no patch score rises, and
+        ``cover_radius_`` holds for old and new patches alike. Raises `ModelFileError` where the projection of the fit
+        is not known.
         """
         self._require_fitted("bank_")
         progress = progress or Silent()
         rows, grid = gathered(embeddings, images)
-        coreset = self._continued(rows, progress)
+        coreset = self._continued(rows, self.cover_radius_ if at_most is None else at_most, progress)
         keep, patches = np.sort(coreset.indices), grid[0] * grid[1]
         known = self.owners_ if len(self.owners_) else np.zeros(len(self.bank_), np.int32)
         first = max(int(known[-1]) + 1, self.patches_ // patches)
@@ -203,8 +222,8 @@ class PatchCore(Detector):
             other.left_out_ = other._leave_one_out(rows, grid, first, coreset.cover_radius, progress)
         return other
 
-    def _continued(self, rows: Float32, progress: Progress) -> Coreset:
-        """What is picked of new ``rows``, in the projection of the fit."""
+    def _continued(self, rows: Float32, radius: float, progress: Progress) -> Coreset:
+        """What is picked of new ``rows``, in the projection of the fit, to cover them within ``radius`` too."""
         projected = self.projection_ is None and self._dimensions(self.patches_, rows.shape[1]) is not None
         if projected and self.cover_radius_ > 0:
             raise ModelFileError(
@@ -215,8 +234,9 @@ class PatchCore(Detector):
             found if self.projection_ is None else found @ self.projection_ for found in (rows, self.bank_)
         )
         at_least = 0 if self.coreset_count else round(self.coreset_ratio * len(rows))
+        radius = min(radius, self.cover_radius_)
         with progress.stage("Selecting from the new patches", 0) as advance:
-            return k_center_continued(points, centres, at_least=at_least, radius=self.cover_radius_, advance=advance)
+            return k_center_continued(points, centres, at_least=at_least, radius=radius, advance=advance)
 
     def _leave_one_out(
         self, rows: Float32, grid: tuple[int, int], first: int, radius: float, progress: Progress
@@ -358,6 +378,8 @@ class PatchCore(Detector):
         }
         if self.projection_ is not None:
             state["projection"] = self.projection_
+        if self.robust:
+            state["set_aside"] = self.set_aside_
         if isinstance(self._search, ApproximateNeighbors):
             graph = self._search.graph
             state |= {"levels": graph.levels, "offsets": graph.offsets, "links": graph.links}
@@ -376,6 +398,7 @@ class PatchCore(Detector):
         self.patches_, self.projection_ = int(patches), state.get("projection")  # neither in schemas 1 and 2
         if self.projection_ is not None and self.projection_.shape[:-1] != self.bank_.shape[1:]:
             raise ModelFileError("the projection does not fit the memory bank; restore the model file.")
+        self.set_aside_ = set_aside(state)
         self.accuracy_ = Accuracy()
         self._search = ExactNeighbors(self.bank_)
         if "links" in state and self.search != "exact":
@@ -399,4 +422,4 @@ class PatchCore(Detector):
             "search": "approximate" if approximate else "exact",
             "search recall": round(self.accuracy_.recall, 4),
             "search error": round(self.accuracy_.error, 4),
-        }
+        } | (described(self.set_aside_) if self.robust else {})
