@@ -16,7 +16,8 @@ from kizu.workflows._resolve import backbone_of, resolve
 from workflows.tiles import SMALL, tile
 
 ALL = ("lite", "lite-fast", "padim-resnet18", "padim-wrn50", "patchcore-paper", "patchcore-walkthrough")
-OF_THE_USER = {"preset", "seed", "false_alarms", "hold_out", "calibration", "folds", "review_budget", "engine", "precision", "providers", "check_images"}
+OF_THE_USER = {"preset", "seed", "engine", "precision", "providers", "check_images"}
+OF_THE_USER |= {"false_alarms", "review_budget", "calibration", "hold_out", "folds"}
 
 PAPERS: dict[str, dict[str, Any]] = {
     "patchcore-paper": {

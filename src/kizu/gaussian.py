@@ -162,10 +162,10 @@ def _transposed(packed: Floats) -> Floats:
 def left_out(distances: Floats, count: int) -> Float32:
     """Mahalanobis distances of samples to the Gaussian of the ``count − 1`` others.
 
-    ``distances``: what `mahalanobis` gives with ``left_out_factors`` for a sample's difference d from the mean of all.
-    Leaving it out moves the mean by ``d / (n − 1)`` and takes ``n / (n − 1) · d dᵀ`` from the scatter. With
-    ``A = scatter / (n − 2) + εI``, ``m = dᵀA⁻¹d`` and ``c = n / ((n − 1)(n − 2))``, the squared distance is, by Sherman and
-    Morrison, ``(n / (n − 1))² · m / (1 − c·m)``; c·m < 1 since ε > 0.
+    ``distances``: what `mahalanobis` gives with ``left_out_factors`` for a sample's difference d from the mean of
+    all. Leaving it out moves the mean by ``d / (n − 1)`` and takes ``n / (n − 1) · d dᵀ`` from the scatter. With
+    ``A = scatter / (n − 2) + εI``, ``m = dᵀA⁻¹d`` and ``c = n / ((n − 1)(n − 2))``, the squared distance is, by
+    Sherman and Morrison, ``(n / (n − 1))² · m / (1 − c·m)``; c·m < 1 since ε > 0.
     """
     squared = np.square(distances, dtype=np.float64)
     share = count / ((count - 1) * (count - 2)) * squared

@@ -56,9 +56,7 @@ def test_a_share_that_cannot_be_promised(kizu: Command, mine: Path) -> None:
 def test_labelled_images(kizu: Command, mine: Path, parts: Path) -> None:
     said = kizu("threshold", mine, "--data", parts, "--cost-miss", 50, "--cost-false-alarm", 1, "--defect-rate", 0.01)
     assert said.code == 0
-    assert (
-        f"NG: chosen by costs on labelled images ({parts.name}): 50 a miss, 1 a false alarm, 1 %" in said.out
-    )
+    assert f"NG: chosen by costs on labelled images ({parts.name}): 50 a miss, 1 a false alarm, 1 %" in said.out
     assert re.search(r"good parts called NG +\S+ % \(\S+ % to \S+ %\)", said.out)
     assert re.search(r"defects not called NG +\S+ % \(\S+ % to \S+ %\)", said.out)
     assert re.search(r"cost a part +\S+ \(\S+ to \S+\)", said.out)

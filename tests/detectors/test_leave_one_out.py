@@ -101,7 +101,8 @@ def parts(count: int, seed: int) -> np.ndarray:
 def test_with_a_coreset_scores_follow_those_of_refits(parameters: dict) -> None:
     """Neither too low, as against the bank as it is, nor too high, as with the image's own rows dropped alone."""
     images = parts(60, seed=1)
-    found, truth = left_out("patchcore", parameters, [images]).images, refitted("patchcore", parameters, images).images
+    found = left_out("patchcore", parameters, [images]).images
+    truth = refitted("patchcore", parameters, images).images
     detector = detectors.build("patchcore", parameters).fit([images], rng=np.random.default_rng(0))
     own, dropped = detector.score(images).images, []
     for place, image in enumerate(images):

@@ -133,9 +133,7 @@ def test_unreadable_files_are_skipped_and_counted_once(tmp_path: Path, detector:
     tiles.good(tmp_path, 9)
     (tmp_path / "良品004.png").write_bytes(b"")
     with pytest.warns(KizuWarning) as told:
-        inspector = kizu.fit(
-            tmp_path, **SMALL, detector=detector, calibration=method, skip_unreadable=True, folds=2
-        )
+        inspector = kizu.fit(tmp_path, **SMALL, detector=detector, calibration=method, skip_unreadable=True, folds=2)
     skipped = [str(warning.message) for warning in told if str(warning.message).startswith("skipped")]
     assert len(skipped) == 1
     assert inspector.provenance["data"]["skipped"] == 1

@@ -14,7 +14,9 @@ from workflows.tiles import SMALL, good, tile, write
 
 
 def kept(data: Path, **settings: object) -> list[bytes]:
-    return [image.tobytes() for image in kizu.fit(data, **{**SMALL, "calibration": "hold_out", **settings}).check_images]
+    return [
+        image.tobytes() for image in kizu.fit(data, **{**SMALL, "calibration": "hold_out", **settings}).check_images
+    ]
 
 
 @pytest.fixture

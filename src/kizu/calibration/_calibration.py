@@ -105,13 +105,12 @@ class Calibration:
         count, asked = len(self.scores), self.decision.false_alarms
         if self.decision.by != "false_alarms" or self.enough:
             return
-        more = (
-            f"For {asked:g} give {conformal.enough(asked)} or more" if asked else "No number of images promises none"
-        )
+        noun = "image" if count == 1 else "images"
+        more = f"For {asked:g} give {conformal.enough(asked)} or more" if asked else "No number promises none"
         warnings.warn(
-            f"{count} good image{'s' if count > 1 else ''} can promise a share of false alarms of {self.promised:.1%}, "
-            f"not {asked:.2g}: the threshold is their highest score. {more}; `kizu threshold` estimates from the "
-            "tail what they cannot promise.",
+            f"{count} good {noun} can promise a share of false alarms of {self.promised:.1%}, not {asked:.2g}: the "
+            f"threshold is their highest score. {more}; `kizu threshold` estimates from the tail what they cannot "
+            "promise.",
             KizuWarning,
             stacklevel=2,
         )

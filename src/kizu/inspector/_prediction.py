@@ -19,9 +19,9 @@ from kizu.regions import Region, find_regions
 class Prediction:
     """Score, verdict and anomaly map of one image.
 
-    ``score``: the largest patch score, a plain distance; NG above ``threshold``, between ``review_threshold`` and that
-    for a person to look at. ``p_value``: about that share of good parts scores as high. ``anomaly_map``: ``(N, N)``
-    float32 at the model's image size; `predicted_mask` is where it exceeds ``pixel_threshold``. ``size``: the
+    ``score``: the largest patch score, a plain distance; NG above ``threshold``, between ``review_threshold`` and
+    that for a person to look at. ``p_value``: about that share of good parts scores as high. ``anomaly_map``: ``(N,
+    N)`` float32 at the model's image size; `predicted_mask` is where it exceeds ``pixel_threshold``. ``size``: the
     image's own ``(height, width)`` in pixels, ``seen`` the part of it that the map shows. ``milliseconds``: from the
     decoded image to score and map. ``path``
     is None for an image given as an array.
