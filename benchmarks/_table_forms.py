@@ -165,6 +165,9 @@ def update(row: Cells) -> dict[str, str]:
 
 
 def tail(row: Cells) -> dict[str, str] | None:
+    real = row["scores"].startswith("solar")
+    if not real and (row["images"], row["share"]) not in (("20", "0.01"), ("100", "0.01"), ("100", "0.001")):
+        return None
     return {
         "scores": row["scores"],
         "images": row["images"],
@@ -183,7 +186,7 @@ def drift(row: Cells) -> dict[str, str] | None:
         "scores": row["data"],
         "change": row["change"].replace("-", "−"),
         "calibration": row["calibration"],
-        "parts": row["parts"],
+        "stream": row["parts"],
         "rows": row["rows"],
         "rate asked": rate(row["rate"]),
         "false alarms": percent(row["false_alarms"]),

@@ -151,7 +151,7 @@ def test_a_parameter_alone_is_one_of_the_presets_detector() -> None:
 
 def test_another_detector_leaves_the_presets_parameters_behind() -> None:
     found = resolve(parse({"preset": "patchcore-paper", "detector": "padim"}))
-    assert found.detector.parameters == {"reduced_dims": 550, "regularisation": 0.01}
+    assert found.detector.parameters == {"reduced_dims": 550, "regularisation": 0.01, "robust": False}
     assert (found.backbone, found.layers, found.image_size) == ("wide_resnet50_2", ("layer2", "layer3"), 224)
 
 

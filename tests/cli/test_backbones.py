@@ -212,9 +212,9 @@ def test_fitting_without_a_network(kizu: Command, publisher: Publisher, data: Pa
 def test_too_few_images_are_told_before_anything_is_downloaded(
     kizu: Command, publisher: Publisher, tmp_path: Path
 ) -> None:
-    tiles.good(tmp_path / "少", 5)
+    tiles.good(tmp_path / "少", 1)
     said = kizu("fit", tmp_path / "少", "-o", tmp_path / "a.kizu", "--backbone", "resnet18", *QUICK)
-    assert "少: 5 good images to fit on; patchcore needs at least 6" in said.error
+    assert "少: 1 good image to fit on; patchcore needs at least 2" in said.error
     assert publisher.site.requests == []
 
 

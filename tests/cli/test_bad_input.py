@@ -66,7 +66,7 @@ def text_only(root: Path) -> Path:
 
 
 def too_few(root: Path) -> Path:
-    tiles.good(root / "少", 5)
+    tiles.good(root / "少", 1)
     return root / "少"
 
 
@@ -83,7 +83,7 @@ DATA: dict[str, tuple[Callable[[Path], Path], str]] = {
     "zero bytes": (mixed("壊.png", b""), r"壊\.png: the file is empty \(0 bytes\).*--skip-unreadable"),
     "1×1": (mixed("壊.png", one_pixel()), r"壊\.png: 1×1 pixels are too few.*--skip-unreadable"),
     "30,000²": (mixed("壊.png", huge_png(30_000)), r"壊\.png: 30000×30000 is .*--max-pixels 900000000"),
-    "too few": (too_few, r"少: 5 good images to fit on; patchcore needs at least 6 \(1 to fit and 5 to hold out"),
+    "too few": (too_few, r"少: 1 good image to fit on; patchcore needs at least 2 \(1 to fit and one to leave out"),
     "single image": (lambda root: tiles.write(root / "a.png", tile(0)), r"a\.png: is a single image; give a folder"),
 }
 
@@ -170,7 +170,7 @@ def test_mistyped_commands(kizu: Command, arguments: list[str], words: str) -> N
 
 
 def newer(model: Path, path: Path) -> Path:
-    return rewritten(model, path, {}, lambda manifest: manifest.update(schema=3))
+    return rewritten(model, path, {}, lambda manifest: manifest.update(schema=4))
 
 
 def truncated(model: Path, path: Path) -> Path:
@@ -205,7 +205,7 @@ MODELS: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     "folder": (folder, "is a folder, not a model file. Give the path of a .kizu file."),
     "truncated": (truncated, "truncated or damaged"),
     "altered": (altered, "truncated or damaged (Bad CRC-32"),
-    "newer": (newer, "written by a newer kizu (schema 3, this one reads up to 2). Update with"),
+    "newer": (newer, "written by a newer kizu (schema 4, this one reads up to 3). Update with"),
     "climbing": (climbing, "unsafe entry '../evil.npy'; not a file kizu wrote. Do not use it."),
     "foreign zip": (foreign, "not a kizu model file (no usable manifest.json). Give a file made by `kizu fit`."),
     "image": (lambda model, path: tiles.write(path.with_suffix(".png"), tile(0)), "truncated or damaged"),
@@ -309,7 +309,11 @@ def test_an_interrupt_anywhere_in_a_fit(
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    for where in ("kizu.images.reading._decode", "kizu.detectors.patchcore.thinned", "zipfile.ZipFile.writestr"):
+    for where in (
+        "kizu.images.reading._decode",
+        "kizu.detectors.patchcore.leaving_one_out",
+        "zipfile.ZipFile.writestr",
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(where, interrupted)
             said = kizu("fit", data, "-o", target, *SMALL)

@@ -123,10 +123,10 @@ def test_options_win_over_the_file(kizu: Command, parts: Path, tmp_path: Path) -
 
     plain = settings()
     assert (plain["image_size"], plain["seed"], plain["false_alarms"]) == (96, 4, 0.3)
-    assert plain["detector"] == {"name": "padim", "reduced_dims": 3, "regularisation": 0.01}
+    assert plain["detector"] == {"name": "padim", "reduced_dims": 3, "regularisation": 0.01, "robust": False}
     changed = settings(*SMALL, "--detector", "padim", "--set", "detector.regularisation=0.1", "--set", "seed=9")
     assert (changed["image_size"], changed["seed"], changed["false_alarms"]) == (64, 9, 0.2)
-    assert changed["detector"] == {"name": "padim", "reduced_dims": 3, "regularisation": 0.1}
+    assert changed["detector"] == {"name": "padim", "reduced_dims": 3, "regularisation": 0.1, "robust": False}
     other = settings(*SMALL, "--detector", "patchcore")["detector"]
     assert isinstance(other, dict)
     assert other["name"] == "patchcore"
@@ -199,5 +199,5 @@ def test_demo_on_real_cells(kizu: Command, tmp_path: Path, monkeypatch: pytest.M
 
     said = kizu("demo", "--out", tmp_path / "試し", "--seed", 1)
     assert said.code == 0
-    assert "Fitted on 19 good solar cells; tested on others, good and defective." in said.out
+    assert "Fitted on 24 good solar cells; tested on others, good and defective." in said.out
     assert f"Look at the pictures in {tmp_path / '試し'}; the model is" in said.out

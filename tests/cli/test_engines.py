@@ -33,7 +33,7 @@ def test_fit_and_inspect_in_int8(kizu: Command, parts: Path, tmp_path: Path) -> 
     model = tmp_path / "模型.kizu"
     said = kizu("fit", parts, "-o", model, *SMALL, "--precision", "int8")
     assert said.code == 0
-    assert said.err.splitlines()[0] == "Quantising the backbone (57)"
+    assert said.err.splitlines()[0] == "Quantising the backbone (72)"
     for engine in ("onnxruntime", "openvino"):
         found = kizu("evaluate", model, parts, "--json", "--engine", engine).document
         assert found["image"]["auroc"] == 1

@@ -62,7 +62,7 @@ def test_an_interrupted_fit(tmp_path: Path) -> None:
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8", **heard
     ) as running:
         assert running.stderr is not None
-        assert running.stderr.readline() == "Reading images (54)\n"
+        assert running.stderr.readline() == "Reading images (60)\n"
         running.send_signal(signal.SIGINT)
         rest = running.stderr.read()
         assert running.wait(timeout=60) == 130

@@ -173,6 +173,12 @@ def test_left_out_is_about_what_an_update_without_it_gives(parameters):
     assert (found.left_out_.images > found.score(NEW).images).any()
 
 
+@every_variant
+def test_scores_that_never_get_higher_are_told(name, parameters):
+    detector = fitted(name, parameters)
+    assert detector.never_higher == (name == "patchcore" and not parameters.get("reweight"))
+
+
 def test_a_count_of_rows_grows_by_no_more_than_covering_takes():
     old = fitted("patchcore", {"coreset_count": 60})
     assert len(old.updated([embeddings(30)[:5]]).bank_) == 60

@@ -14,7 +14,7 @@ import pytest
 import kizu
 from inspector.archives import rewritten
 from kizu import exports, maps
-from kizu.calibration import Calibration
+from kizu.calibration import Calibration, Decision
 from kizu.errors import DataError, ExportError, ImageError
 from kizu.exports import CheckImage, check_images
 from kizu.exports import _graph as graph_module
@@ -53,7 +53,7 @@ def nearest(right: Any) -> Callable[..., Any]:
 
 def other_calibration(right: Any) -> Callable[..., Any]:
     def decisions(score: Expression, calibration: Calibration) -> Any:
-        return right(score, Calibration(calibration.scores[:-1], calibration.peaks[:-1], 0.5))
+        return right(score, Calibration(calibration.scores[:-1], calibration.peaks[:-1], Decision(false_alarms=0.5)))
 
     return decisions
 
@@ -97,9 +97,11 @@ def run_of(inspector: kizu.Inspector, **changes: Any) -> Any:
         right = {
             "score": found.score,
             "anomaly_map": found.anomaly_map,
+            "review": found.verdict == "review",
             "ng": found.verdict == "ng",
             "p_value": calibration.p_value(found.score),
             "threshold": found.threshold,
+            "review_threshold": found.review_threshold,
             "pixel_threshold": found.pixel_threshold,
         }
         changed = {name: change(right[name]) for name, change in changes.items()}
@@ -112,6 +114,8 @@ def run_of(inspector: kizu.Inspector, **changes: Any) -> Any:
     ("name", "change", "words"),
     [
         ("ng", lambda right: not right, "decides the other way at a score of"),
+        ("review", lambda right: not right, "decides the other way at a score of"),
+        ("review_threshold", lambda right: right * 1.01, "has a review_threshold of"),
         ("p_value", lambda right: right + 0.01, "gives a p-value of"),
         ("threshold", lambda right: right * 1.01, "has a threshold of"),
         ("pixel_threshold", lambda right: right * 1.01, "has a pixel_threshold of"),

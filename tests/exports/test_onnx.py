@@ -47,7 +47,8 @@ def assert_same(found: dict[str, np.ndarray], wanted: kizu.Prediction, inspector
     assert float(found["score"]) == pytest.approx(wanted.score, rel=1e-5)
     np.testing.assert_allclose(found["anomaly_map"], wanted.anomaly_map, atol=1e-4 * np.ptp(wanted.anomaly_map))
     assert (float(found["threshold"]), float(found["pixel_threshold"])) == (wanted.threshold, wanted.pixel_threshold)
-    assert bool(found["ng"]) == (wanted.verdict == "ng")
+    assert [verdict for verdict in ("review", "ng") if found[verdict]] == [wanted.verdict] * (wanted.verdict != "ok")
+    assert float(found["review_threshold"]) == wanted.review_threshold
     assert inspector.calibration is not None
     assert float(found["p_value"]) == pytest.approx(inspector.calibration.p_value(float(found["score"])))
 
@@ -136,7 +137,8 @@ def test_what_the_file_says_of_itself(model: Path, tmp_path: Path) -> None:
     onnx.checker.check_model(written, full_check=True)
     assert written.ir_version <= 10
     shapes = {o.name: [d.dim_value for d in o.type.tensor_type.shape.dim] for o in written.graph.output}
-    scalars: dict[str, list[int]] = {key: [] for key in ("score", "threshold", "pixel_threshold", "p_value", "ng")}
+    limits = ("threshold", "review_threshold", "pixel_threshold")
+    scalars: dict[str, list[int]] = {key: [] for key in ("score", *limits, "p_value", "review", "ng")}
     assert shapes == {**scalars, "anomaly_map": [64, 64]}
     assert [d.dim_param for d in written.graph.input[0].type.tensor_type.shape.dim[:2]] == ["height", "width"]
 

@@ -181,7 +181,7 @@ def test_quantising_is_told_to_its_end(parts: Path) -> None:
     fitted = kizu.fit(parts, **SMALL, precision="int8", progress=Notes())
     assert next(iter(stages)) == "Quantising the backbone"
     assert all(done == total > 0 for done, total in stages.values()), stages
-    assert fitted.provenance["data"]["fitted"] == 19
+    assert fitted.provenance["data"]["fitted"] == 24
 
 
 @quantises
@@ -199,7 +199,7 @@ def test_ranges_come_from_images_that_were_fitted_on(parts: Path, monkeypatch: p
     monkeypatch.setattr(_quantise, "_chosen", watch)
     inspector = kizu.fit(parts, **SMALL, precision="int8")
     assert len(chosen) == 7
-    assert len(fitted) == inspector.provenance["data"]["fitted"] == 19
+    assert len(fitted) == inspector.provenance["data"]["fitted"] == 24
     assert {sample.path for sample in chosen} < {sample.path for sample in fitted}
 
 

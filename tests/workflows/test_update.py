@@ -58,6 +58,11 @@ def said(model: Path, images: Sequence[Path], **options: Any) -> list[str]:
     return [str(one.message) for one in caught]
 
 
+def calibrating(before: kizu.Inspector, new: int) -> int:
+    """Scores after an update: old ones of PaDiM count no more after as many as here."""
+    return FITTED + new if before.detector.never_higher else new
+
+
 def test_a_batch_is_learnt_and_calibrates(part: Path, batch: Path) -> None:
     old, before = part.read_bytes(), kizu.load(part)
     found = updated(part, batch)
@@ -68,9 +73,10 @@ def test_a_batch_is_learnt_and_calibrates(part: Path, batch: Path) -> None:
     assert (found.calibrating, found.repeated, found.strange, found.skipped) == (6, (), (), 0)
     assert before.calibration is not None
     assert after.calibration is not None
-    np.testing.assert_array_equal(after.calibration.scores[:FITTED], before.calibration.scores)
-    np.testing.assert_array_equal(after.calibration.peaks[:FITTED], before.calibration.peaks)
-    assert len(after.calibration.scores) == FITTED + 6
+    if before.detector.never_higher:
+        np.testing.assert_array_equal(after.calibration.scores[:-6], before.calibration.scores)
+        np.testing.assert_array_equal(after.calibration.peaks[:-6], before.calibration.peaks)
+    assert len(after.calibration.scores) == calibrating(before, 6)
     assert (after.calibration.decision, after.calibration.method) == (before.calibration.decision, "leave_one_out")
     assert after.config == before.config
     assert after.graph == before.graph
@@ -88,7 +94,7 @@ def test_left_out_scores_are_those_of_an_update_without_the_image(part: Path, ba
         without = updated(copy, *(other for other in images if other != path), out=tmp_path / "without.kizu")
         score = without.inspector.predict(path).score
         exact = without.inspector.detector.name == "padim"
-        assert calibration.scores[FITTED + place] == pytest.approx(score, rel=1e-4 if exact else 0.1)
+        assert calibration.scores[place - 6] == pytest.approx(score, rel=1e-4 if exact else 0.1)
 
 
 def test_one_by_one_or_at_once_padim_ends_at_the_same(padim_model: Path, batch: Path, tmp_path: Path) -> None:
@@ -176,10 +182,11 @@ def test_images_the_model_has_are_left_out(part: Path, parts: Path, batch: Path,
     fitted = [sample.path for sample in load_dataset(parts).train_good()[:3]]
     renamed = [Path(shutil.copy(path, tmp_path / f"other name {path.name}")) for path in fitted]
     twice = Path(shutil.copy(sorted(batch.iterdir())[0], tmp_path / "copy.png"))
+    expected = calibrating(kizu.load(part), 6)
     found = updated(part, *renamed, batch, twice)
     assert found.repeated == (*renamed, twice)
     assert len(found.added) == 6
-    assert len(found.after.scores) == FITTED + 6
+    assert len(found.after.scores) == expected
     before = files(tmp_path)
     with pytest.raises(DataError, match=r": all 6 images are in the model already; there is nothing to add\."):
         kizu.update(part, [batch])
@@ -252,13 +259,40 @@ def test_a_threshold_that_was_set_stays(part: Path, batch: Path) -> None:
     assert (after.threshold, after.decision, len(after.scores)) == (1.25, decision, FITTED + 6)
 
 
+def test_scores_of_another_model_calibrate_no_more(padim_model: Path, tmp_path: Path) -> None:
+    """24 more images: a Gaussian of 10 dimensions has changed."""
+    model = Path(shutil.copy(padim_model, tmp_path / "padim.kizu"))
+    found = updated(model, *good(tmp_path / "新規", 24, first=200))
+    assert (found.calibrating, len(found.after.scores)) == (24, 24)
+    assert found.after.method == "leave_one_out"
+    assert found.after.decision == found.before.decision
+    assert found.after.threshold < found.before.threshold
+
+
+def test_too_few_to_calibrate_alone_warn(padim_model: Path, batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kizu.workflows import _recalibrate
+
+    monkeypatch.setattr(_recalibrate, "STALE", 0.0)
+    model = Path(shutil.copy(padim_model, batch.parent / "padim.kizu"))
+    (text,) = said(model, sorted(batch.iterdir())[:3])
+    assert text.startswith("scores have changed by -")
+    assert text.endswith("thresholds with them. Fit again, or add 4 or more at once.")
+    assert len(history(model)) == 2
+    assert len(kizu.load(model).calibration.scores) == FITTED + 3  # type: ignore[union-attr]
+
+
+def test_scores_that_never_rise_stay_upper_bounds(patchcore: Path, tmp_path: Path) -> None:
+    found = updated(patchcore, *good(tmp_path / "新規", 24, first=200))
+    assert len(found.after.scores) == FITTED + 24
+
+
 def test_a_held_out_calibration_stays_one(part: Path, batch: Path) -> None:
     inspector = kizu.load(part)
     assert inspector.calibration is not None
     held_out = Calibration(inspector.calibration.scores[:5], inspector.calibration.peaks[:5], method="hold_out")
     inspector.calibrated(held_out).save(part)
-    after = updated(part, batch).after
-    assert (after.method, len(after.scores)) == ("hold_out", 11)
+    after = updated(part, *sorted(batch.iterdir())[:3]).after
+    assert (after.method, len(after.scores)) == ("hold_out", 8)
 
 
 def test_unreadable_images(part: Path, batch: Path) -> None:
@@ -267,9 +301,10 @@ def test_unreadable_images(part: Path, batch: Path) -> None:
     with pytest.raises(ImageError, match="use --skip-unreadable"):
         kizu.update(part, [batch])
     assert files(batch.parent) == before
+    expected = calibrating(kizu.load(part), 6)
     found = updated(part, batch, skip_unreadable=True)
     assert (len(found.added), found.skipped) == (6, 1)
-    assert len(found.after.scores) == FITTED + 6
+    assert len(found.after.scores) == expected
 
 
 @pytest.mark.parametrize("paths", [[], ["gone.png"]])

@@ -8,10 +8,11 @@ sigma6      0.5 at t = mean + 3 standard deviations of the calibration scores, w
             over 2 t − (lowest score); cut off at 0 and 1
 ==========  =======================================================================================================
 
-The last three are those of hamacho (and of anomalib before 2.0), re-derived: there minimum and maximum come from
-validation images, defects among them; here everything comes from good images the detector was not fitted on. In
-hamacho ``cdf`` is Φ((log s − m)/d − (log t − m)/d), from which the mean m drops out. Standard deviations divide by
-n − 1, as PyTorch's do. Only p-values mean something by themselves: "at most one good part in a hundred".
+The last three are those of hamacho, re-derived: there threshold and
+extremes come from validation images, defects among them, those of ``sigma6`` from good ones; here everything comes
+from good images the detector was not fitted on. In hamacho ``cdf`` is Φ((log s − m)/d − (log t − m)/d), from which
+the mean m drops out. Standard deviations divide by n − 1, as PyTorch's do. Only p-values mean something by
+themselves: "at most one good part in a hundred".
 """
 
 from __future__ import annotations

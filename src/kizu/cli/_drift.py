@@ -102,9 +102,9 @@ def _scores(result: DriftFound) -> Iterator[str]:
         return
     alarm, since = result.row(found.alarm), result.row(found.since)
     yield f"Scores: DRIFT, {_HOW[found.direction]}, since about row {result.watched[found.since] + 1}"
-    yield f"  ({since.file.name}, line {since.line}: {since.path})."
+    yield f"  ({since.file}, line {since.line}: {since.path})."
     yield (
-        f"  Alarm at row {result.watched[found.alarm] + 1} ({alarm.file.name}, line {alarm.line}: {alarm.path}), "
+        f"  Alarm at row {result.watched[found.alarm] + 1} ({alarm.file}, line {alarm.line}: {alarm.path}), "
         f"evidence {_odds(found.evidence[found.alarm])}."
     )
 
@@ -117,8 +117,8 @@ def _ng(result: DriftFound) -> Iterator[str]:
     way = "RISES" if found.direction == "higher" else "FALLS" if found.direction == "lower" else "CHANGES"
     since, alarm = result.rows[found.since], result.rows[found.alarm]
     yield (
-        f"NG: the share {way}, since about row {found.since + 1} ({since.file.name}, line {since.line}: "
-        f"{since.path}); alarm at row {found.alarm + 1} ({alarm.file.name}, line {alarm.line})."
+        f"NG: the share {way}, since about row {found.since + 1} ({since.file}, line {since.line}: "
+        f"{since.path}); alarm at row {found.alarm + 1} ({alarm.file}, line {alarm.line})."
     )
 
 

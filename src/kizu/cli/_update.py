@@ -88,6 +88,7 @@ def _updated(result: Update) -> Iterator[str]:
     if changed:
         yield "Now " + ", ".join(f"{name} {new} (before: {result.knew.get(name)})" for name, new in changed.items())
     by = f"{len(before.scores)} + {result.calibrating}" if result.calibrating else f"the same {len(before.scores)}"
+    by = "the new" if len(after.scores) == result.calibrating else by
     yield (
         f"NG above {after.threshold:.4g} (before: {before.threshold:.4g}), REVIEW above {after.review_threshold:.4g} "
         f"(before: {before.review_threshold:.4g}), by {by} good images."

@@ -125,6 +125,11 @@ class Detector(ABC):
     def search_exactly(self) -> None:  # noqa: B027
         """Switch off whatever is approximate in ``score``; most detectors have nothing to switch off."""
 
+    @property
+    def never_higher(self) -> bool:
+        """Whether no image ever scores higher after ``updated``: calibration scores from before stay upper bounds."""
+        return False
+
     def updated(
         self,
         embeddings: Iterable[Float32],

@@ -174,6 +174,17 @@ def overwrite(rows: Float32, aside: Bools) -> None:
         by_image[image, gone] = by_image[image, kept[apart.argmin(axis=1)]]
 
 
+def level(rows: Float32, aside: Bools) -> None:
+    """Put in place of patches set ``aside`` ``(n, h, w)`` the mean of the others at their position, in ``rows``: for
+    Gaussians, whose mean they do not move then, nor their covariance but for the number of samples.
+    """
+    by_image = rows.reshape(len(aside), -1, rows.shape[1])
+    flat = aside.reshape(len(aside), -1)
+    for position in np.flatnonzero(flat.any(axis=0)):
+        gone = flat[:, position]
+        by_image[gone, position] = by_image[~gone, position].mean(axis=0)
+
+
 def described(set_aside: npt.NDArray[np.int64]) -> dict[str, float | int | str]:
     """For people: of how many images patches were set aside, and how many patches."""
     return {"images set aside": len(set_aside), "patches set aside": int(set_aside[:, 1].sum())}

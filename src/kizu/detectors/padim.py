@@ -19,12 +19,13 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from kizu import memory
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores, finite
 from kizu.detectors._patches import gathered
-from kizu.detectors._robust import described, doubted, set_aside
+from kizu.detectors._robust import described, doubted, level, set_aside
 from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError, bad_parameter
 from kizu.gaussian import RunningGaussian, left_out, mahalanobis
 from kizu.progress import Progress, Silent
@@ -43,11 +44,11 @@ class PaDiM(Detector):
 
     - ``reduced_dims``: channels kept, chosen at random by the seed; None: 100, or all where there are fewer.
     - ``regularisation``: the ε added to every variance (section III-B: 0.01).
-    - ``robust``: set images aside that look like defects among the good ones (`kizu.detectors._robust`).
+    - ``robust``: set patches aside that look like defects among the good images (`kizu.detectors._robust`).
 
     Fitted: ``channels_`` ``(d,)``, ``mean_`` ``(h, w, d)``, ``cholesky_`` ``(d(d+1)/2, h·w)`` packed lower factors,
     ``count_`` images; ``left_out_`` where it was asked for; and where it is robust ``set_aside_`` ``(s, 2)``: images
-    that stand out, and how many patches are not learnt for that, all of them; ``left_out_`` is without these images.
+    of the fit that stand out, and how many of their patches are not learnt; ``left_out_`` is without these images.
     """
 
     name = "padim"
@@ -93,29 +94,32 @@ class PaDiM(Detector):
         again, which = embeddings, channels
         self.set_aside_ = np.empty((0, 2), np.int64)
         if self.robust:
-            chosen = self._undoubted(chosen, images, progress)
-            again, which = [image[None] for image in chosen], np.arange(len(channels))
+            every, standing_out = self._doubted(chosen, images, progress)
+            chosen, which = every, np.arange(len(channels))
+            again = [every[number : number + 1] for number in np.flatnonzero(~standing_out)]
         for batch in _batched(chosen):
             sums.update(batch.reshape(len(batch), -1, len(channels)))
         if sums.count < self.min_images:
             raise _too_few()
         _warn_if_few(sums.count, len(channels))
         if leave_one_out:
-            self.left_out_ = self._leave_one_out(again, sums, which, sums.count, progress)
+            left = sums.count - len(self.set_aside_)
+            self.left_out_ = self._leave_one_out(again, sums, which, left, progress)
         self._take(sums, first.shape[:2], progress)
         self.channels_ = channels
         return self
 
-    def _undoubted(self, chosen: Iterable[Float32], images: int | None, progress: Progress) -> list[Float32]:
-        """Those of the ``chosen`` channels' images that do not stand out."""
+    def _doubted(
+        self, chosen: Iterable[Float32], images: int | None, progress: Progress
+    ) -> tuple[Float32, npt.NDArray[np.bool_]]:
+        """The ``chosen`` channels ``(n, h, w, d)``, without what is not to be learnt, and which images stand out."""
         rows, grid = gathered((image[None] for image in chosen), images)
         if len(rows) < self.min_images * grid[0] * grid[1]:
             raise _too_few()
         found = doubted(rows, grid, progress)
         self.set_aside_ = found.counts
-        self.set_aside_[:, 1] = grid[0] * grid[1]
-        every = rows.reshape(-1, *grid, rows.shape[1])
-        return [every[image] for image in np.flatnonzero(~found.images)]
+        level(rows, found.aside)
+        return rows.reshape(-1, *grid, rows.shape[1]), found.images
 
     def updated(
         self,

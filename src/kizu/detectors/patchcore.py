@@ -188,6 +188,11 @@ class PatchCore(Detector):
             self.set_aside_ = found.counts
         return self.set_aside_[:, 0]
 
+    @property
+    def never_higher(self) -> bool:
+        """No row goes; but weights may rise."""
+        return not self.reweight
+
     def updated(
         self,
         embeddings: Iterable[Float32],

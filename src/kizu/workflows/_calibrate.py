@@ -50,8 +50,9 @@ def divide(dataset: Dataset, detector: detectors.Detector, config: Config) -> Di
             "leave_one_out": " and one to leave out at a time for the threshold",
             "k_fold": f", and {config.folds} folds for the threshold take an image each",
         }
+        images = "image" if len(good) == 1 else "images"
         raise DataError(
-            f"{dataset.root}: {len(good)} good images to fit on; {detector.name} needs at least {needed} "
+            f"{dataset.root}: {len(good)} good {images} to fit on; {detector.name} needs at least {needed} "
             f"({detector.min_images} to fit{also.get(method, '')}). Add good images."
         )
     if method == "hold_out":

@@ -11,6 +11,7 @@ from kizu.calibration import Calibration, Decision, conformal
 from kizu.calibration.binomial import CONFIDENCE, clopper_pearson
 from kizu.calibration.labelled import CrossValidated, Rule, best_threshold, cross_validate
 from kizu.calibration.tail import Tail, TailEstimate, fit_tail
+from kizu.datasets import Dataset
 from kizu.errors import DataError, ParameterError, bad_parameter
 from kizu.files import check_writable
 from kizu.images import DEFAULT_MAX_PIXELS
@@ -83,7 +84,7 @@ def decide(
     review_budget: float | None = None,
     tail: bool = False,
     value: float | None = None,
-    data: str | Path | None = None,
+    data: str | Path | Dataset | None = None,
     rule: Rule | None = None,
     skip_unreadable: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -119,7 +120,7 @@ def decide(
     elif rule is not None and data is not None:
         found = evaluate(inspector, data, skip_unreadable=skip_unreadable, max_pixels=max_pixels, progress=progress)
         scores, labels = zip(*((result.score, result.label == "bad") for result in found.results), strict=True)
-        base, expected = _by_rule(base, rule, list(scores), list(labels), Path(data).name)
+        base, expected = _by_rule(base, rule, list(scores), list(labels), _name(data))
     elif false_alarms is not None:
         base = replace(base, by="false_alarms", threshold=None, evidence={})
     new = old.deciding(base)
@@ -162,6 +163,10 @@ def _by_rule(
     expected = cross_validate(scores, labels, rule)
     evidence = {"data": name, "rule": vars(rule), "expected": expected.to_dict()}
     return replace(decision, by=rule.by, threshold=threshold, evidence=evidence), expected
+
+
+def _name(data: str | Path | Dataset) -> str:
+    return data.product if isinstance(data, Dataset) else Path(data).name
 
 
 def _finite(value: float) -> float:

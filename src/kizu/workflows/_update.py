@@ -26,6 +26,7 @@ from kizu.workflows._history import Step, digests_of, steps_of
 from kizu.workflows._new_images import NewImages
 from kizu.workflows._predict import find_files
 from kizu.workflows._reading import Reader
+from kizu.workflows._recalibrate import recalibrated
 
 BY_CHANCE = 0.1
 """Probability below which so many images above all calibration scores seem no accident."""
@@ -166,8 +167,8 @@ def _learnt(
     if not calibrates:
         return learnt, 0
     found = from_left_out(learnt, cast(detectors.LeavesOneOut, detector).left_out_)
-    scores, peaks = np.concatenate([old.scores, found.scores]), np.concatenate([old.peaks, found.peaks])
-    return learnt.calibrated(replace(old, scores=scores, peaks=peaks)), len(found.scores)
+    after = recalibrated(old, found, new.scores, never_higher=inspector.detector.never_higher)
+    return learnt.calibrated(after), len(found.scores)
 
 
 def _still(inspector: Inspector, reader: Reader, samples: Sequence[Sample]) -> tuple[Path, ...]:
