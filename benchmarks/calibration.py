@@ -187,20 +187,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.data and not options.solar:
         parser.error("name data sets, or give --solar")
-    rows, coverage, curves = [], [simulated(count) for count in (20, 99, 500)], {}
+    keep("coverage", [simulated(count) for count in (20, 99, 500)], options.results)
+    curves = {}
     for name, data in datasets(options):
         good = embedded(name, data, options.limit)
         for detector in options.detectors:
             _results.note(f"{name}, {detector}")
-            found, curves[name, detector] = compared(detector, good, options.folds)
-            rows += found
+            rows, curves[name, detector] = compared(detector, good, options.folds)
+            keep("calibration", rows, options.results)
             if options.splits:
-                coverage.append(covered(detector, good, min(options.fit, len(good.fit)), options.splits))
+                row = covered(detector, good, min(options.fit, len(good.fit)), options.splits)
+                keep("coverage", [row], options.results)
         del good
-    _results.save("calibration", rows, key=("data", "detector", "scores"), folder=options.results)
-    _results.save("coverage", coverage, key=("data", "detector", "images"), folder=options.results)
     if options.picture:
         draw({key: found for key, found in curves.items() if key[1] == "patchcore"}, options.picture)
+
+
+def keep(table: str, rows: Sequence[_results.Row], folder: Path) -> None:
+    """Write them at once: an interrupt loses nothing that was measured."""
+    key = ("data", "detector", "scores" if table == "calibration" else "images")
+    _results.save(table, rows, key=key, folder=folder)
 
 
 def _options() -> argparse.ArgumentParser:

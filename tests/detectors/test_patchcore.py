@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kizu import neighbors
-from kizu.detectors import build, patchcore
+from kizu.detectors import _scoring, _selection, build, patchcore
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import ParameterError
 from kizu.neighbors import Accuracy
@@ -150,7 +150,7 @@ def test_projection_is_what_the_coreset_is_selected_in(monkeypatch, projection):
         asked.append((kind, channels, dimensions))
         return np.eye(channels, dtype=np.float32)
 
-    monkeypatch.setattr(patchcore, "projection_matrix", same)
+    monkeypatch.setattr(_selection, "projection_matrix", same)
     np.testing.assert_array_equal(PatchCore(**given).fit([good]).bank_, plain.bank_)
     assert asked == [(projection, 6, 2)]
 
@@ -162,7 +162,7 @@ def test_eps_decides_the_dimensions(monkeypatch):
         asked.append(dimensions)
         return np.eye(channels, dimensions, dtype=np.float32)
 
-    monkeypatch.setattr(patchcore, "projection_matrix", noted)
+    monkeypatch.setattr(_selection, "projection_matrix", noted)
     PatchCore(coreset_count=5, projection_eps=0.9).fit([embeddings(12, channels=200)])
     assert asked == [safe_dimensions(240, 0.9)] == [135]
 
@@ -245,7 +245,7 @@ def test_approximate_search_is_as_accurate_as_asked():
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("at_a_time", [1, 32])
 def test_image_scores_are_exact_however_poor_the_search(count, at_a_time, monkeypatch):
-    monkeypatch.setattr(patchcore, "CONFIRMED_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(_scoring, "CONFIRMED_AT_A_TIME", at_a_time)
     monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
     good, test = embeddings(30, 10, 10, 24), embeddings(20, 10, 10, 24, seed=1)
     parameters = {"coreset_count": 900, "neighbors": count}
@@ -260,14 +260,19 @@ def test_image_scores_are_exact_however_poor_the_search(count, at_a_time, monkey
 def test_eq_7_starts_from_the_exact_nearest_row(monkeypatch):
     monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
     asked = []
-    weight = PatchCore._weight
+    paper_weight = patchcore.paper_weight
 
-    def spied(self, top, nearest, bank):
-        asked.append(top)
-        assert nearest == np.linalg.norm(self.bank_ - top, axis=1).argmin()
-        return weight(self, top, nearest, bank)
+    def spied(neighbors):
+        weight = paper_weight(neighbors)
 
-    monkeypatch.setattr(PatchCore, "_weight", spied)
+        def asking(top, nearest, bank):
+            asked.append(top)
+            assert nearest == np.linalg.norm(bank.rows - top, axis=1).argmin()
+            return weight(top, nearest, bank)
+
+        return asking
+
+    monkeypatch.setattr(patchcore, "paper_weight", spied)
     detector = PatchCore(coreset_count=900, search="approximate", reweight=True)
     detector.fit([embeddings(30, 10, 10, 24)]).score(embeddings(20, 10, 10, 24, seed=1))
     assert len(asked) == 20

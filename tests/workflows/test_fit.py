@@ -133,8 +133,8 @@ def test_too_few_images(tmp_path: Path, detector: str, method: str, enough: int,
     with pytest.raises(DataError) as caught:
         kizu.fit(tmp_path / "良品", **settings)
     assert str(caught.value) == (
-        f"{tmp_path / '良品'}: {enough - 1} good image{'s' * (enough > 2)} to fit on; {detector} needs at least {enough} {why}. "
-        "Add good images."
+        f"{tmp_path / '良品'}: {enough - 1} good image{'s' * (enough > 2)} to fit on; {detector} needs at least "
+        f"{enough} {why}. Add good images."
     )
     tiles.good(tmp_path / "良品", enough)
     inspector = kizu.fit(tmp_path / "良品", **settings)

@@ -23,7 +23,7 @@ SHOWN = 20
 """The least ordinary images that are always listed, for people to look at."""
 
 BEYOND = 4.0
-"""Deviations from which an image is called suspect. Of good solar cells about one in 500 lies beyond."""
+"""Deviations from which an image is called suspect. Of good solar cells about one in 600 lies beyond."""
 
 
 def suspects(paths: Sequence[Path], scores: npt.ArrayLike) -> tuple[Suspect, ...]:

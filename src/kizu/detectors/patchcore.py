@@ -20,22 +20,22 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from kizu.coreset import Coreset, k_center_continued, k_center_greedy
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores
 from kizu.detectors._leave_one_out import leave_one_out as leaving_one_out
 from kizu.detectors._patches import gathered, probes_of, thinned
-from kizu.detectors._reweighting import of_paper, of_walkthrough
 from kizu.detectors._robust import described, doubted, overwrite, set_aside
+from kizu.detectors._scoring import Weight, confirmed, finished, paper_weight, walkthrough_weight
+from kizu.detectors._selection import Selection, require_projection
 from kizu.errors import DataError, ModelFileError, bad_parameter
-from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, Neighbors, tuned
+from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, tuned
 from kizu.progress import Progress, Silent
-from kizu.projection import KINDS, projection_matrix, safe_dimensions
+from kizu.projection import KINDS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -50,17 +50,6 @@ APPROXIMATE_UP_TO = 0.5
 the bank, and that must fit into what thinning gave back."""
 
 WALKTHROUGH = "walkthrough"
-
-
-class SearchedBank(Neighbors, Protocol):
-    """Bank rows that can be searched, and looked up by number."""
-
-    @property
-    def rows(self) -> Float32: ...
-
-
-CONFIRMED_AT_A_TIME = 8
-"""Highest patch scores of an image that are searched exactly at a time, until none other can be higher."""
 
 
 class PatchCore(Detector):
@@ -163,7 +152,7 @@ class PatchCore(Detector):
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
         rows, grid = gathered(embeddings, images)
         aside = self._doubted(rows, grid, progress)
-        coreset, self.projection_ = self._select(rows, rng, progress)
+        coreset, self.projection_ = self._selection.select(rows, rng, progress)
         probes, self.patches_ = probes_of(rows, rng), len(rows)
         keep = np.sort(coreset.indices)
         self.owners_ = (keep // (grid[0] * grid[1])).astype(np.int32)
@@ -213,7 +202,10 @@ class PatchCore(Detector):
         self._require_fitted("bank_")
         progress = progress or Silent()
         rows, grid = gathered(embeddings, images)
-        coreset = self._continued(rows, self.cover_radius_ if at_most is None else at_most, progress)
+        selection = self._selection
+        require_projection(self.projection_, selection.projected(self.patches_, rows.shape[1]), self.cover_radius_)
+        radius = self.cover_radius_ if at_most is None else min(at_most, self.cover_radius_)
+        coreset = selection.go_on(rows, self.bank_, self.projection_, radius, progress)
         keep, patches = np.sort(coreset.indices), grid[0] * grid[1]
         known = self.owners_ if len(self.owners_) else np.zeros(len(self.bank_), np.int32)
         first = max(int(known[-1]) + 1, self.patches_ // patches)
@@ -226,22 +218,6 @@ class PatchCore(Detector):
         if leave_one_out:
             other.left_out_ = other._leave_one_out(rows, grid, first, coreset.cover_radius, progress)
         return other
-
-    def _continued(self, rows: Float32, radius: float, progress: Progress) -> Coreset:
-        """What is picked of new ``rows``, in the projection of the fit, to cover them within ``radius`` too."""
-        projected = self.projection_ is None and self._dimensions(self.patches_, rows.shape[1]) is not None
-        if projected and self.cover_radius_ > 0:
-            raise ModelFileError(
-                "the model does not hold the projection its coreset was selected in (an older kizu wrote it), so it "
-                "cannot be updated; fit again with all images."
-            )
-        points, centres = (
-            found if self.projection_ is None else found @ self.projection_ for found in (rows, self.bank_)
-        )
-        at_least = 0 if self.coreset_count else round(self.coreset_ratio * len(rows))
-        radius = min(radius, self.cover_radius_)
-        with progress.stage("Selecting from the new patches", 0) as advance:
-            return k_center_continued(points, centres, at_least=at_least, radius=radius, advance=advance)
 
     def _leave_one_out(
         self, rows: Float32, grid: tuple[int, int], first: int, radius: float, progress: Progress
@@ -264,33 +240,10 @@ class PatchCore(Detector):
                 advance=advance,
             )
             for image, one in enumerate(left_out):
-                scores, score = self._finished(one.queries, one.distances, one.nearest, one.bank, sure=False)
+                near = confirmed(one.queries, one.distances, one.nearest, one.bank)
+                scores, score = finished(one.queries, *near, one.bank, self._weight)
                 found.patches[image], found.images[image] = scores.reshape(grid), score
         return found
-
-    def _select(self, rows: Float32, rng: np.random.Generator, progress: Progress) -> tuple[Coreset, Float32 | None]:
-        """What is picked of all rows, and the projection that was made for it."""
-        count = self.coreset_count or max(1, round(self.coreset_ratio * len(rows)))
-        count = min(count, len(rows))
-        start = int(rng.integers(len(rows))) if self.coreset_start == "random" else 0
-        if count == len(rows):
-            return Coreset(np.arange(count), np.full(count, np.inf), 0.0), None
-        projection = self._projection(rows, rng)
-        points = rows if projection is None else rows @ projection
-        with progress.stage("Selecting the coreset", count) as advance:
-            return k_center_greedy(points, count, start=start, advance=advance), projection
-
-    def _projection(self, rows: Float32, rng: np.random.Generator) -> Float32 | None:
-        """To the dimensions the coreset is selected in."""
-        dimensions = self._dimensions(*rows.shape)
-        return None if dimensions is None else projection_matrix(self.projection, rows.shape[1], dimensions, rng)
-
-    def _dimensions(self, patches: int, channels: int) -> int | None:
-        """Of the projection; None: there is none."""
-        if self.projection_eps is None:
-            return self.projection_dim
-        dimensions = safe_dimensions(patches, self.projection_eps)
-        return None if dimensions >= channels else dimensions
 
     def _index(self, probes: Float32) -> None:
         """Prepare the search of the bank."""
@@ -308,69 +261,44 @@ class PatchCore(Detector):
         found = Scores(np.empty((batch, height, width), np.float32), np.empty(batch, np.float32))
         for image in range(batch):
             part = slice(image * height * width, (image + 1) * height * width)
-            sure = not isinstance(self._search, ApproximateNeighbors)
-            patches, score = self._finished(queries[part], distances[part], indices[part, 0], self._exact, sure=sure)
+            near = distances[part], indices[part, 0]
+            if isinstance(self._search, ApproximateNeighbors):
+                near = confirmed(queries[part], *near, self._search.exact)
+            patches, score = finished(queries[part], *near, self._exact, self._weight)
             found.patches[image], found.images[image] = patches.reshape(height, width), score
         return found
 
     @property
+    def _selection(self) -> Selection:
+        return Selection(
+            ratio=self.coreset_ratio,
+            count=self.coreset_count,
+            start=self.coreset_start,
+            projection=self.projection,
+            dimensions=self.projection_dim,
+            eps=self.projection_eps,
+        )
+
+    @property
+    def _weight(self) -> Weight | None:
+        if not self.reweight:
+            return None
+        return (walkthrough_weight if self.reweight == WALKTHROUGH else paper_weight)(self.reweight_neighbors)
+
+    @property
     def _exact(self) -> ExactNeighbors:
         return self._search.exact if isinstance(self._search, ApproximateNeighbors) else self._search
-
-    def _finished(
-        self,
-        queries: Float32,
-        distances: Float32,
-        nearest: npt.NDArray[np.int64],
-        bank: SearchedBank,
-        *,
-        sure: bool,
-    ) -> tuple[Float32, np.float32]:
-        """Patch scores ``(P,)`` and the score of one image, from the rows of ``bank`` found for its patches.
-
-        Where they are not ``sure`` to be the nearest, the highest score is made exact.
-        """
-        patches: Float32 = distances.mean(axis=1)
-        if not sure:
-            self._confirm(bank, queries, patches, nearest)
-        top = int(patches.argmax())
-        weight = self._weight(queries[top], int(nearest[top]), bank) if self.reweight else np.float32(1)
-        return patches, patches[top] * weight
-
-    def _confirm(
-        self, exact: SearchedBank, queries: Float32, patches: Float32, nearest: npt.NDArray[np.int64]
-    ) -> None:
-        """Make the highest score of one image exact, in place: ``patches`` and ``nearest`` ``(h·w,)``."""
-        order = np.argsort(-patches, kind="stable")
-        highest = np.float32(-1)
-        for first in range(0, len(order), CONFIRMED_AT_A_TIME):
-            part = order[first : first + CONFIRMED_AT_A_TIME]
-            if patches[part[0]] <= highest:
-                return
-            distances, indices = exact.search(queries[part], self.neighbors)
-            patches[part], nearest[part] = distances.mean(axis=1), indices[:, 0]
-            highest = max(highest, patches[part].max())
-
-    def _weight(self, top: Float32, nearest: int, exact: SearchedBank) -> np.float32:
-        """Weight of an image whose patch of largest score is ``top`` ``(D,)``; ``nearest``: its nearest row, m*."""
-        top = top[None]
-        if self.reweight == WALKTHROUGH:
-            return np.float32(of_walkthrough(exact.search(top, self.reweight_neighbors)[0])[0])
-        rows = exact.rows
-        _, around = exact.search(rows[nearest][None], self.reweight_neighbors)
-        distances = np.linalg.norm(rows[around] - top[:, None, :], axis=2)
-        return np.float32(of_paper(np.linalg.norm(rows[[nearest]] - top, axis=1), distances)[0])
 
     def write(
         self, graph: OnnxGraph, embedding: str, grid: tuple[int, int], progress: Progress | None = None
     ) -> tuple[str, str]:
         """As `Detector.write`; the bank is searched exactly."""
         self._require_fitted("bank_")
-        from kizu.detectors._patchcore_graph import paper_weight, walkthrough_weight, write_scores
+        from kizu.detectors import _patchcore_graph as graphs
 
-        weight = walkthrough_weight if self.reweight == WALKTHROUGH else paper_weight
+        weight = graphs.walkthrough_weight if self.reweight == WALKTHROUGH else graphs.paper_weight
         chosen = weight(self.reweight_neighbors) if self.reweight else None
-        return write_scores(graph, embedding, grid, self.bank_, self.neighbors, chosen)
+        return graphs.write_scores(graph, embedding, grid, self.bank_, self.neighbors, chosen)
 
     def state(self) -> dict[str, Array]:
         self._require_fitted("bank_")
