@@ -51,7 +51,8 @@ def test_it_prints_what_kizu_says(
     program: str, head: str, scratched: bool, exported: tuple[Path, kizu.Inspector], tmp_path: Path
 ) -> None:
     model, inspector = exported
-    sound = next(tile(number) for number in range(12) if inspector.predict(tile(number)).verdict == "ok")
+    fresh = (tile(number) for number in range(200, 260))  # a fitted one may tie with a calibration score
+    sound = next(image for image in fresh if inspector.predict(image).verdict == "ok")
     image = tile(101, scratched=True)[:80] if scratched else sound
     done = run(program, tmp_path, model, ppm(tmp_path / "画像.ppm", image, head))
     assert done.returncode == 0, done.stderr
