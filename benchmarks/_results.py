@@ -10,6 +10,7 @@ import csv
 import os
 import platform
 import re
+import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
@@ -129,6 +130,15 @@ def text(value: Value) -> str:
     if value is None:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def mean(rows: Sequence[Row]) -> Row:
+    """The row of the same columns with every figure averaged, and ``mean`` for a seed."""
+    made: dict[str, Value] = {}
+    for name in rows[0]:
+        values = [value for row in rows if isinstance(value := row[name], int | float)]
+        made[name] = statistics.fmean(values) if values else rows[0][name]
+    return {**made, "seed": "mean"}
 
 
 def show(rows: Sequence[Mapping[str, str]]) -> None:

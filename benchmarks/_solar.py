@@ -1,4 +1,4 @@
-"""Solar cells of the package ``elpv-dataset`` as benchmarks want them: so many images, and their embeddings."""
+"""Solar cells of the package ``elpv-dataset`` as benchmarks want them: so many images, and the default embeddings."""
 
 from __future__ import annotations
 

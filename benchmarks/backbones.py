@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+import _data
 import _results
 import kizu
-import quality
 from kizu import backbones
 from kizu.errors import BackboneError
 
@@ -91,7 +91,7 @@ def aurocs(one: Candidate, options: argparse.Namespace) -> dict[str, _results.Va
     """Image AUROC by data set, mean of the seeds; nothing without the publisher's weights."""
     found: dict[str, list[float]] = {}
     for seed in options.seeds:
-        for name, data in quality.datasets(options, seed):
+        for name, data in _data.named(options.data, _data.CELLS if options.solar else (), seed=seed):
             scores = found.setdefault(name, [])
             if one.pretrained:
                 _results.note(f"{one.name}, {name}, seed {seed}")

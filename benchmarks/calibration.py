@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import _data
 import _results
-from kizu import backbones, detectors, images
+import _solar
+from kizu import detectors
 from kizu.calibration import conformal
-from kizu.datasets import Dataset, Sample, load_dataset
-from kizu.datasets.solar_cells import solar_cells
+from kizu.datasets import Dataset, Sample
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
 SHARES = (0.01, 0.05, 0.2)
-SIDE = 256
 SIMULATED = 20_000
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "calibration.png"
 
@@ -53,24 +53,11 @@ class Good:
         return np.concatenate([self.fit, self.unseen])
 
 
-def datasets(options: argparse.Namespace) -> Iterator[tuple[str, Dataset]]:
-    for path in options.data:
-        found = load_dataset(path)
-        yield found.product, found
-    if options.solar:
-        yield "solar cells, mono", solar_cells("mono")
-        yield "solar cells, poly", solar_cells("poly")
-
-
 def embedded(name: str, data: Dataset, limit: int | None) -> Good:
-    backbone = backbones.get("efficientnet_lite0")
-    card = backbone.card
-    graph = backbones.embedding_graph(backbone, card.default_layers, SIDE, patch_stride=card.default_patch_stride)
-    engine = backbones.open_engine(graph)
+    engine = _solar.engine()
 
     def of(samples: Sequence[Sample]) -> Float32:
-        read = (images.resize(images.read_image(sample.path), (SIDE, SIDE)) for sample in samples[:limit])
-        return np.concatenate([engine.embed(image[None]) for image in read])
+        return np.concatenate(list(_solar.embeddings(engine, samples[:limit])))
 
     return Good(name, of(data.train_good()), of([sample for sample in data.test() if sample.label == "good"]))
 
@@ -189,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("name data sets, or give --solar")
     keep("coverage", [simulated(count) for count in (20, 99, 500)], options.results)
     curves = {}
-    for name, data in datasets(options):
+    for name, data in _data.named(options.data, _data.CELLS if options.solar else ()):
         good = embedded(name, data, options.limit)
         for detector in options.detectors:
             _results.note(f"{name}, {detector}")

@@ -18,10 +18,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+import _data
 import _results
 from kizu.checks import duplicates
-from kizu.datasets import Dataset, Sample, load_dataset
-from kizu.datasets.solar_cells import solar_cells
+from kizu.datasets import Dataset, Sample
 from kizu.images import read_image
 from kizu.report import write_image
 from kizu.workflows import check
@@ -76,16 +76,6 @@ CHANGES: dict[str, Callable[[Path, Image], None]] = {
         path, lit(warped(image[1:, 2:], 1.02, 0, 0), 1.05)
     ),
 }
-
-
-def datasets(options: argparse.Namespace) -> Iterator[tuple[str, Dataset]]:
-    """Every data set by name."""
-    for path in options.data:
-        found = load_dataset(path)
-        yield found.product, found
-    if options.solar:
-        yield "solar cells, mono", solar_cells("mono")
-        yield "solar cells, poly", solar_cells("poly")
 
 
 def flags(name: str, data: Dataset) -> Iterator[_results.Row]:
@@ -162,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flagged: list[_results.Row] = []
     copied: list[_results.Row] = []
     hidden: list[_results.Row] = []
-    for name, data in datasets(options):
+    for name, data in _data.named(options.data, _data.CELLS if options.solar else ()):
         _results.note(f"{name}: as it is")
         flagged += flags(name, data)
         for change in () if options.no_copies else CHANGES:

@@ -11,26 +11,16 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import _data
 import _results
 import kizu
-from kizu.datasets import Dataset, load_dataset
-from kizu.datasets.solar_cells import solar_cells
+from kizu.datasets import Dataset
 
 KEY = ("data", "detector", "seed")
-
-
-def datasets(options: argparse.Namespace, seed: int) -> Iterator[tuple[str, Dataset]]:
-    """Every data set by name, divided by ``seed`` where it does not come divided."""
-    for path in options.data:
-        found = load_dataset(path, seed=seed)
-        yield found.product, found
-    if options.solar:
-        yield "solar cells, mono", solar_cells("mono", seed=seed)
-        yield "solar cells, poly", solar_cells("poly", seed=seed)
 
 
 def limited(data: Dataset, limit: int | None) -> Dataset:
@@ -94,21 +84,12 @@ def model_mib(inspector: kizu.Inspector) -> float:
         return path.stat().st_size / 2**20
 
 
-def mean(rows: Sequence[_results.Row]) -> _results.Row:
-    """The row of the same columns with every figure averaged, and ``mean`` for a seed."""
-    made: dict[str, _results.Value] = {}
-    for name in rows[0]:
-        values = [value for row in rows if isinstance(value := row[name], int | float)]
-        made[name] = statistics.fmean(values) if values else rows[0][name]
-    return {**made, "seed": "mean"}
-
-
 def with_means(rows: Sequence[_results.Row]) -> list[_results.Row]:
     """Rows by data and detector, each group followed by its mean."""
     groups: dict[tuple[_results.Value, _results.Value], list[_results.Row]] = {}
     for row in rows:
         groups.setdefault((row["data"], row["detector"]), []).append(row)
-    return [row for group in groups.values() for row in [*group, mean(group)]]
+    return [row for group in groups.values() for row in [*group, _results.mean(group)]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -118,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("name data sets, or give --solar")
     found = []
     for seed in options.seeds:
-        for name, data in datasets(options, seed):
+        for name, data in _data.named(options.data, _data.CELLS if options.solar else (), seed=seed):
             for detector in options.detectors:
                 _results.note(f"{name}, {detector}, seed {seed}")
                 found.append(measure(name, limited(data, options.limit), detector, seed))

@@ -8,27 +8,26 @@ computed once a data set and kept in a temporary file.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+import _data
 import _results
-from kizu import backbones, detectors, images
+import _solar
+from kizu import detectors
 from kizu.calibration import Calibration
-from kizu.datasets import Dataset, Sample, load_dataset
-from kizu.datasets.solar_cells import solar_cells
+from kizu.datasets import Dataset, Sample
 from kizu.metrics import image_metrics
 
 KEY = ("data", "detector", "share", "robust", "seed")
 TEXTS, ORIGIN = ("data", "detector", "robust", "seed"), ("hardware", "versions")
 SCORED_AT_A_TIME = 16
-SIDE, STRIDE = 256, 8
 
 Float32 = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -52,14 +51,12 @@ class Embedded:
 
 def embedded(name: str, data: Dataset, folder: Path) -> Embedded:
     """Every image through the default backbone."""
-    backbone = backbones.get("efficientnet_lite0")
-    graph = backbones.embedding_graph(backbone, backbone.card.default_layers, SIDE, patch_stride=STRIDE)
-    engine = backbones.OnnxRuntimeEngine(graph)
+    engine = _solar.engine()
     kept = data.samples
     shape = (len(kept), *engine.grid, engine.channels)
     found = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, shape)
-    for place, sample in enumerate(kept):
-        found[place] = engine.embed(images.resize(images.read_image(sample.path), (SIDE, SIDE))[None])[0]
+    for place, embedding in enumerate(_solar.embeddings(engine, kept)):
+        found[place] = embedding[0]
 
     def of(split: str, label: str) -> Indices:
         return np.array([n for n, sample in enumerate(kept) if _is(sample, split, label)], np.int64)
@@ -109,24 +106,6 @@ def _scores(detector: detectors.Detector, embeddings: Float32, which: Indices) -
     return np.concatenate([detector.score(embeddings[part]).images for part in parts])
 
 
-def mean(rows: Sequence[_results.Row]) -> _results.Row:
-    """The row of the same columns with every figure averaged, and ``mean`` for a seed."""
-    made: dict[str, _results.Value] = {}
-    for name in rows[0]:
-        values = [value for row in rows if isinstance(value := row[name], int | float)]
-        made[name] = statistics.fmean(values) if values else rows[0][name]
-    return {**made, "seed": "mean"}
-
-
-def datasets(options: argparse.Namespace) -> Iterator[tuple[str, Dataset]]:
-    """Every data set by name, divided by seed 0 where it does not come divided."""
-    for path in options.data:
-        found = load_dataset(path, seed=0)
-        yield found.product, found
-    for kind in options.solar:
-        yield f"solar cells, {kind}", solar_cells(kind)
-
-
 def run(options: argparse.Namespace, data: Embedded) -> None:
     """Every case of one data set; what is there is kept as it goes, and means are made of all there is."""
     for seed in options.seeds:
@@ -146,7 +125,7 @@ def means(rows: Sequence[dict[str, str]]) -> list[_results.Row]:
             groups.setdefault(tuple(row[name] for name in KEY[:-1]), []).append(
                 {name: text if name in TEXTS else float(text) for name, text in row.items() if name not in ORIGIN}
             )
-    return [mean(group) for group in groups.values()]
+    return [_results.mean(group) for group in groups.values()]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -154,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.data and not options.solar:
         parser.error("name data sets, or give --solar mono,poly")
-    for name, data in datasets(options):
+    for name, data in _data.named(options.data, options.solar):
         with tempfile.TemporaryDirectory() as folder:
             found = embedded(name, data, Path(folder))
             run(options, found)

@@ -12,31 +12,22 @@ import argparse
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+import _data
 import _results
 import kizu
-from kizu.datasets import Dataset, Sample, load_dataset
-from kizu.datasets.solar_cells import solar_cells
+from kizu.datasets import Dataset, Sample
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import KizuWarning
 from kizu.images import read_image
 from kizu.neighbors import ExactNeighbors
 
 KEY = ("data", "detector", "form", "batches", "seed")
-
-
-def datasets(options: argparse.Namespace, seed: int) -> Iterator[tuple[str, Dataset]]:
-    """Every data set by name."""
-    for path in options.data:
-        found = load_dataset(path, seed=seed)
-        yield found.product, found
-    if options.solar:
-        yield "solar cells, mono", solar_cells("mono", seed=seed)
 
 
 def divided(data: Dataset, seed: int, limit: int | None) -> tuple[list[Sample], list[Sample], Dataset]:
@@ -130,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("name data sets, or give --solar")
     warnings.simplefilter("ignore", KizuWarning)
     for seed in options.seeds:
-        for name, data in datasets(options, seed):
+        for name, data in _data.named(options.data, ["mono"] if options.solar else [], seed=seed):
             for detector in options.detectors:
                 _results.note(f"{name}, {detector}, seed {seed}")
                 found = measure(name, data, detector, seed, options.batches, options.limit)

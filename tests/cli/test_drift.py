@@ -62,7 +62,6 @@ def test_something_has(kizu: Command, mine: Path, tmp_path: Path) -> None:
 
 
 def test_a_picture(kizu: Command, mine: Path, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     said = kizu("drift", mine, table(tmp_path / "a.csv", 6.0), "--plot", tmp_path / "図.png")
     assert said.out.endswith(f"Wrote {tmp_path / '図.png'}.\n")
     assert (tmp_path / "図.png").stat().st_size > 10_000

@@ -183,7 +183,6 @@ def test_impossible_rates(inspector: kizu.Inspector, tmp_path: Path, rate: float
 
 
 def test_a_picture(inspector: kizu.Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("matplotlib")
     scores = np.concatenate([drawn(60), drawn(60, 4.0, 2)])
     found = find_drift(inspector, [table(tmp_path / "p.csv", scores)])
     draw_drift(found, tmp_path / "図" / "drift.png")

@@ -71,6 +71,15 @@ class Dataset:
         """Samples of the test split."""
         return tuple(s for s in self.samples if s.split == "test")
 
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Images by split and kind of defect; those without label are ``"unlabelled"``."""
+        found: dict[str, dict[str, int]] = {}
+        for sample in self.samples:
+            kinds = found.setdefault(sample.split, {})
+            kind = sample.defect_type or "unlabelled"
+            kinds[kind] = kinds.get(kind, 0) + 1
+        return found
+
     def summary(self) -> DatasetSummary:
         """Count what was found; reads the header of every image, but decodes none."""
         from kizu.datasets._summary import summarise

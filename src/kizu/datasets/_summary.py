@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kizu.datasets._sample import Dataset, Sample
+from kizu.datasets._sample import Dataset
 from kizu.errors import ImageError
 from kizu.images import Header, read_ahead, read_header
 
@@ -118,7 +118,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         root=str(dataset.root),
         product=dataset.product,
         layout=dataset.layout,
-        counts=_counts(dataset.samples),
+        counts=dataset.counts(),
         masks=sum(sample.mask is not None for sample in dataset.samples),
         defects=len(defects),
         defects_without_mask=sum(sample.mask is None for sample in defects),
@@ -141,15 +141,6 @@ def _headers(paths: Iterable[Path]) -> tuple[list[Header], tuple[str, ...]]:
         except ImageError as error:
             unreadable.append(str(error))
     return headers, tuple(unreadable)
-
-
-def _counts(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = {}
-    for sample in samples:
-        kinds = counts.setdefault(sample.split, {})
-        kind = sample.defect_type or "unlabelled"
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return counts
 
 
 def _list(counts: dict[str, int]) -> str:

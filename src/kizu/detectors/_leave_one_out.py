@@ -6,9 +6,8 @@ are missing. So, for image i:
 
 1. Its own bank rows go.
 2. The patches of other images that were nearest to one of these rows, and lie farther than the cover radius R from
-all
-   other rows, are uncovered now. Greedy k-center goes on among them until they are covered within R again, which is
-   what it would have done without i: the **stand-ins**.
+   all other rows, are uncovered now. Greedy k-center goes on among them until they are covered within R again, as it
+   would have done without i. What it picks are the **stand-ins**.
 3. Its patches are searched in what is left and the stand-ins.
 
 With the whole bank kept (``coreset_ratio`` 1) nothing is ever uncovered, and the scores are those of a refit
@@ -122,9 +121,7 @@ def leave_one_out(
 def _others(
     distances: Float32, indices: Indices, owners: Int32, image: int, neighbors: int
 ) -> tuple[Float32, Indices]:
-    """Of the rows found, ``(P, K)``, the nearest that are not the image's own: ``(P, neighbors)``, inf where
-    unknown.
-    """
+    """Of the rows found, ``(P, K)``, the nearest not the image's own: ``(P, neighbors)``, inf where unknown."""
     own = owners[indices] == image
     order = np.argsort(own, axis=1, kind="stable")[:, :neighbors]
     distances = np.where(
@@ -137,9 +134,7 @@ _HELD = np.dtype([("by", np.int32), ("nearest", np.float32), ("otherwise", np.fl
 
 
 def _held(distances: Float32, indices: Indices, owners: Int32, image: int) -> npt.NDArray[np.void]:
-    """Of each patch: which other image's row is nearest (−1: one of its own), and how far the next is of yet
-    another.
-    """
+    """Of each patch: which other image's row is nearest (−1: its own), and how far the next is of yet another."""
     of = owners[indices]
     held = np.empty(len(of), _HELD)
     held["by"] = np.where(of[:, 0] == image, -1, of[:, 0])
@@ -157,9 +152,7 @@ def _freed(held: npt.NDArray[np.void], radius: float, images: int) -> list[Indic
 
 
 def _stand_ins(freed: Float32, bank: Without, radius: float) -> Float32:
-    """The patches greedy k-center picks of ``freed`` ``(n, D)`` until each is within ``radius`` of a row or a
-    pick.
-    """
+    """What greedy k-center picks of ``freed`` ``(n, D)`` until each is within ``radius`` of a row or a pick."""
     if not len(freed):
         return freed
     near = bank.search(freed, 1)[0]

@@ -120,7 +120,7 @@ def check(
         root=dataset.root,
         product=dataset.product,
         layout=dataset.layout,
-        counts=_counts(dataset.samples),
+        counts=dataset.counts(),
         unreadable=len(errors),
         findings=tuple(findings),
         suspects=() if found is None else found.suspects,
@@ -211,12 +211,3 @@ def _ranked(inspector: Inspector, paths: Sequence[Path]) -> Suspicion:
     peaks = [float(inspector.map_of(patches).max()) for patches in left_out.patches]
     limit, pixel_limit = outliers.limit_of(left_out.images), float(np.median(peaks))
     return Suspicion(found, len(paths), maps, limit, pixel_limit)
-
-
-def _counts(samples: Sequence[Sample]) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = {}
-    for sample in samples:
-        kinds = counts.setdefault(sample.split, {})
-        kind = sample.defect_type or "unlabelled"
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return counts
