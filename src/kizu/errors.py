@@ -24,6 +24,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from kizu.wording import Wording
+
 MOST_NAMES = 20
 """Names in one message; of more than that, the nearest."""
 
@@ -41,12 +43,24 @@ class DataError(KizuError):
 
 
 class ImageError(DataError):
-    """One image or mask cannot be used."""
+    """One image or mask cannot be used.
 
-    def __init__(self, path: Path | str, problem: str) -> None:
-        super().__init__(f"{path}: {problem}")
+    ``reason`` and ``remedy``: why, and what to do, in any language; ``wording`` both of them, ``problem`` in English.
+    """
+
+    def __init__(self, path: Path | str, problem: str | Wording, remedy: Wording | None = None) -> None:
         self.path = Path(path)
-        self.problem = problem
+        self.reason = problem if isinstance(problem, Wording) else Wording("as_told", {"detail": problem})
+        self.remedy = remedy
+        self.problem = str(self.wording)
+        super().__init__(f"{path}: {self.problem}")
+
+    @property
+    def wording(self) -> Wording:
+        """Why, and what to do where that is known."""
+        if self.remedy is None:
+            return self.reason
+        return Wording("why_and_remedy", {"reason": self.reason, "remedy": self.remedy})
 
 
 class BackboneError(KizuError):

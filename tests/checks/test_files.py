@@ -8,15 +8,16 @@ from checks.making import a_look
 from kizu.checks.files import ENOUGH_GOOD, FEW_GOOD, left_out, too_few, unreadable
 from kizu.datasets import Dataset
 from kizu.errors import ImageError
+from kizu.wording import Wording
 
 
 def test_an_unreadable_file_is_told_with_what_to_do() -> None:
-    short = ImageError("a.png", "the file is cut short (no end); copy it again, or take it out")
+    short = ImageError("a.png", Wording("file_cut_short", {"detail": "no end"}), Wording("copy_again"))
     errors = [short, ImageError("b", "?")]
     found = list(unreadable(errors))
     assert [one.paths for one in found] == [(Path("a.png"),), (Path("b"),)]
     assert found[0].message == "the file is cut short (no end)."
-    assert found[0].advice == "Copy it again, or take it out."
+    assert found[0].advice == "Copy it again from its source, or take it out."
     assert found[1].advice == "Mend or remove the file."
     assert {one.severity for one in found} == {"problem"}
 
@@ -46,7 +47,8 @@ def test_too_few_of_a_kind_to_test_with() -> None:
 
 
 def test_what_a_layout_leaves_out_is_passed_on() -> None:
-    notes = ("ignored in the data folder: notes/", "masks without an image in mask/: a.png")
-    (finding,) = left_out(Dataset(Path("x"), "list", (), notes))
+    ignored = Wording("ignored_in_data", {"names": "notes/"})
+    masks = Wording("masks_without_image", {"folder": "mask/", "names": "a.png"})
+    (finding,) = left_out(Dataset(Path("x"), "list", (), (ignored, masks)))
     assert (finding.kind, finding.severity, finding.paths) == ("left_out", "note", ())
     assert finding.message == "ignored in the data folder: notes/."

@@ -54,7 +54,7 @@ def test_masks_are_measured_and_one_that_cannot_be_read_is_no_error(tmp_path: Pa
     (tmp_path / "empty.png").touch()
     found = look(at(image, tmp_path / "empty.png")).mask
     assert found is not None
-    assert "the file is empty" in (found.problem or "")
+    assert "the file is empty" in str(found.problem)
 
 
 def test_an_image_that_cannot_be_read_is(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from checks.making import a_look, a_mask
 from kizu.checks.masks import left_over, wrong_masks
 from kizu.datasets import load_dataset
+from kizu.wording import Wording
 from workflows import tiles
 
 
@@ -17,7 +18,7 @@ from workflows import tiles
         ("bad", {"marked": 0.0}, "mask_empty", "nothing is marked"),
         ("bad", {"marked": 1.0}, "mask_full", "100% of the image is marked."),
         ("good", {"marked": 0.05}, "mask_on_good", "a good image with 5.0% of it marked"),
-        ("bad", {"problem": "the file is empty"}, "mask_unreadable", "the file is empty."),
+        ("bad", {"problem": Wording("file_empty")}, "mask_unreadable", "the file is empty (0 bytes)."),
     ],
 )
 def test_a_mask_that_is_not_what_it_should_be(label: str, mask: dict[str, object], kind: str, words: str) -> None:

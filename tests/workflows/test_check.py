@@ -6,9 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from kizu.datasets import load_dataset
 from kizu.errors import DataError, OutputError
@@ -33,23 +31,7 @@ def named(result: DataCheck, kind: str) -> set[str]:
 @pytest.fixture(scope="module")
 def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set with one of everything wrong."""
-    root = tiles.mvtec(tmp_path_factory.mktemp("data") / "部品")
-    good, test = root / "train" / "good", root / "test" / "good"
-    tiles.good(good, 24, first=200)
-    tiles.write(good / "隠れた傷.png", tiles.tile(300, scratched=True))
-    tiles.write(good / "暗い.png", (tiles.tile(301) * 0.3).astype(np.uint8))
-    tiles.write(good / "大きい.png", np.asarray(Image.fromarray(tiles.tile(302)).resize((200, 150))))
-    tiles.write(good / "写し.bmp", tiles.tile(0))
-    tiles.write(test / "漏れ.png", tiles.tile(1))
-    Image.fromarray(tiles.tile(2)).save(test / "漏れ.jpg", quality=92)
-    (test / "壊れた.png").write_bytes((test / "良品050.png").read_bytes()[:2000])
-    masks = root / "ground_truth" / "引っかき傷"
-    tiles.write(masks / "傷100_mask.png", np.zeros((96, 96), np.uint8))
-    tiles.write(masks / "傷101_mask.png", np.zeros((50, 96), np.uint8))
-    (masks / "傷102_mask.png").unlink()
-    tiles.write(masks / "誰のもの.png", np.zeros((96, 96), np.uint8))
-    (root / "test" / "覚え書き.png").write_bytes(b"loose")
-    return root
+    return tiles.spoilt(tmp_path_factory.mktemp("data") / "部品")
 
 
 @pytest.fixture(scope="module")

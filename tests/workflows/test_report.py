@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -140,6 +141,21 @@ def test_small_regions_can_be_left_out(written: Report, model: Path, parts: Path
     assert "No image has a region above the pixel threshold" in report.page.read_text(encoding="utf-8")
     kizu.evaluate(model, parts, report=tmp_path / "e.html", min_area=max(areas) + 1)
     assert json.loads((tmp_path / "e.coco.json").read_text(encoding="utf-8"))["annotations"] == []
+
+
+def test_a_japanese_report_says_in_japanese_what_is_wrong_with_data(model: Path, tmp_path: Path) -> None:
+    root = tiles.spoilt(tmp_path / "部品")
+    next(root.rglob("傷101_mask.png")).unlink()  # no report is made with a mask of the wrong size
+    with pytest.warns(KizuWarning, match="skipped "):
+        page = make_report(model, root, ReportTarget(tmp_path / "r", "ja"), skip_unreadable=True).page
+    said = html.unescape(page.read_text(encoding="utf-8"))
+    findings = kizu.check(root, suspects=False).findings
+    assert len({finding.kind for finding in findings}) >= 10
+    assert [finding.message for finding in findings if finding.message in said] == []
+    told = {finding.kind for finding in findings if finding.wording.say("ja") in said}
+    assert told == {finding.kind for finding in findings}
+    assert "壊れた.png: ファイルが途中で切れています（" in said
+    assert "the file is cut short" not in said
 
 
 @pytest.fixture

@@ -69,6 +69,27 @@ def mvtec(root: Path) -> Path:
     return root
 
 
+def spoilt(root: Path) -> Path:
+    """The layout of MVTec AD with one of everything wrong."""
+    mvtec(root)
+    train, test = root / "train" / "good", root / "test" / "good"
+    good(train, 24, first=200)
+    write(train / "隠れた傷.png", tile(300, scratched=True))
+    write(train / "暗い.png", (tile(301) * 0.3).astype(np.uint8))
+    write(train / "大きい.png", np.asarray(Image.fromarray(tile(302)).resize((200, 150))))
+    write(train / "写し.bmp", tile(0))
+    write(test / "漏れ.png", tile(1))
+    Image.fromarray(tile(2)).save(test / "漏れ.jpg", quality=92)
+    (test / "壊れた.png").write_bytes((test / "良品050.png").read_bytes()[:2000])
+    masks = root / "ground_truth" / "引っかき傷"
+    write(masks / "傷100_mask.png", np.zeros((96, 96), np.uint8))
+    write(masks / "傷101_mask.png", np.zeros((50, 96), np.uint8))
+    (masks / "傷102_mask.png").unlink()
+    write(masks / "誰のもの.png", np.zeros((96, 96), np.uint8))
+    (root / "test" / "覚え書き.png").write_bytes(b"loose")
+    return root
+
+
 def plain(root: Path) -> Path:
     """A folder of good images."""
     good(root, 12)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from kizu.datasets import Sample
+from kizu.wording import Wording
 
 Severity = Literal["problem", "warning", "note"]
 
@@ -16,13 +18,18 @@ SEVERITIES: tuple[Severity, ...] = ("problem", "warning", "note")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: its kind (a name for programs), the files it is about, what it means and what to do."""
+    """One thing found: its kind (a name for programs), the files it is about, what was found and what to do."""
 
     kind: str
     severity: Severity
     paths: tuple[Path, ...]
-    message: str
+    wording: Wording
     advice: str
+
+    @property
+    def message(self) -> str:
+        """What was found, in English."""
+        return str(self.wording)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, ready for JSON."""
@@ -63,15 +70,6 @@ class Suspect:
         }
 
 
-def place(sample: Sample) -> str:
-    """Where a sample stands in its data set, for messages: ``train/good``."""
-    return f"{sample.split}/{sample.defect_type or 'unlabelled'}"
-
-
-def plural(count: int, noun: str) -> str:
-    """A number and what it counts.
-
-    >>> plural(1, "image"), plural(2, "image")
-    ('1 image', '2 images')
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def places(samples: Iterable[Sample]) -> tuple[str, ...]:
+    """Where samples stand in their data set, each place once: ``train/good``."""
+    return tuple(dict.fromkeys(f"{sample.split}/{sample.defect_type or 'unlabelled'}" for sample in samples))

@@ -14,20 +14,20 @@ import numpy as np
 from kizu.checks._finding import Finding, Severity
 from kizu.checks._robust import LIMIT, Float64, stand_out
 from kizu.checks.looks import Look
+from kizu.wording import Figures, Wording
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure of an image, and what it means when that is far too low or too high (None: nothing)."""
+    """One figure of an image, and the wordings for one that is far too low or too high (None: it does not matter)."""
 
     kind: str
     of: Callable[[Look], float]
     low: str | None
     high: str | None
     scale: float
-    unit: str
     advice: str
-    at_least: float = 0.0
+    at_least: float
     """A deviation below which differences do not matter, in units of the figure."""
 
 
@@ -35,11 +35,11 @@ _LIGHT = "Look at it; check lamp and exposure time, and take it again or take it
 _LENS = "Look at it; check focus, vibration and gain, and take it again or take it out."
 
 MEASURES = (
-    Measure("exposure", lambda look: look.brightness, "darker", "brighter", 1, "mean grey level", _LIGHT, 3.0),
-    Measure("clipping", lambda look: look.white, None, "more burnt out", 100, "percent white", _LIGHT, 0.02),
-    Measure("clipping", lambda look: look.black, None, "more blacked out", 100, "percent black", _LIGHT, 0.02),
-    Measure("focus", lambda look: look.detail, "more blurred", None, 1, "logarithm of fine detail", _LENS, 0.02),
-    Measure("noise", lambda look: look.noise, None, "noisier", 1, "logarithm of noise", _LENS, 0.02),
+    Measure("exposure", lambda look: look.brightness, "darker", "brighter", 1, _LIGHT, 3.0),
+    Measure("clipping", lambda look: look.white, None, "burnt_out", 100, _LIGHT, 0.02),
+    Measure("clipping", lambda look: look.black, None, "blacked_out", 100, _LIGHT, 0.02),
+    Measure("focus", lambda look: look.detail, "blurred", None, 1, _LENS, 0.02),
+    Measure("noise", lambda look: look.noise, None, "noisier", 1, _LENS, 0.02),
 )
 
 
@@ -51,14 +51,14 @@ def odd_looks(looks: Sequence[Look]) -> Iterator[Finding]:
         values = np.array([measure.of(look) for look in judged], float)
         distances = stand_out(values, values[fitted], measure.at_least)
         for look, value, distance in zip(judged, values.tolist(), distances.tolist(), strict=True):
-            word = measure.low if distance < -LIMIT else measure.high if distance > LIMIT else None
-            if word is not None:
-                yield _finding(measure, word, look, value, values[fitted])
+            key = measure.low if distance < -LIMIT else measure.high if distance > LIMIT else None
+            if key is not None:
+                wording = Wording(key, _figures(measure.scale, value, values[fitted]))
+                severity: Severity = "warning" if look.sample.split == "train" else "note"
+                yield Finding(measure.kind, severity, (look.sample.path,), wording, measure.advice)
 
 
-def _finding(measure: Measure, word: str, look: Look, value: float, good: Float64) -> Finding:
-    low, middle, high = (f"{number:.3g}" for number in measure.scale * np.quantile(good, [0.05, 0.5, 0.95]))
-    usual = f"of good images {middle}, mostly {low} to {high}"
-    message = f"{word} than the others ({measure.unit} {measure.scale * value:.3g}; {usual})."
-    severity: Severity = "warning" if look.sample.split == "train" else "note"
-    return Finding(measure.kind, severity, (look.sample.path,), message, measure.advice)
+def _figures(scale: float, value: float, good: Float64) -> Figures:
+    """A value beside what is usual of good images, both multiplied by ``scale``."""
+    low, middle, high = (scale * np.quantile(good, [0.05, 0.5, 0.95])).tolist()
+    return {"value": scale * value, "low": low, "middle": middle, "high": high}

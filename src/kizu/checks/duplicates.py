@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kizu.checks._finding import Finding, Severity, place, plural
+from kizu.checks._finding import Finding, Severity, places
 from kizu.checks.looks import Look
+from kizu.wording import Figures, Wording
 
 SURE = 0.93
 """Similarity from which two files show one photograph, whatever the data. The highest between two cells cut from
@@ -37,12 +38,11 @@ Pair = tuple[int, int, float]
 
 
 @dataclass(frozen=True)
-class Words:
-    """How one kind of finding is put."""
+class Copies:
+    """A kind of finding; its wording has the same name."""
 
     kind: str
     severity: Severity
-    message: str
     advice: str
 
 
@@ -50,16 +50,16 @@ _SPLIT = "Keep it in one split. Figures measured on such a test set are too good
 _LABEL = "Find out which label is right, and take the other file out."
 _ONCE = "Keep one. In training, copies make the threshold too low; in a test they count more than once."
 SAME = (
-    Words("contradiction", "problem", "the same pixels, labelled good and bad", _LABEL),
-    Words("leak", "problem", "the same pixels in more than one split", _SPLIT),
-    Words("duplicate", "warning", "the same pixels", _ONCE),
+    Copies("contradiction", "problem", _LABEL),
+    Copies("leak", "problem", _SPLIT),
+    Copies("duplicate", "warning", _ONCE),
 )
 """Kinds of groups of the same pixels: torn by their labels, by their splits, or by neither."""
 
 NEAR = (
-    Words("near_contradiction", "warning", "nearly the same photograph, labelled good and bad", _LABEL),
-    Words("near_leak", "problem", "nearly the same photograph in more than one split", _SPLIT),
-    Words("near_duplicate", "warning", "nearly the same photograph", _ONCE),
+    Copies("near_contradiction", "warning", _LABEL),
+    Copies("near_leak", "problem", _SPLIT),
+    Copies("near_duplicate", "warning", _ONCE),
 )
 """The same of nearly the same photograph."""
 
@@ -68,7 +68,7 @@ def exact(looks: Sequence[Look]) -> Iterator[Finding]:
     """Groups of images of the same pixels, in whatever file format and under whatever name."""
     for group in same_pixels(looks):
         if len(group) > 1:
-            yield _finding(group, SAME, "")
+            yield _finding(group, SAME, {})
 
 
 def same_pixels(looks: Sequence[Look]) -> list[list[Look]]:
@@ -88,7 +88,7 @@ def near(groups: Sequence[Sequence[Look]], pairs: Sequence[Pair]) -> Iterator[Fi
     for members in _connected([(i, j) for i, j, value in pairs if value >= limit]):
         alike = max(value for i, j, value in pairs if i in members and j in members)
         found = [one for member in sorted(members) for one in groups[member]]
-        yield _finding(found, NEAR, f" (similarity {alike:.2f})")
+        yield _finding(found, NEAR, {"similarity": alike})
     if limit == SURE and middling:
         alike_only = [pair for pair in pairs if LIKELY <= pair[2] < SURE]
         yield _look_alikes(groups, alike_only)
@@ -122,12 +122,11 @@ def _connected(edges: Iterable[tuple[int, int]]) -> list[set[int]]:
     return sorted({id(group): group for group in groups.values()}.values(), key=min)
 
 
-def _finding(group: Sequence[Look], words: tuple[Words, Words, Words], remark: str) -> Finding:
-    chosen = words[_how_bad(group)]
-    places = " and ".join(dict.fromkeys(place(one.sample) for one in group))
+def _finding(group: Sequence[Look], kinds: tuple[Copies, Copies, Copies], figures: Figures) -> Finding:
+    chosen = kinds[_how_bad(group)]
     paths = tuple(one.sample.path for one in group)
-    message = f"{chosen.message}{remark}: {len(group)} files in {places}."
-    return Finding(chosen.kind, chosen.severity, paths, message, chosen.advice)
+    wording = Wording(chosen.kind, {**figures, "n": len(group), "places": places(one.sample for one in group)})
+    return Finding(chosen.kind, chosen.severity, paths, wording, chosen.advice)
 
 
 def _how_bad(group: Sequence[Look]) -> int:
@@ -147,18 +146,12 @@ def _look_alikes(groups: Sequence[Sequence[Look]], pairs: Sequence[Pair]) -> Fin
     }
     alike = {member for i, j, _ in pairs for member in (i, j)}
     typical = float(np.median([value for _, _, value in pairs]))
-    torn = sorted(across) if across else sorted(alike)
-    message = (
-        f"{plural(len(alike), 'image')} of {len(groups):,} have a look-alike (similarity about {typical:.2f}): "
-        "the same part photographed again, or parts of one piece"
-    )
-    if across:
-        message += f"; for {plural(len(across), 'test image')} it is among the images for training"
+    figures = {"alike": len(alike), "images": len(groups), "similarity": typical}
     return Finding(
         "look_alikes",
         "warning" if across else "note",
-        tuple(groups[member][0].sample.path for member in torn),
-        f"{message}.",
+        tuple(groups[member][0].sample.path for member in sorted(across or alike)),
+        Wording("look_alikes_across", {**figures, "n": len(across)}) if across else Wording("look_alikes", figures),
         "If parts were photographed more than once, keep all of a part in one split (a list says which).",
     )
 
@@ -173,7 +166,8 @@ def _disagreements(groups: Sequence[Sequence[Look]], pairs: Sequence[Pair]) -> I
                 others[good].append((value, bad))
     for good, found in sorted(others.items(), key=lambda item: -max(item[1])[0]):
         looks = [groups[good][0], *(groups[bad][0] for _, bad in sorted(found, reverse=True))]
-        places = " and ".join(dict.fromkeys(place(look.sample) for look in looks))
-        message = f"labelled good, its look-alike bad (similarity {max(found)[0]:.2f}): {places}."
+        nearest, where = max(found)[0], places(look.sample for look in looks)
+        paths = tuple(look.sample.path for look in looks)
         advice = "Compare them. If they show the same part, one label is wrong."
-        yield Finding("disagreement", "note", tuple(look.sample.path for look in looks), message, advice)
+        wording = Wording("disagreement", {"similarity": nearest, "places": where})
+        yield Finding("disagreement", "note", paths, wording, advice)

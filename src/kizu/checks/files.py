@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
-from kizu.checks._finding import Finding, plural
+from kizu.checks._finding import Finding
 from kizu.checks.looks import Look
 from kizu.datasets import Dataset
 from kizu.errors import ImageError
+from kizu.wording import Wording
 
 FEW_GOOD = 20
 """Good images for training below which a model knows little of what good parts may look like."""
@@ -18,47 +20,49 @@ ENOUGH_GOOD = 100
 FEW_TO_TEST = 30
 """Test images of a kind below which a figure says little: of 30 without a miss, 1 in 10 may still be missed."""
 
-_MASKS_LEFT_OVER = "masks without an image"  # how layouts begin that note; kizu.checks.masks names the files
-
 
 def unreadable(errors: Sequence[ImageError]) -> Iterator[Finding]:
     """A finding a file."""
     for error in errors:
-        problem, _, advice = error.problem.partition("; ")
-        advice = f"{advice[:1].upper()}{advice[1:].rstrip('.')}." if advice else "Mend or remove the file."
-        yield Finding("unreadable", "problem", (error.path,), f"{problem}.", advice)
+        advice = "Mend or remove the file" if error.remedy is None else str(error.remedy)
+        wording = Wording("unreadable", {"reason": error.reason})
+        yield Finding("unreadable", "problem", (error.path,), wording, f"{advice[:1].upper()}{advice[1:]}.")
 
 
 def left_out(dataset: Dataset) -> Iterator[Finding]:
     """What the layout has no place for: images nobody will see."""
-    for note in dataset.notes:
-        if not note.startswith(_MASKS_LEFT_OVER):
+    for remark in dataset.remarks:
+        if remark.key != "masks_without_image":  # kizu.checks.masks names the files
             advice = "Move what belongs to the data set to where its layout has it."
-            yield Finding("left_out", "note", (), f"{note}.", advice)
+            yield Finding("left_out", "note", (), Wording("left_out", {"note": remark}), advice)
 
 
 def too_few(looks: Sequence[Look]) -> Iterator[Finding]:
     """Splits of too few readable images."""
-    train = sum(look.sample.split == "train" and look.sample.label == "good" for look in looks)
-    if train < ENOUGH_GOOD:
-        few = train < FEW_GOOD
-        message = f"{plural(train, 'good image')} for training" + (
-            ": too few to know what good parts look like."
-            if few
-            else f": the lowest false-alarm share they can promise is {1 / (train + 1):.1%}."
-        )
-        advice = f"Add good images: {FEW_GOOD} at least, {ENOUGH_GOOD} and more for a threshold of 1 %."
-        yield Finding("too_few", "warning" if few else "note", (), message, advice)
-    for label in ("good", "bad"):
-        count = sum(look.sample.split == "test" and look.sample.label == label for look in looks)
-        if 0 < count < FEW_TO_TEST:
-            message = (
-                f"{plural(count, f'{label} test image')}: shares measured on them are good to ±{_margin(count)}."
-            )
-            advice = f"Add labelled {label} images, {FEW_TO_TEST} at least, before trusting such figures."
-            yield Finding("too_few", "note", (), message, advice)
+    yield from _too_few_to_fit(_count(looks, "train", "good"))
+    yield from _too_few_to_test(_count(looks, "test", "good"), "good", "few_good_to_test")
+    yield from _too_few_to_test(_count(looks, "test", "bad"), "bad", "few_bad_to_test")
 
 
-def _margin(count: int) -> str:
-    """Half the width of a 95 % interval of a share near one half."""
-    return f"{min(50.0, 98 / count**0.5):.0f} %"
+def _count(looks: Sequence[Look], split: str, label: str) -> int:
+    return sum(look.sample.split == split and look.sample.label == label for look in looks)
+
+
+def _too_few_to_fit(count: int) -> Iterator[Finding]:
+    advice = f"Add good images: {FEW_GOOD} at least, {ENOUGH_GOOD} and more for a threshold of 1 %."
+    if count < FEW_GOOD:
+        yield Finding("too_few", "warning", (), Wording("too_few_to_know", {"n": count}), advice)
+    elif count < ENOUGH_GOOD:
+        promise = Wording("too_few_to_promise", {"n": count, "share": 1 / (count + 1)})
+        yield Finding("too_few", "note", (), promise, advice)
+
+
+def _too_few_to_test(count: int, label: str, key: str) -> Iterator[Finding]:
+    if 0 < count < FEW_TO_TEST:
+        advice = f"Add labelled {label} images, {FEW_TO_TEST} at least, before trusting such figures."
+        yield Finding("too_few", "note", (), Wording(key, {"n": count, "margin": _margin(count)}), advice)
+
+
+def _margin(count: int) -> float:
+    """Half the width of a 95 % interval of a share near one half, in percent."""
+    return min(50.0, 98 / math.sqrt(count))

@@ -12,6 +12,7 @@ from kizu.checks.similarity import SIDE
 from kizu.datasets import Sample
 from kizu.errors import ImageError
 from kizu.images import DEFAULT_MAX_PIXELS, read_header, read_image, read_mask, resize
+from kizu.wording import Wording
 
 _LONGEST = 1024  # pixels of the longer side that focus and noise are measured at
 _BLACK, _WHITE = 1, 254  # grey levels at which a sensor has clipped, give or take the rounding of JPEG
@@ -23,7 +24,7 @@ class MaskLook:
 
     size: tuple[int, int] = (0, 0)
     marked: float = 0.0
-    problem: str | None = None
+    problem: Wording | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def _look_at_mask(sample: Sample, max_pixels: int) -> MaskLook | None:
     try:
         mask = read_mask(sample.mask, max_pixels=max_pixels)
     except ImageError as error:
-        return MaskLook(problem=error.problem)
+        return MaskLook(problem=error.wording)
     return MaskLook((mask.shape[0], mask.shape[1]), float(mask.mean()))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kizu.checks._finding import Finding, plural
+from kizu.checks._finding import Finding, Severity
 from kizu.checks.looks import Look, MaskLook
 from kizu.datasets import Dataset
 from kizu.datasets._folders import MASK_WORDS
 from kizu.images import find_images
 from kizu.images.listing import list_folder
+from kizu.wording import Figures, Wording
 
 ALL_MARKED = 0.99
 """Share of marked pixels from which a mask says nothing."""
@@ -22,27 +23,29 @@ def wrong_masks(looks: Sequence[Look]) -> Iterator[Finding]:
         if look.mask is not None and look.sample.mask is not None:
             found = _of(look, look.mask)
             if found is not None:
-                kind, message, advice = found
-                severity = "problem" if kind in ("mask_unreadable", "mask_size") else "warning"
-                yield Finding(kind, severity, (look.sample.mask, look.sample.path), message, advice)  # type: ignore[arg-type]
+                kind, figures, advice = found
+                severity: Severity = "problem" if kind in ("mask_unreadable", "mask_size") else "warning"
+                paths = (look.sample.mask, look.sample.path)
+                yield Finding(kind, severity, paths, Wording(kind, figures), advice)
     yield from _missing(looks)
 
 
-def _of(look: Look, mask: MaskLook) -> tuple[str, str, str] | None:
-    """Kind, message and advice for one mask; None when it is as it should be."""
+def _of(look: Look, mask: MaskLook) -> tuple[str, Figures, str] | None:
+    """Kind, which is the key of its wording too, figures and advice for one mask; None when it is as it should be."""
     if mask.problem is not None:
-        return "mask_unreadable", f"{mask.problem.rstrip('.')}.", "Save the mask anew, or take it out."
+        return "mask_unreadable", {"problem": mask.problem}, "Save the mask anew, or take it out."
     if mask.size != look.size:
-        sizes = f"the mask is {mask.size[1]}×{mask.size[0]} pixels, its image {look.size[1]}×{look.size[0]}."
+        (mask_height, mask_width), (height, width) = mask.size, look.size
+        sizes = {"mask_width": mask_width, "mask_height": mask_height, "width": width, "height": height}
         return "mask_size", sizes, "Save the mask at the size of the image, as it is shown; evaluating stops here."
     if look.sample.label == "good":
-        marked = f"a good image with {mask.marked:.1%} of it marked as defective."
-        return ("mask_on_good", marked, "Find out whether image or mask is wrong.") if mask.marked else None
+        advice = "Find out whether image or mask is wrong."
+        return ("mask_on_good", {"share": mask.marked}, advice) if mask.marked else None
     if not mask.marked:
-        return "mask_empty", "nothing is marked on an image of a defect.", "Mark the defect, or take the mask out."
+        return "mask_empty", {}, "Mark the defect, or take the mask out."
     if mask.marked >= ALL_MARKED:
-        what = f"{mask.marked:.0%} of the image is marked."
-        return "mask_full", what, "Check whether black and white are swapped; mark the defect alone."
+        advice = "Check whether black and white are swapped; mark the defect alone."
+        return "mask_full", {"share": mask.marked}, advice
     return None
 
 
@@ -50,8 +53,8 @@ def _missing(looks: Sequence[Look]) -> Iterator[Finding]:
     defects = [look.sample for look in looks if look.sample.label == "bad"]
     without = tuple(sample.path for sample in defects if sample.mask is None)
     if without and len(without) < len(defects):
-        message = f"{len(without):,} of {plural(len(defects), 'image')} of defects have no mask, the others do."
-        yield Finding("mask_missing", "warning", without, message, "Mark them too: pixel figures leave them out.")
+        wording = Wording("mask_missing", {"without": len(without), "defects": len(defects)})
+        yield Finding("mask_missing", "warning", without, wording, "Mark them too: pixel figures leave them out.")
 
 
 def left_over(dataset: Dataset) -> Iterator[Finding]:
@@ -59,10 +62,8 @@ def left_over(dataset: Dataset) -> Iterator[Finding]:
     used = {sample.mask for sample in dataset.samples}
     spare = tuple(path for folder in _folders(dataset) for path in find_images(folder, True) if path not in used)
     if spare:
-        message = f"{plural(len(spare), 'mask')} without an image: masks belong to images by name."
-        yield Finding(
-            "mask_left_over", "warning", spare, message, "Name a mask as its image, or NAME_mask, or remove it."
-        )
+        advice = "Name a mask as its image, or NAME_mask, or remove it."
+        yield Finding("mask_left_over", "warning", spare, Wording("mask_left_over", {"n": len(spare)}), advice)
 
 
 def _folders(dataset: Dataset) -> list[Path]:

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kizu.checks._finding import Finding, Suspect, plural
+from kizu.checks._finding import Finding, Suspect
 from kizu.checks._robust import NORMAL, Float64
+from kizu.wording import Wording
 
 FEWEST = 10
 """Good images below which none can be said to stand out."""
@@ -78,10 +79,10 @@ def hiding(found: Sequence[Suspect]) -> list[Finding]:
     beyond = [suspect for suspect in found if suspect.beyond]
     if not beyond:
         return []
-    least, most = f"{beyond[-1].times:.2f}", f"{beyond[0].times:.2f}"
-    message = (
-        f"{plural(len(beyond), 'good image')} for training unlike the others: scored as if not fitted on, "
-        f"{least if least == most else f'{least} to {most}'} times what is usual."
-    )
+    least, most = round(beyond[-1].times, 2), round(beyond[0].times, 2)
+    if least == most:
+        wording = Wording("suspect", {"n": len(beyond), "times": most})
+    else:
+        wording = Wording("suspects", {"n": len(beyond), "least": least, "most": most})
     advice = "Look at them, worst first; --out DIR makes pictures. Take defects out; keep what is good and rare."
-    return [Finding("suspect", "warning", tuple(suspect.path for suspect in beyond), message, advice)]
+    return [Finding("suspect", "warning", tuple(suspect.path for suspect in beyond), wording, advice)]

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from kizu.checks._finding import Finding, Severity, plural
+from kizu.checks._finding import Finding, Severity
 from kizu.checks._robust import LIMIT, stand_out
 from kizu.checks.looks import Look
+from kizu.wording import Wording
 
 USUAL = 0.9
 """Share of images that must agree for the others to stand out."""
@@ -24,7 +25,7 @@ class Trait:
     kind: str
     severity: Severity
     of: Callable[[Look], Any]
-    words: Callable[[Any], str]
+    words: Callable[[Any], Wording]
     advice: str
 
 
@@ -33,28 +34,28 @@ _TRAITS = (
         "size",
         "warning",
         lambda look: look.size,
-        lambda size: f"{size[1]}×{size[0]} pixels",
+        lambda size: Wording("of_size", {"width": size[1], "height": size[0]}),
         "Check whether they show the part at the same scale and framing; everything is resized to one size.",
     ),
     Trait(
         "colour",
         "warning",
         lambda look: look.grey,
-        lambda grey: "grey" if grey else "in colour",
+        lambda grey: Wording("in_grey") if grey else Wording("in_colour"),
         "Take all pictures in the same mode: colour alone can make a part look strange.",
     ),
     Trait(
         "bits",
         "warning",
         lambda look: look.bits,
-        lambda bits: f"of {bits} bits a sample",
+        lambda bits: Wording("of_bits", {"bits": bits}),
         "Save all the same way. Of 16 bits, 65535 becomes 255: a camera that fills only a part comes out dark.",
     ),
     Trait(
         "format",
         "note",
         lambda look: look.format,
-        lambda name: f"in {name} files",
+        lambda name: Wording("in_format", {"format": name}),
         "Compression leaves traces that a model can see; export all pictures in one format.",
     ),
 )
@@ -77,9 +78,10 @@ def odd_ones(looks: Sequence[Look]) -> Iterator[Finding]:
 def _others(trait: Trait, groups: dict[Any, list[Look]], usual: Any) -> Iterator[Finding]:
     for value, found in groups.items():
         if value != usual:
-            message = f"{plural(len(found), 'image')} {trait.words(value)}, where {len(groups[usual]):,} are "
+            unlike = {"this": trait.words(value), "usual": trait.words(usual)}
+            wording = Wording("odd_one", {"n": len(found), "others": len(groups[usual]), **unlike})
             paths = tuple(look.sample.path for look in found)
-            yield Finding(trait.kind, trait.severity, paths, f"{message}{trait.words(usual)}.", trait.advice)
+            yield Finding(trait.kind, trait.severity, paths, wording, trait.advice)
 
 
 def _odd_shapes(looks: Sequence[Look]) -> Iterator[Finding]:
@@ -88,8 +90,8 @@ def _odd_shapes(looks: Sequence[Look]) -> Iterator[Finding]:
     for values in (np.log(sizes[:, 0] / sizes[:, 1]), np.log(sizes[:, 0] * sizes[:, 1])):
         for number in np.flatnonzero(np.abs(stand_out(values, values)) > LIMIT).tolist():
             height, width = looks[number].size
-            message = f"{width}×{height} pixels, far from the sizes of the others."
-            yield Finding("size", "warning", (looks[number].sample.path,), message, _TRAITS[0].advice)
+            wording = Wording("odd_shape", {"width": width, "height": height})
+            yield Finding("size", "warning", (looks[number].sample.path,), wording, _TRAITS[0].advice)
 
 
 def _format_tells_label(looks: Sequence[Look]) -> Iterator[Finding]:
@@ -99,6 +101,5 @@ def _format_tells_label(looks: Sequence[Look]) -> Iterator[Finding]:
         for label in ("good", "bad")
     }
     if all(formats.values()) and not formats["good"] & formats["bad"]:
-        good, bad = (" and ".join(sorted(formats[label])) for label in ("good", "bad"))
-        message = f"good test images are {good} files, bad ones {bad}: compression alone could tell them apart."
-        yield Finding("format", "problem", (), message, "Export good and bad pictures in the same format.")
+        wording = Wording("format_tells_label", {label: tuple(sorted(names)) for label, names in formats.items()})
+        yield Finding("format", "problem", (), wording, "Export good and bad pictures in the same format.")

@@ -12,6 +12,7 @@ from kizu.datasets.masks import pair_masks
 from kizu.errors import DataError
 from kizu.images import is_image
 from kizu.images.listing import list_folder
+from kizu.wording import Wording
 
 MASK_WORDS = ("mask", "masks", "ground_truth")
 
@@ -42,14 +43,14 @@ def same_name(one: Path, other: Path) -> bool:
 
 @dataclass
 class Collector:
-    """Gathers samples, and notes on what was left out, while a layout walks its folders."""
+    """Gathers samples, and remarks on what was left out, while a layout walks its folders."""
 
     root: Path
     samples: list[Sample] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    remarks: list[Wording] = field(default_factory=list)
 
     def name(self, path: Path) -> str:
-        """A folder's name within the data set, for notes."""
+        """A folder's name within the data set, for remarks."""
         return f"{path.relative_to(self.root).as_posix()}/"
 
     def images(self, folder: Path) -> tuple[Path, ...]:
@@ -61,9 +62,11 @@ class Collector:
 
     def ignore(self, folder: Path, paths: Sequence[Path]) -> None:
         """Note files or folders that mean nothing where they are."""
-        where = self.name(folder) if folder != self.root else "the data folder"
-        names = [f"{path.name}/" if path.is_dir() else path.name for path in paths]
-        self.notes.append(f"ignored in {where}: {some(names)}")
+        names = some([f"{path.name}/" if path.is_dir() else path.name for path in paths])
+        if folder == self.root:
+            self.remarks.append(Wording("ignored_in_data", {"names": names}))
+        else:
+            self.remarks.append(Wording("ignored_in_folder", {"folder": self.name(folder), "names": names}))
 
     def add(self, images: Iterable[Path], split: Split, label: Label, kind: str, masks: Path | None) -> None:
         """Add samples, each with its mask out of the folder ``masks``; notes masks left over."""
@@ -71,14 +74,15 @@ class Collector:
         pairs, spare = pair_masks(images, masks) if masks is not None else ({}, ())
         self.samples += [Sample(path, split, label, kind, pairs.get(path)) for path in images]
         if spare and masks is not None:
-            self.notes.append(f"masks without an image in {self.name(masks)}: {some([path.name for path in spare])}")
+            names = some([path.name for path in spare])
+            self.remarks.append(Wording("masks_without_image", {"folder": self.name(masks), "names": names}))
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str | Wording:
     """A few names for a message, and how many more there are.
 
-    >>> some(["a", "b", "c", "d", "e"])
-    'a, b, c and 2 more'
+    >>> print(some(["a", "b", "c", "d", "e"]))
+    a, b, c and 2 more
     """
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    shown = ", ".join(names[:3])
+    return Wording("and_more", {"names": shown, "more": len(names) - 3}) if len(names) > 3 else shown

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from kizu.wording import Wording
+
 if TYPE_CHECKING:
     from kizu.datasets._summary import DatasetSummary
 
@@ -50,8 +52,13 @@ class Dataset:
     layout: str
     """In words: ``"MVTec AD"``, ``"good/bad folders"``, ``"folder of good images"`` or ``"list"``."""
     samples: tuple[Sample, ...]
-    notes: tuple[str, ...] = ()
-    """What was left out or looks odd, one line each."""
+    remarks: tuple[Wording, ...] = ()
+    """What was left out or looks odd."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The remarks in English, one line each."""
+        return tuple(map(str, self.remarks))
 
     @property
     def product(self) -> str:

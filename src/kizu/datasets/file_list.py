@@ -26,6 +26,7 @@ from typing import cast
 from kizu.datasets._folders import some
 from kizu.datasets._sample import Dataset, Label, Sample, Split, what_it_means
 from kizu.errors import DataError, unknown_name
+from kizu.wording import Wording
 
 LAYOUT = "list"
 SUFFIXES = (".csv", ".jsonl")
@@ -45,7 +46,7 @@ def load(path: Path) -> Dataset:
     samples = [_sample(path, line, row, all_good) for line, row in rows]
     _check_unique(path, [line for line, _ in rows], samples)
     samples.sort(key=lambda sample: (_SPLITS.index(sample.split), sample.label != "good", sample.defect_type))
-    return Dataset(path, LAYOUT, tuple(samples), _notes(samples))
+    return Dataset(path, LAYOUT, tuple(samples), _remarks(samples))
 
 
 def _read(path: Path) -> str:
@@ -147,6 +148,6 @@ def _check_unique(path: Path, lines: list[int], samples: list[Sample]) -> None:
             raise DataError(f"{path}:{line}: the same image as in line {first}; take one of the two out")
 
 
-def _notes(samples: list[Sample]) -> tuple[str, ...]:
+def _remarks(samples: list[Sample]) -> tuple[Wording, ...]:
     bad = [sample.path.name for sample in samples if sample.label == "bad" and sample.split != "test"]
-    return (f"not used: bad images outside the test split: {some(bad)}",) if bad else ()
+    return (Wording("bad_outside_test", {"names": some(bad)}),) if bad else ()

@@ -21,4 +21,4 @@ def load(root: Path) -> Dataset:
     """Read the layout."""
     found = Collector(root)
     found.add(found.images(root), "train", "good", "good", None)
-    return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.notes))
+    return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.remarks))

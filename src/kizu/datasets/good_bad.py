@@ -20,6 +20,7 @@ from kizu.datasets._split import split_good
 from kizu.errors import DataError
 from kizu.images import is_image
 from kizu.images.listing import list_folder
+from kizu.wording import Wording
 
 LAYOUT = "good/bad folders"
 TEST_SHARE = 0.2
@@ -42,7 +43,7 @@ def load(root: Path, seed: int) -> Dataset:
     found.samples = [*fit, *(dataclasses.replace(sample, split="test") for sample in held_out)]
     _add_bad(found, child(root, BAD_WORDS), child(root, MASK_WORDS))
     _note_the_rest(found)
-    return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.notes))
+    return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.remarks))
 
 
 def _add_bad(found: Collector, bad: Path | None, masks: Path | None) -> None:
@@ -58,7 +59,8 @@ def _add_bad(found: Collector, bad: Path | None, masks: Path | None) -> None:
 def _note_masks_without_images(found: Collector, masks: Path | None, kinds: Sequence[Path]) -> None:
     for inner in list_folder(masks)[0] if masks is not None else ():
         if not any(same_name(inner, kind) for kind in kinds):
-            found.notes.append(f"ignored {found.name(inner)}: there is no bad/{inner.name}/")
+            names = {"folder": found.name(inner), "wanted": f"bad/{inner.name}/"}
+            found.remarks.append(Wording("no_such_kind", names))
 
 
 def _note_the_rest(found: Collector) -> None:

@@ -17,6 +17,7 @@ from kizu.datasets._sample import Dataset, Split, what_it_means
 from kizu.errors import DataError
 from kizu.images import is_image
 from kizu.images.listing import list_folder
+from kizu.wording import Wording
 
 LAYOUT = "MVTec AD"
 
@@ -43,7 +44,7 @@ def load(root: Path) -> Dataset:
     _note_masks_without_images(found, truth)
     if not found.samples:
         raise DataError(f"{root}: no image in train/good/, test/good/ or test/TYPE/; put the good images there")
-    return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.notes))
+    return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.remarks))
 
 
 def _add_split(found: Collector, folder: Path, split: Split, truth: Path | None) -> None:
@@ -54,7 +55,8 @@ def _add_split(found: Collector, folder: Path, split: Split, truth: Path | None)
     for kind in kinds:
         label, defect_type = what_it_means(kind.name)
         if label == "bad" and split != "test":
-            found.notes.append(f"ignored {found.name(kind)}: only good images belong in {folder.name}/")
+            names = {"folder": found.name(kind), "parent": f"{folder.name}/"}
+            found.remarks.append(Wording("good_alone_there", names))
             continue
         found.add(found.images(kind), split, label, defect_type, namesake(truth, kind))
 
@@ -63,4 +65,5 @@ def _note_masks_without_images(found: Collector, truth: Path | None) -> None:
     test = child(found.root, ("test",))
     for folder in list_folder(truth)[0] if truth is not None else ():
         if namesake(test, folder) is None:
-            found.notes.append(f"ignored {found.name(folder)}: there is no test/{folder.name}/")
+            names = {"folder": found.name(folder), "wanted": f"test/{folder.name}/"}
+            found.remarks.append(Wording("no_such_kind", names))

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from kizu.errors import ImageError
 from kizu.images._quiet import quiet_decoder
 from kizu.images.formats import Bytes, Format, Header, UnusableError, identify
+from kizu.wording import Wording
 
 DEFAULT_MAX_PIXELS = 100_000_000
 """Images of more pixels than this are refused unless the caller says otherwise."""
@@ -81,7 +82,7 @@ def read_header(path: Path | str) -> Header:
         with path.open("rb") as file:
             return identify(_Window(file))[1]
     except UnusableError as problem:
-        raise ImageError(path, str(problem)) from None
+        raise ImageError(path, problem.reason, problem.remedy) from None
     except (OSError, ValueError) as error:
         raise _unopened(path, error) from None
 
@@ -115,34 +116,34 @@ def _load(path: Path, max_pixels: int) -> tuple[bytes, Format, Header]:
 
 def _unopened(path: Path, error: OSError | ValueError) -> ImageError:
     if isinstance(error, FileNotFoundError):
-        return ImageError(path, "no such file; check the name, or whether the drive is connected")
+        return ImageError(path, Wording("file_missing"), Wording("check_name"))
     if isinstance(error, IsADirectoryError):
-        return ImageError(path, "is a folder, not an image; give a file")
+        return ImageError(path, Wording("file_is_folder"), Wording("give_file"))
     if isinstance(error, PermissionError):
-        return ImageError(path, "no permission to read it; change its permissions, or run as a user who may")
-    reason = getattr(error, "strerror", None) or str(error)
-    return ImageError(path, f"cannot be read ({reason}); check the drive or network it is on")
+        return ImageError(path, Wording("file_forbidden"), Wording("change_permissions"))
+    detail = getattr(error, "strerror", None) or str(error)
+    return ImageError(path, Wording("file_unopened", {"detail": detail}), Wording("check_drive"))
 
 
 def _inspect(data: Bytes, path: Path, max_pixels: int) -> tuple[Format, Header]:
     try:
         kind, header = identify(data)
     except UnusableError as problem:
-        raise ImageError(path, str(problem)) from None
+        raise ImageError(path, problem.reason, problem.remedy) from None
     _check_size(header, path, max_pixels)
     return kind, header
 
 
 def _check_size(header: Header, path: Path, max_pixels: int) -> None:
     height, width = header.size
-    pixels = height * width
-    if pixels > min(max_pixels, _DECODER_LIMIT):
-        limit = f"{pixels:,} pixels, more than the limit of {min(max_pixels, _DECODER_LIMIT):,}"
-        switch = f", or raise the limit with --max-pixels {pixels}" if pixels <= _DECODER_LIMIT else ""
-        raise ImageError(path, f"{width}×{height} is {limit}; scale it down{switch}")
+    pixels, limit = height * width, min(max_pixels, _DECODER_LIMIT)
+    size = {"width": width, "height": height}
+    if pixels > limit:
+        allow = Wording("scale_down_or_allow", {"pixels": pixels})
+        remedy = allow if pixels <= _DECODER_LIMIT else Wording("scale_down")
+        raise ImageError(path, Wording("image_too_large", {**size, "pixels": pixels, "limit": limit}), remedy)
     if min(height, width) < MIN_SIDE:
-        problem = f"{width}×{height} pixels are too few to inspect; each side must be at least {MIN_SIDE}"
-        raise ImageError(path, f"{problem}; take the file out")
+        raise ImageError(path, Wording("image_too_small", size), Wording("take_out_small", {"side": MIN_SIDE}))
 
 
 def _decode(data: bytes, kind: Format, header: Header, path: Path) -> tuple[NDArray[Any], Header]:
@@ -150,13 +151,13 @@ def _decode(data: bytes, kind: Format, header: Header, path: Path) -> tuple[NDAr
     try:
         header = kind.verify(data, header)
     except UnusableError as problem:
-        raise ImageError(path, str(problem)) from None
+        raise ImageError(path, problem.reason, problem.remedy) from None
     decoded = _run_decoder(_blanked(data, header))
     if decoded is not None and not kind.decoder_turns:
         decoded = _upright(decoded, header.orientation)
     if decoded is None or decoded.shape != (*header.size, 3) or decoded.dtype not in (np.uint8, np.uint16):
-        what = f"cannot be decoded, though it looks like {header.format}"
-        raise ImageError(path, f"{what}; copy it again from its source, save it anew, or take it out")
+        reason = Wording("file_undecodable", {"format": header.format})
+        raise ImageError(path, reason, Wording("copy_or_save_again"))
     return (np.invert(decoded) if header.inverted else decoded), header
 
 

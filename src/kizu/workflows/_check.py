@@ -193,7 +193,7 @@ def _suspects(
     good = [sample for sample in dataset.train_good() if sample in readable]
     if len(good) < outliers.FEWEST:
         return None, f"{len(good)} different good images for training; it takes {outliers.FEWEST}"
-    alone = replace(dataset, samples=tuple(good), notes=())
+    alone = replace(dataset, samples=tuple(good), remarks=())
     try:
         inspector = fit(
             alone, calibration="leave_one_out", false_alarms=0.5, max_pixels=max_pixels, progress=progress

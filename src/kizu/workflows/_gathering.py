@@ -90,7 +90,7 @@ class Gathering:
             pixel_metrics=pixels if _tells(pixels) else None,
             workload=self._workload(calibration),
             findings=findings,
-            skipped=tuple(map(str, skipped)),
+            skipped=tuple(skipped),
             provenance=_provenance(self._inspector, {"file": model, "id": target.identity}),
         )
 

@@ -15,6 +15,7 @@ from kizu.metrics import PixelAccumulator, image_metrics
 from kizu.regions import find_regions
 from kizu.report import View
 from kizu.report.html import FoundRegion, ReportContent, ReportImage, Thumbnails, thumbnails
+from kizu.wording import Wording
 from report.viewing import blob
 
 EVIL = '<script>document.title="broken"</script>"\'&`\u2028<img src=x onerror=alert(1)>.png'
@@ -30,8 +31,13 @@ class Found:
     kind: str
     severity: str
     paths: tuple[Path, ...]
-    message: str
+    wording: Wording
     advice: str
+
+
+def told(text: str) -> Wording:
+    """A text that nobody has translated."""
+    return Wording("as_told", {"detail": text})
 
 
 def calibration(**decision: Any) -> Calibration:

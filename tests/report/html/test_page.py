@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from kizu.errors import DataError, MissingExtraError, ParameterError
+from kizu.errors import DataError, ImageError, MissingExtraError, ParameterError
 from kizu.report.html import LANGUAGES, ReportContent, coco_text, render
 from kizu.report.html import page as page_module
 from kizu.report.html.chart_style import plotly_script
 from kizu.report.html.page import PRINTED_IMAGES, PRINTED_REGIONS, TEMPLATES
 from kizu.report.html.words import table
-from report.html.contents import EVIL, Found, calibration, content, image
+from kizu.wording import Wording
+from report.html.contents import EVIL, Found, calibration, content, image, told
 
 SOURCES = Path(page_module.__file__).parents[2]
 VOID = {"meta", "br", "input", "img", "link", "hr"}
@@ -135,13 +136,13 @@ def test_the_policy_lets_these_scripts_run_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_names_of_others_are_text_and_nothing_else(language: str) -> None:
-    finding = Found(EVIL, "problem", (Path(EVIL),), EVIL, EVIL)
+    finding = Found(EVIL, "problem", (Path(EVIL),), told(EVIL), EVIL)
     evil = content(
         (image(EVIL, 31.0, "bad", EVIL), image("b.png", 12.0)),
         product=EVIL,
         model=EVIL,
         data=EVIL,
-        skipped=(EVIL,),
+        skipped=(ImageError(EVIL, EVIL),),
         findings=(finding,),
         provenance={EVIL: {EVIL: EVIL}},
     )
@@ -160,9 +161,8 @@ def test_names_of_others_are_text_and_nothing_else(language: str) -> None:
 
 
 def test_a_name_that_is_no_valid_unicode() -> None:
-    text = render(
-        content((image("caf\udce9.png", 31.0, "bad", "\udce9"), image("b.png", 12.0)), skipped=("\udce9: empty",))
-    )
+    images = (image("caf\udce9.png", 31.0, "bad", "\udce9"), image("b.png", 12.0))
+    text = render(content(images, skipped=(ImageError("\udce9", "empty"),)))
     assert "caf\\udce9" in text
     text.encode()
 
@@ -237,11 +237,13 @@ def test_what_printing_leaves_out_is_what_the_note_says() -> None:
 def test_unreadable_files_and_findings_are_listed() -> None:
     paths = tuple(Path(f"good/{n}.png") for n in range(11))
     findings = (
-        Found("blurred", "note", paths[:1], "Out of focus.", "Take it out."),
-        Found("leak", "problem", paths, "In train and test.", "Remove `one`."),
+        Found("blurred", "note", paths[:1], told("Out of focus."), "Take it out."),
+        Found("leak", "problem", paths, told("In train and test."), "Remove `one`."),
     )
-    page = Outline(render(content(skipped=("a.png: the file is empty",), findings=findings)))
-    assert "a.png: the file is empty" in page.said
+    skipped = (ImageError("a.png", Wording("file_empty"), Wording("copy_again")),)
+    page = Outline(render(content(skipped=skipped, findings=findings)))
+    assert "a.png: the file is empty (0 bytes); copy it again from its source" in page.said
+    assert "a.png: ファイルが空です（0バイト）。元のファイル" in Outline(render(content(skipped=skipped), "ja")).said
     assert "Found by the data check: problems 1, warnings 0." in page.said
     assert page.said.index("In train and test.") < page.said.index("Out of focus.")
     assert "good/7.png and 3 more" in page.said
@@ -270,21 +272,24 @@ def test_the_same_content_gives_the_same_page() -> None:
 
 
 def test_findings_of_a_kind_stand_together_and_in_japanese() -> None:
-    dark = [Found("exposure", "warning", (Path(f"good/{n}.png"),), f"darker ({n}).", "Look at it.") for n in range(5)]
-    new = Found("never_heard_of", "note", (), "Something new.", "Ask.")
+    usual = {"low": 99.0, "middle": 120.0, "high": 140.0}
+    words = [Wording("darker", {**usual, "value": float(n)}) for n in range(5)]
+    dark = [Found("exposure", "warning", (Path(f"{n}.png"),), words[n], "Look at it.") for n in range(5)]
+    new = Found("never_heard_of", "note", (), told("Something new."), "Ask.")
     english = Outline(render(content(findings=(*dark, new)))).said
-    assert (
-        "Darker or brighter than the others (5) darker (0). darker (1). darker (2). Look at it; check lamp" in english
-    )
+    said = " ".join(map(str, words[:3]))
+    assert f"Darker or brighter than the others (5) {said} Look at it; check lamp" in english
+    assert str(words[3]) not in english
     japanese = Outline(render(content(findings=(*dark, new)), "ja")).said
-    assert "ほかより暗い、または明るい画像 (5) 照明と露光時間を確認し" in japanese
+    said = " ".join(word.say("ja") for word in words[:3])
+    assert f"ほかより暗い、または明るい画像 (5) {said} 照明と露光時間を確認し" in japanese
     assert "darker" not in japanese
-    assert "never heard of Something new. Ask." in japanese, "better in English than not at all"
+    assert "never heard of 読み取れません（Something new.） Ask." in japanese, "better in English than not at all"
 
 
 def test_every_kind_of_finding_of_the_data_check_is_known() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (SOURCES / "checks").glob("*.py"))
-    kinds = set(re.findall(r'(?:Finding|Words|Measure|Trait|return)\(?\s*"([a-z_]+)",', source))
+    kinds = set(re.findall(r'(?:Finding|Copies|Measure|Trait|return)\(?\s*"([a-z_]+)",', source))
     assert len(kinds) > 20
     assert [kind for kind in kinds if f"finding_{kind}" not in table() or f"advice_{kind}" not in table()] == []
 
@@ -311,7 +316,7 @@ def counted(good_ng: int = 0, missed: int = 0, reviewed: int = 0, **changes: Any
         ({"missed": 6}, ["good", "problem", "good", "note"]),
         ({"reviewed": 30}, ["good", "good", "attention", "note"]),
         ({"findings": ()}, ["good", "good", "good", "good"]),
-        ({"skipped": ("a: b",)}, ["good", "good", "good", "attention"]),
+        ({"skipped": (ImageError("a", "b"),)}, ["good", "good", "good", "attention"]),
         ({"calibration": calibration(false_alarms=0.001)}, ["attention", "good", "good", "note"]),
         ({"calibration": calibration(by="value", threshold=29.9)}, ["note", "good", "note", "note"]),
     ],

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import string
 from datetime import datetime
 
 import pytest
@@ -11,14 +10,11 @@ from kizu.report.html import LANGUAGES
 from kizu.report.html.gallery import SCRIPT_WORDS
 from kizu.report.html.page import TEMPLATES
 from kizu.report.html.words import Words, table
+from texts import is_japanese, places
 
 SOURCES = {
     path.name: path.read_text(encoding="utf-8") for path in TEMPLATES.parent.rglob("*.*") if path.suffix != ".pyc"
 }
-
-
-def places(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
 @pytest.mark.parametrize("key", table())
@@ -37,7 +33,7 @@ def test_japanese_is_japanese(key: str) -> None:
     """Nothing was left in English: a text has kana or kanji, or is a name, number or unit in both languages."""
     english, japanese = table()[key]["en"], table()[key]["ja"]
     same_in_both = {"ok", "ng", "auroc", "months"}
-    assert re.search(r"[ぁ-んァ-ヶ一-龠々]", japanese) or key in same_in_both | {"percent", "comma"}
+    assert is_japanese(japanese) or key in same_in_both | {"percent", "comma"}
     assert english != japanese or key in same_in_both
 
 

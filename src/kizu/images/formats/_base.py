@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from kizu.wording import Wording
+
 
 class Bytes(Protocol):
     """The bytes of a file, held in memory or read from disk as they are asked for."""
@@ -16,7 +18,12 @@ class Bytes(Protocol):
 
 
 class UnusableError(Exception):
-    """A file kizu cannot use; the text says why and what to do, but not which file."""
+    """A file kizu cannot use: why, and what to do, but not which file."""
+
+    def __init__(self, reason: Wording, remedy: Wording) -> None:
+        super().__init__(reason, remedy)
+        self.reason = reason
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -67,17 +74,17 @@ class Format:
 
 def cut_short(detail: str) -> UnusableError:
     """The file ends before its image does."""
-    return UnusableError(f"the file is cut short ({detail}); copy it again from its source, or take it out")
+    return UnusableError(Wording("file_cut_short", {"detail": detail}), Wording("copy_again"))
 
 
 def damaged(detail: str) -> UnusableError:
     """The file contradicts itself."""
-    return UnusableError(f"the file is damaged ({detail}); copy it again from its source, or take it out")
+    return UnusableError(Wording("file_damaged", {"detail": detail}), Wording("copy_again"))
 
 
-def unsupported(detail: str, advice: str = "save it as 8- or 16-bit PNG") -> UnusableError:
-    """A sound file of a kind kizu does not read."""
-    return UnusableError(f"{detail} cannot be used; {advice}")
+def unsupported(detail: str, remedy: str = "save_as_png") -> UnusableError:
+    """A sound file of a kind kizu does not read; ``remedy``: the key of what to do."""
+    return UnusableError(Wording("file_unsupported", {"detail": detail}), Wording(remedy))
 
 
 def take(data: Bytes, start: int, count: int, what: str) -> bytes:

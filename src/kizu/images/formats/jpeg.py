@@ -59,7 +59,7 @@ def _header(data: Bytes) -> Header:
         raise damaged("no image size before the image data")
     bits, height, width = frame
     if bits != 8:
-        raise unsupported(f"a JPEG of {bits} bits a sample", "save it as 8-bit JPEG or 16-bit PNG")
+        raise unsupported(f"a JPEG of {bits} bits a sample", "save_as_jpeg_or_png")
     return Header("JPEG", width, height, bits=bits, orientation=orientation, lossy=True)
 
 

@@ -30,7 +30,7 @@ def _header(data: Bytes) -> Header:
     orientation, lossy = 1, False
     for name, start, length in _chunks(data):
         if name == b"VP8X" and take(data, start, 1, "the header")[0] & _ANIMATED:
-            raise unsupported("an animated WebP", "save the one picture that counts as PNG")
+            raise unsupported("an animated WebP", "save_one_picture")
         if name in _SIZES:
             canvas = canvas or _SIZES[name](take(data, start, 10, "the header"))
             lossy = lossy or name == b"VP8 "

@@ -13,11 +13,12 @@ from typing import Any, Literal, Protocol
 
 from kizu.calibration import Calibration, Verdict
 from kizu.calibration.workload import WorkloadCurve
-from kizu.errors import DataError
+from kizu.errors import DataError, ImageError
 from kizu.metrics import ImageMetrics, PixelMetrics
 from kizu.regions import Region
 from kizu.report.coco import annotation
 from kizu.report.html.thumbnails import Thumbnails
+from kizu.wording import Wording
 
 Outcome = Literal["missed", "false_alarm", "to_review", "caught", "passed", "unjudged"]
 """What came of an image: a defect called OK, a good part called NG, a part for a person, a defect called NG, a good
@@ -36,7 +37,7 @@ class Finding(Protocol):
     @property
     def paths(self) -> tuple[Path, ...]: ...
     @property
-    def message(self) -> str: ...
+    def wording(self) -> Wording: ...
     @property
     def advice(self) -> str: ...
 
@@ -131,7 +132,7 @@ class ReportContent:
     pixel_metrics: PixelMetrics | None = None
     workload: WorkloadCurve | None = None
     findings: Sequence[Finding] | None = None
-    skipped: Sequence[str] = ()
+    skipped: Sequence[ImageError] = ()
     provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

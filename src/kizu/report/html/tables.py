@@ -97,15 +97,13 @@ def check_rows(content: ReportContent, words: Words) -> list[FindingRow]:
 
 
 def _check_row(group: list[Finding], words: Words) -> FindingRow:
-    """One row. What findings say is English: another language has the title and the advice of their kind."""
     first = group[0]
     files = tuple(dict.fromkeys(_short(path) for finding in group for path in finding.paths))
-    own = words.language == "en" or f"finding_{first.kind}" not in words
     return FindingRow(
         severity=first.severity,
         title=_in_language(f"finding_{first.kind}", first.kind.replace("_", " "), words),
         count=len(group),
-        messages=tuple(dict.fromkeys(finding.message for finding in group))[:MOST_MESSAGES] if own else (),
+        messages=tuple(dict.fromkeys(words.of(finding.wording) for finding in group))[:MOST_MESSAGES],
         advice=_in_language(f"advice_{first.kind}", first.advice, words),
         files=files[:MOST_FILES],
         more=max(0, len(files) - MOST_FILES),

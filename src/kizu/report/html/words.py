@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kizu.errors import ParameterError, unknown_name
 from kizu.report._text import number as short_number
-
-LANGUAGES = ("en", "ja")
-"""The languages a report can be had in."""
+from kizu.wording import LANGUAGES, Table, Wording, form, read_table
 
 _TABLE = Path(__file__).with_name("words.yaml")
-_FORMS = " || "
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -41,11 +34,12 @@ class Words:
 
     def __call__(self, key: str, **values: Any) -> str:
         """The text of ``key`` with ``values`` in their places; ``n`` decides between "1 image" and "2 images"."""
-        text = self._texts[key]
-        one, several, more = text.partition(_FORMS)
-        if several:
-            text = one if values.get("n") == 1 else more
+        text = form(self._texts[key], values.get("n"))
         return text.format(**{name: self._plain(value) for name, value in values.items()})
+
+    def of(self, wording: Wording) -> str:
+        """What the data check or a reader of files has to say."""
+        return wording.say(self.language)
 
     def text(self, key: str) -> str:
         """The text of ``key`` as it stands in the table, for the page's script to fill in."""
@@ -95,11 +89,9 @@ def check_language(language: str) -> str:
     return language
 
 
-@lru_cache(maxsize=1)
-def table() -> Mapping[str, Mapping[str, str]]:
+def table() -> Table:
     """Every text by key and language."""
-    content: dict[str, dict[str, str]] = yaml.safe_load(_TABLE.read_text(encoding="utf-8"))
-    return content
+    return read_table(_TABLE)
 
 
 def code_spans(text: str) -> list[tuple[str, bool]]:
