@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest import mock
 
 import numpy as np
@@ -10,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kizu import coreset
-from kizu.coreset import Coreset, k_center_continued, k_center_greedy
+from kizu.coreset import Coreset, _components, _cover, k_center_continued, k_center_greedy
 from reference.coreset import k_center_continued as plain_continued
 from reference.coreset import k_center_greedy as plain_greedy
 
@@ -53,10 +54,29 @@ def clusters(rng, shape):
 
 @st.composite
 def rows(draw):
-    make = draw(st.sampled_from([grid, duplicates, offset, tiny, near_ties, clusters]))
+    make = draw(st.sampled_from([grid, duplicates, offset, tiny, near_ties, clusters, low_rank]))
     shape = draw(st.tuples(st.integers(1, 120), st.integers(1, 64)))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return np.asarray(make(rng, shape), dtype=np.float32)
+
+
+@contextmanager
+def pruning(always: bool) -> Iterator[None]:
+    """Rule pairs out by components, however few rows there are and however little it saves; or never."""
+    if not always:
+        with mock.patch.object(_components, "FEWEST_ROWS", np.inf):
+            yield
+        return
+    limits = {"FEWEST_ROWS": 1, "FEWEST_CENTRES": 1, "AT_MOST": 1.0, "TOO_MANY": 1.0}
+    with mock.patch.multiple(_components, **limits):
+        yield
+
+
+def low_rank(rng, shape):
+    """Most of the variance in a few directions, as features have it."""
+    few = max(1, shape[1] // 8)
+    spread = rng.standard_normal((shape[0], few)) @ rng.standard_normal((few, shape[1]))
+    return 5 + spread + 0.05 * rng.standard_normal(shape)
 
 
 def squared_to_nearest(data, picks):
@@ -81,11 +101,11 @@ def test_more_rows_than_tiles_and_blocks_hold():
 
 
 @settings(max_examples=150, deadline=None)
-@given(rows(), st.sampled_from(BLOCKS), st.sampled_from([1, 16, 2048]), st.data())
-def test_adversarial_rows(data, block_rows, tile_rows, draw):
+@given(rows(), st.sampled_from(BLOCKS), st.sampled_from([1, 16, 2048]), st.booleans(), st.data())
+def test_adversarial_rows(data, block_rows, tile_rows, pruned, draw):
     count = draw.draw(st.integers(1, len(data)))
     start = draw.draw(st.integers(0, len(data) - 1))
-    with mock.patch.object(coreset, "TILE_ROWS", tile_rows):
+    with mock.patch.object(_cover, "TILE_ROWS", tile_rows), pruning(pruned):
         found = k_center_greedy(data, count, start=start, block_rows=block_rows)
     expected = plain_greedy(data, count, start)
     np.testing.assert_array_equal(found.indices, expected)
@@ -98,10 +118,70 @@ def test_adversarial_rows(data, block_rows, tile_rows, draw):
     assert found.cover_radius == np.sqrt(squared_to_nearest(data, expected).max())
 
 
+@pytest.mark.parametrize("pruned", [False, True])
 @pytest.mark.parametrize("scale", [1e-10, 1e-19, 3e-22, 1e-23])
-def test_squares_that_underflow_in_float32(scale):
+def test_squares_that_underflow_in_float32(scale, pruned):
     data = normal(300, 3) * np.float32(scale)
-    np.testing.assert_array_equal(k_center_greedy(data, 150).indices, plain_greedy(data, 150))
+    with pruning(pruned):
+        assert_as_plain(data, 150)
+
+
+def assert_as_plain(data, count, start=0, **options):
+    found = k_center_greedy(data, count, start=start, **options)
+    np.testing.assert_array_equal(found.indices, plain_greedy(data, count, start))
+
+
+@pytest.mark.parametrize("dimensions", [8, 100, 152])
+def test_pruned_and_threaded_as_the_plain_loop(dimensions):
+    """Many tiles at a time, each ruling pairs out by the few components of its rows."""
+    data = low_rank(np.random.default_rng(3), (6000, dimensions)).astype(np.float32)
+    with pruning(True), mock.patch.multiple(_cover, THREADED_ROWS=1, TILE_ROWS=100, THREADS=4):
+        assert_as_plain(data, 600, start=17, block_rows=500)
+
+
+def test_threads_raise_what_goes_wrong():
+    with (
+        mock.patch.multiple(_cover, THREADED_ROWS=1, TILE_ROWS=10),
+        mock.patch.object(_cover.Cover, "_lower", side_effect=MemoryError("no room")),
+        pytest.raises(MemoryError, match="no room"),
+    ):
+        k_center_greedy(normal(100, 4), 5)
+
+
+def test_components_rule_out_most_pairs_and_none_that_counts():
+    rng = np.random.default_rng(0)
+    data = low_rank(rng, (3000, 64)).astype(np.float32)
+    data -= data.mean(axis=0)
+    points, centres = data[:2000], data[2000:]
+    with pruning(True):
+        components = _components.Components.of(data, np.zeros(64, np.float32))
+        assert components is not None
+        assert components.basis.shape == (64, 8)
+        apart = np.square(points[:, None].astype(np.float64) - centres).sum(axis=2)
+        kept = np.quantile(apart, 0.002, axis=1)
+        near = components.near(centres)
+        assert near is not None
+        row, centre = near.pairs(points, kept)
+    assert (np.diff(row) >= 0).all()
+    found = np.zeros(apart.shape, bool)
+    found[row, centre] = True
+    assert found[apart < kept[:, None]].all()
+    assert found.mean() < 0.01
+
+
+@pytest.mark.parametrize("spread", ["even", "wide"])
+def test_components_are_left_alone_where_they_save_nothing(spread):
+    data = normal(40_000, 16)
+    if spread == "even":
+        assert _components.Components.of(data, data.mean(axis=0)) is None
+        return
+    data[:, :2] *= 20
+    components = _components.Components.of(data, data.mean(axis=0))
+    assert components is not None
+    assert components.near(data[: _components.FEWEST_CENTRES - 1]) is None
+    near = components.near(data[:100])
+    assert near is not None
+    assert near.pairs(data[:512], np.full(512, 1e6)) is None  # nearly all pairs might count
 
 
 def test_of_equal_distances_the_lowest_index_wins():
@@ -165,19 +245,21 @@ def test_coreset_checks_its_shapes(indices, radii):
         Coreset(np.zeros(indices, np.int64), np.zeros(radii), 0.0)
 
 
+@pytest.mark.parametrize("pruned", [False, True])
 @pytest.mark.parametrize("offset", [0, 1000])
-def test_the_filter_leaves_little_to_compute_exactly(offset, monkeypatch):
+def test_the_filter_leaves_little_to_compute_exactly(offset, pruned, monkeypatch):
     """Else the picks would still be right, and slow."""
     pairs = []
-    exact = coreset._Cover.distances
+    exact = _cover.Cover.distances
 
     def counted(self, left, points):
         pairs.append(len(left))
         return exact(self, left, points)
 
-    monkeypatch.setattr(coreset._Cover, "distances", counted)
+    monkeypatch.setattr(_cover.Cover, "distances", counted)
     data = normal(3000, 8) + np.float32(offset)
-    k_center_greedy(data, 300)
+    with pruning(pruned):
+        k_center_greedy(data, 300)
     assert sum(pairs) < 0.05 * 3000 * 300
 
 
@@ -193,21 +275,21 @@ def test_scratch_memory(make, count):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    tile = coreset.TILE_ROWS * 128 * 4
+    tile = _cover.TILE_ROWS * 128 * 4
     assert peak < 24 * count + 8 * tile
     assert 24 * count < 0.25 * data.nbytes
 
 
 @settings(max_examples=150, deadline=None)
-@given(rows(), st.sampled_from(BLOCKS), st.sampled_from([1, 16, 2048]), st.data())
-def test_continued_as_the_plain_loop_does(data, block_rows, tile_rows, draw):
+@given(rows(), st.sampled_from(BLOCKS), st.sampled_from([1, 16, 2048]), st.booleans(), st.data())
+def test_continued_as_the_plain_loop_does(data, block_rows, tile_rows, pruned, draw):
     """From centres that are rows of the same kind, some of them equal to rows left."""
     cut = draw.draw(st.integers(1, len(data)))
     centres, left = data[:cut], data[draw.draw(st.integers(0, cut)) :]
     at_least = draw.draw(st.integers(0, len(data)))
     distances = squared_to_nearest(left, range(min(1, len(left)))) if len(left) else np.zeros(1)
     radius = draw.draw(st.sampled_from([0.0, np.inf, *np.sqrt(distances).tolist()]))
-    with mock.patch.object(coreset, "TILE_ROWS", tile_rows):
+    with mock.patch.object(_cover, "TILE_ROWS", tile_rows), pruning(pruned):
         found = k_center_continued(left, centres, at_least=at_least, radius=radius, block_rows=block_rows)
     np.testing.assert_array_equal(found.indices, plain_continued(left, centres, at_least, radius))
     assert (np.diff(found.radii) <= 0).all()

@@ -1,27 +1,4 @@
-"""Greedy k-center selection: a few rows that cover all the others.
-
-The farthest-first traversal of Gonzalez, "Clustering to minimize the maximum intercluster distance"
-(Theor. Comput. Sci. 38, 1985), which PatchCore (arXiv 2106.08265, algorithm 1) uses to thin its memory bank:
-pick the row farthest from all rows picked so far, again and again.
-
-Sequential greedy reads all N rows for every pick. Here picks are made in **certified blocks**:
-
-1. Every row's distance to its nearest centre is kept. The B rows of largest distance form the block; the
-   best row outside it is the *rival*.
-2. Greedy runs inside the block alone. A pick stands as long as it beats the rival: distances only shrink,
-   so no outside row can have come to the front. It is the pick sequential greedy would have made.
-3. All N distances are brought up to date with one matrix product against the block's picks.
-
-**What a distance is.** float32 products lose digits by cancellation, and their last bits depend on how a matrix
-library cuts up the work. So they only *filter*: a pair whose float32 estimate, less a proven rounding bound,
-cannot lower the kept distance is dropped; every other pair is computed anew in float64 from the difference
-of the two rows. The kept distances, and with them the picks, therefore depend on the rows alone and not on block
-size, threads or machine. Of equal distances the lowest row index wins.
-
-**Continuing.** Greedy never looks back: what comes next depends on the distances to the centres so far alone,
-wherever these came from. `k_center_continued` therefore picks from new rows what greedy would pick from them if the
-centres of an earlier selection had been its first picks.
-"""
+"""Exact greedy k-center: the block, the picks inside it, and going on where an earlier selection stopped."""
 
 from __future__ import annotations
 
@@ -30,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kizu.coreset._cover import Cover
 from kizu.progress import Advance, ignore
 
 Float32 = npt.NDArray[np.float32]
@@ -38,11 +16,6 @@ Indices = npt.NDArray[np.int64]
 
 BLOCK_ROWS = 2048
 """Rows a block may hold: large enough to amortise a pass over all rows, small enough for B × B in cache."""
-
-TILE_ROWS = 2048
-"""Rows of the data multiplied at a time: bounds the scratch memory of an update to TILE_ROWS × BLOCK_ROWS."""
-
-UNIT_ROUNDOFF = float(np.finfo(np.float32).eps) / 2
 
 
 @dataclass(frozen=True)
@@ -83,7 +56,7 @@ def k_center_greedy(
         raise ValueError(f"count must be in 1..{len(rows)}, got {count}")
     if not 0 <= start < len(rows):
         raise ValueError(f"start must be in 0..{len(rows) - 1}, got {start}")
-    picked = _Picked(_Cover(rows), advance)
+    picked = _Picked(Cover(rows), advance)
     picked.take([start], [np.inf])
     picked.more(count - 1, block_rows)
     return picked.coreset()
@@ -116,7 +89,7 @@ def k_center_continued(
         raise ValueError(f"centres must be (M, {rows.shape[1]}), M > 0; got {centres.shape}")
     if not len(rows):
         return Coreset(np.empty(0, dtype=np.int64), np.empty(0), 0.0)
-    picked = _Picked(_Cover(rows), advance)
+    picked = _Picked(Cover(rows), advance)
     for first in range(0, len(centres), block_rows):
         picked.cover.add(centres[first : first + block_rows])
     picked.more(at_least, block_rows)
@@ -127,7 +100,7 @@ def k_center_continued(
 class _Picked:
     """The picks so far, and the cover they make."""
 
-    def __init__(self, cover: _Cover, advance: Advance) -> None:
+    def __init__(self, cover: Cover, advance: Advance) -> None:
         self.cover = cover
         self._advance = advance
         self._indices: list[int] = []
@@ -158,71 +131,6 @@ class _Picked:
         )
 
 
-class _Cover:
-    """The squared distance of every row to its nearest centre, exact in float64, as centres are added."""
-
-    def __init__(self, rows: Float32) -> None:
-        self.rows = rows
-        self.squared: Float64 = np.full(len(rows), np.inf)
-        self.mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-        # The float32 estimate |x|² + |y|² − 2x·y of centred rows errs by at most (D + c)·u·(|x|² + |y|²): D for
-        # the product (Higham, Accuracy and Stability of Numerical Algorithms, eq. 3.5), c for centring, norms and
-        # the comparison itself. Shrinking the norms by that much turns the estimate into a lower bound; the
-        # second term stands for products so small that they underflow.
-        self.shrink = 1.0 - (rows.shape[1] + 64) * UNIT_ROUNDOFF
-        self.underflow = (rows.shape[1] + 64) * float(np.finfo(np.float32).tiny)
-        self.norms = np.empty(len(rows), dtype=np.float32)
-        for tile in _tiles(len(rows)):
-            self.norms[tile] = self.norms_of(self.centred(rows[tile]))
-
-    def centred(self, points: Float32) -> Float32:
-        """``points`` about the rows' mean: cancellation grows with the norms, and centring makes them small."""
-        difference: Float32 = points - self.mean
-        return difference
-
-    def norms_of(self, centred: Float32) -> Float32:
-        """Squared norms less what the float32 estimate may err by."""
-        norms: Float64 = self.shrink * np.square(centred, dtype=np.float64).sum(axis=1) - self.underflow
-        return norms.astype(np.float32)
-
-    def distances(self, left: Indices, points: Float32) -> Float64:
-        """The distance that counts: squared, row by row (or all to one point), float64, from differences."""
-        difference = self.rows[left].astype(np.float64)
-        difference -= points
-        np.square(difference, out=difference)
-        total: Float64 = difference.sum(axis=1)
-        return total
-
-    def add(self, centres: Float32) -> None:
-        """Bring every row up to date with new ``centres`` ``(p, D)``: one matrix product, tile by tile."""
-        doubled = self.centred(centres)
-        norms = self.norms_of(doubled)
-        doubled *= -2.0
-        for tile in _tiles(len(self.rows)):
-            bounds = self.centred(self.rows[tile]) @ doubled.T
-            bounds += norms
-            self._lower(tile.start, bounds, centres)
-
-    def _lower(self, first: int, bounds: Float32, centres: Float32) -> None:
-        """Lower the kept distances of the tile at ``first``; ``bounds + norms`` is below each squared distance."""
-        stop = first + len(bounds)
-        norms, kept = self.norms[first:stop], self.squared[first:stop]
-        nearest = bounds.argmin(axis=1)
-        changed = np.flatnonzero(np.take_along_axis(bounds, nearest[:, None], 1)[:, 0] + norms < kept)
-        nearest = nearest[changed]
-        kept[changed] = np.minimum(kept[changed], self.distances(first + changed, centres[nearest]))
-        rest = bounds[changed]
-        rest[np.arange(len(changed)), nearest] = np.inf
-        row, centre = np.nonzero(rest < (kept[changed] - norms[changed])[:, None])
-        for pairs in _tiles(len(row)):  # many where distances are lost in rounding, as between equal rows
-            place = changed[row[pairs]]
-            np.minimum.at(kept, place, self.distances(first + place, centres[centre[pairs]]))
-
-
-def _tiles(count: int) -> list[slice]:
-    return [slice(first, min(first + TILE_ROWS, count)) for first in range(0, count, TILE_ROWS)]
-
-
 def _farthest(squared: Float64, count: int) -> tuple[Indices, tuple[float, int]]:
     """The ``count`` rows that greedy would rank first, ascending by index, and the first row it ranks after.
 
@@ -240,7 +148,7 @@ def _farthest(squared: Float64, count: int) -> tuple[Indices, tuple[float, int]]
 
 
 def _greedy_in_block(
-    cover: _Cover, block: Indices, rival: tuple[float, int], limit: int, within: float = 0.0
+    cover: Cover, block: Indices, rival: tuple[float, int], limit: int, within: float = 0.0
 ) -> tuple[list[int], list[float]]:
     """Greedy picks inside ``block`` as long as they beat ``rival`` and lie farther than ``within`` (plain) from every
     centre: row numbers and squared distances."""
