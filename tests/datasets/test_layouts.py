@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from datasets.tree import put, relative
-from kizu.datasets import Dataset, load_dataset
+from kizu.datasets import Dataset, find_products, load_dataset
 from kizu.errors import DataError
 
 
@@ -165,7 +165,7 @@ def test_plain_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (
             [],
-            r"the folder is empty; expected train/good/ and test/ \(MVTec AD\), good/ and bad/, images, or a",
+            r"the folder is empty; expected train/good/ and test/ \(MVTec AD\), Data/Images/ \(VisA\), good/",
         ),
         (
             ["a.txt", "b.gif"],
@@ -206,3 +206,120 @@ def test_paths_that_are_no_data_set(tmp_path: Path) -> None:
         load_dataset(tmp_path / "一.png")
     with pytest.raises(DataError, match=r"a\.docx: is not a data set; give a folder, or a list named \.csv or"):
         load_dataset(tmp_path / "a.docx")
+
+
+def test_mvtec_loco_with_several_masks_an_image(tmp_path: Path) -> None:
+    put(tmp_path, "train/good/000.png", "validation/good/000.png", "test/good/000.png")
+    put(
+        tmp_path,
+        "test/logical_anomalies/000.png",
+        "test/logical_anomalies/001.png",
+        "test/structural_anomalies/000.png",
+    )
+    put(tmp_path, "ground_truth/logical_anomalies/000/000.png", "ground_truth/logical_anomalies/000/001.png")
+    put(tmp_path, "ground_truth/logical_anomalies/002/000.png", "ground_truth/structural_anomalies/000/000.png")
+    dataset = load_dataset(tmp_path)
+    assert facts(dataset) == [
+        ("train/good/000.png", "train", "good", "good", None),
+        ("validation/good/000.png", "calibration", "good", "good", None),
+        ("test/good/000.png", "test", "good", "good", None),
+        ("test/logical_anomalies/000.png", "test", "bad", "logical_anomalies", "ground_truth/logical_anomalies/000"),
+        ("test/logical_anomalies/001.png", "test", "bad", "logical_anomalies", None),
+        (
+            "test/structural_anomalies/000.png",
+            "test",
+            "bad",
+            "structural_anomalies",
+            "ground_truth/structural_anomalies/000",
+        ),
+    ]
+    assert dataset.notes == ("masks without an image in ground_truth/logical_anomalies/: 002",)
+
+
+def test_btad(tmp_path: Path) -> None:
+    put(tmp_path, "train/ok/0000.bmp", "test/ok/0001.bmp", "test/ko/0002.bmp", "ground_truth/ko/0002.png")
+    assert facts(load_dataset(tmp_path)) == [
+        ("train/ok/0000.bmp", "train", "good", "good", None),
+        ("test/ko/0002.bmp", "test", "bad", "bad", "ground_truth/ko/0002.png"),
+        ("test/ok/0001.bmp", "test", "good", "good", None),
+    ]
+
+
+def visa(root: Path) -> Path:
+    """A product of VisA, ten normal images and three anomalies, as its archive unpacks."""
+    put(root, *(f"candle/Data/Images/Normal/{n:04}.JPG" for n in range(10)))
+    put(root, *(f"candle/Data/Images/Anomaly/{n:03}.JPG" for n in range(3)))
+    put(root, *(f"candle/Data/Masks/Anomaly/{n:03}.png" for n in range(2)))
+    lines = ["image,label,mask", "candle/Data/Images/Normal/0000.JPG,normal,"]
+    lines += ["candle/Data/Images/Anomaly/000.JPG,melded,candle/Data/Masks/Anomaly/000.png"]
+    lines += ['candle/Data/Images/Anomaly/001.JPG,"melded,chunk of wax missing",candle/Data/Masks/Anomaly/001.png']
+    (root / "candle/image_anno.csv").write_text("\n".join(lines), encoding="utf-8")
+    return root / "candle"
+
+
+def test_visa_by_its_list(tmp_path: Path) -> None:
+    root = visa(tmp_path)
+    rows = [
+        f"candle,{'test' if n in (3, 7) else 'train'},normal,candle/Data/Images/Normal/{n:04}.JPG," for n in range(10)
+    ]
+    rows += ["capsules,test,normal,capsules/Data/Images/Normal/0000.JPG,"]
+    rows += [f"candle,test,anomaly,candle/Data/Images/Anomaly/{n:03}.JPG,x" for n in range(3)]
+    (tmp_path / "split_csv").mkdir()
+    (tmp_path / "split_csv/1cls.csv").write_text(
+        "\n".join(["object,split,label,image,mask", *rows]), encoding="utf-8"
+    )
+    dataset = load_dataset(root)
+    assert (dataset.layout, dataset.product, dataset.notes) == ("VisA", "candle", ())
+    assert [s.path.name for s in dataset.train_good()] == [f"{n:04}.JPG" for n in range(10) if n not in (3, 7)]
+    assert facts(dataset)[8:] == [
+        ("Data/Images/Normal/0003.JPG", "test", "good", "good", None),
+        ("Data/Images/Normal/0007.JPG", "test", "good", "good", None),
+        ("Data/Images/Anomaly/000.JPG", "test", "bad", "melded", "Data/Masks/Anomaly/000.png"),
+        ("Data/Images/Anomaly/001.JPG", "test", "bad", "combined", "Data/Masks/Anomaly/001.png"),
+        ("Data/Images/Anomaly/002.JPG", "test", "bad", "bad", None),
+    ]
+
+
+def test_visa_without_its_list_is_divided_by_the_seed(tmp_path: Path) -> None:
+    root = visa(tmp_path)
+    drawn = {tuple(s.path.name for s in load_dataset(root, seed=seed).train_good()) for seed in range(5)}
+    assert {len(names) for names in drawn} == {8}
+    assert len(drawn) > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("object,split\n", "there is no column `label`; restore the list, or take it away"),
+        (
+            "object,split,label,image\nfryum,train,normal,a.JPG\n",
+            "names no image of candle for training; check the list",
+        ),
+        ('object,split,label,image\ncandle,train,"normal', "cannot be read as a list (unexpected end of data)"),
+    ],
+)
+def test_visa_with_a_list_that_is_not_one(tmp_path: Path, text: str, problem: str) -> None:
+    root = visa(tmp_path)
+    (tmp_path / "split_csv").mkdir()
+    (tmp_path / "split_csv/1cls.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        load_dataset(root)
+    assert str(caught.value).startswith(f"{tmp_path / 'split_csv' / '1cls.csv'}: {problem}")
+
+
+def test_visa_without_normal_images(tmp_path: Path) -> None:
+    put(tmp_path, "Data/Images/Anomaly/000.JPG")
+    (tmp_path / "Data/Images/Normal").mkdir()
+    with pytest.raises(DataError, match=r"no image in Data/Images/Normal/; put the good images there"):
+        load_dataset(tmp_path)
+
+
+def test_products_of_a_collection(tmp_path: Path) -> None:
+    put(tmp_path, "mvtec/bottle/train/good/0.png", "mvtec/cable/test/good/0.png", "mvtec/papers/0.png", "plain/0.png")
+    candle = visa(tmp_path / "visa")
+    assert [path.name for path in find_products(tmp_path / "mvtec")] == ["bottle", "cable"]
+    assert find_products(tmp_path / "visa") == (candle,)
+    for one in (candle, tmp_path / "plain", tmp_path / "mvtec" / "bottle", tmp_path / "list.csv"):
+        assert find_products(one) == (one,)
+    with pytest.raises(DataError, match=r"Give one product, such as .*bottle"):
+        load_dataset(tmp_path / "mvtec")

@@ -60,3 +60,33 @@ def test_a_turned_mask_is_refused_with_a_hint(tmp_path: Path) -> None:
 def test_the_limit_counts_for_masks_too(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="--max-pixels"):
         load_mask(with_mask(tmp_path, np.ones((24, 32), bool)), (24, 32), max_pixels=100)
+
+
+def folder_of(folder: Path, *masks: np.ndarray) -> Sample:
+    (folder / "部品").mkdir()
+    for number, mask in enumerate(masks):
+        (folder / "部品" / f"{number:03}.png").write_bytes(encode(mask.astype(np.uint8) * 255, "PNG"))
+    return dataclasses.replace(BAD, mask=folder / "部品")
+
+
+def test_the_masks_of_a_folder_count_together(tmp_path: Path) -> None:
+    one, other = np.zeros((24, 32), bool), np.zeros((24, 32), bool)
+    one[3:9, 4:20] = other[15:, 2:8] = True
+    loaded = load_mask(folder_of(tmp_path, one, other), (24, 32, 3))
+    assert loaded is not None
+    np.testing.assert_array_equal(loaded, one | other)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "problem"),
+    [
+        ([], "the folder holds no mask; put the masks of the image there, or take the folder out"),
+        ([(24, 32), (24, 30)], "the masks in the folder differ in size; save each at the size of the image"),
+        ([(24, 30)] * 2, "the mask is 30×24 pixels, its image 部品.png is 32×24"),
+    ],
+)
+def test_folders_of_masks_that_are_none(tmp_path: Path, shapes: list[tuple[int, int]], problem: str) -> None:
+    sample = folder_of(tmp_path, *(np.ones(shape, bool) for shape in shapes))
+    with pytest.raises(ImageError) as caught:
+        load_mask(sample, (24, 32, 3))
+    assert str(caught.value).startswith(f"{sample.mask}: {problem}")

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.checks.similarity import SIDE
-from kizu.datasets import Sample
+from kizu.datasets import Sample, read_marks
 from kizu.errors import ImageError
-from kizu.images import DEFAULT_MAX_PIXELS, read_header, read_image, read_mask, resize
+from kizu.images import DEFAULT_MAX_PIXELS, read_header, read_image, resize
 from kizu.wording import Wording
 
 _LONGEST = 1024  # pixels of the longer side that focus and noise are measured at
@@ -81,7 +81,7 @@ def _look_at_mask(sample: Sample, max_pixels: int) -> MaskLook | None:
     if sample.mask is None:
         return None
     try:
-        mask = read_mask(sample.mask, max_pixels=max_pixels)
+        mask = read_marks(sample.mask, max_pixels=max_pixels)
     except ImageError as error:
         return MaskLook(problem=error.wording)
     return MaskLook((mask.shape[0], mask.shape[1]), float(mask.mean()))

@@ -60,7 +60,9 @@ def _missing(looks: Sequence[Look]) -> Iterator[Finding]:
 def left_over(dataset: Dataset) -> Iterator[Finding]:
     """Mask files that belong to no image."""
     used = {sample.mask for sample in dataset.samples}
-    spare = tuple(path for folder in _folders(dataset) for path in find_images(folder, True) if path not in used)
+    spare = tuple(
+        path for folder in _folders(dataset) for path in find_images(folder, True) if not used & {path, path.parent}
+    )
     if spare:
         advice = "Name a mask as its image, or NAME_mask, or remove it."
         yield Finding("mask_left_over", "warning", spare, Wording("mask_left_over", {"n": len(spare)}), advice)

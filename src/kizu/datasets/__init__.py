@@ -1,10 +1,10 @@
 """Folders and lists of files as samples: path, split, label, defect type and mask."""
 
-from kizu.datasets._detect import load_dataset
+from kizu.datasets._detect import find_products, load_dataset
 from kizu.datasets._sample import Dataset, Label, Sample, Split
 from kizu.datasets._split import split_good
 from kizu.datasets._summary import DatasetSummary
-from kizu.datasets.masks import load_mask
+from kizu.datasets.masks import load_mask, read_marks
 
 __all__ = [
     "Dataset",
@@ -12,7 +12,9 @@ __all__ = [
     "Label",
     "Sample",
     "Split",
+    "find_products",
     "load_dataset",
     "load_mask",
+    "read_marks",
     "split_good",
 ]

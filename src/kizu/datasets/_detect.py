@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kizu.datasets import file_list, folder, good_bad, mvtec
+from kizu.datasets import file_list, folder, good_bad, mvtec, visa
 from kizu.datasets._folders import some
 from kizu.datasets._sample import Dataset
 from kizu.errors import DataError
 from kizu.images import is_image
 from kizu.images.listing import list_folder
 
-_KNOWN = "train/good/ and test/ (MVTec AD), good/ and bad/, images, or a CSV or JSONL list"
+_KNOWN = "train/good/ and test/ (MVTec AD), Data/Images/ (VisA), good/ and bad/, images, or a CSV or JSONL list"
 
 
 def load_dataset(path: Path | str, *, seed: int = 0) -> Dataset:
-    """Find the samples under a path: an MVTec AD folder, ``good``/``bad`` folders, plain images, or a list.
+    """Find the samples under a path: an MVTec AD or VisA folder, ``good``/``bad`` folders, plain images,
+    or a list.
 
     ``seed`` decides which good images of ``good``/``bad`` folders are for testing; other layouts say it.
 
@@ -42,9 +43,29 @@ def _load_folder(root: Path, seed: int) -> Dataset:
         return mvtec.load(root)
     if is_good_bad:
         return good_bad.load(root, seed)
+    if visa.recognises(root):
+        return visa.load(root, seed)
     if folder.recognises(root):
         return folder.load(root)
     raise DataError(f"{root}: {_what_is_there(root)}; expected {_KNOWN}. {_advice(root)}")
+
+
+def find_products(path: Path | str) -> tuple[Path, ...]:
+    """The products of a collection, as MVTec AD and VisA come: folders of a folder, each a data set with test images.
+
+    A path that is a data set itself is the only one; so is one that holds none.
+
+    Raises:
+        DataError: the folder cannot be listed.
+    """
+    path = Path(path)
+    if not path.is_dir() or _is_product(path):
+        return (path,)
+    return tuple(filter(_is_product, list_folder(path)[0])) or (path,)
+
+
+def _is_product(folder: Path) -> bool:
+    return mvtec.recognises(folder) or good_bad.recognises(folder) or visa.recognises(folder)
 
 
 def _what_is_there(root: Path) -> str:
@@ -64,7 +85,7 @@ def _advice(root: Path) -> str:
         if file.suffix.lower() in file_list.SUFFIXES:
             return f"To use the list, give {file}"
     for inner in folders:
-        if mvtec.recognises(inner) or good_bad.recognises(inner):
+        if _is_product(inner):
             return f"Give one product, such as {inner}"
         if folder.recognises(inner):
             return f"If {inner.name}/ holds good images, give {inner} or rename it to good/"

@@ -68,10 +68,19 @@ class Collector:
         else:
             self.remarks.append(Wording("ignored_in_folder", {"folder": self.name(folder), "names": names}))
 
-    def add(self, images: Iterable[Path], split: Split, label: Label, kind: str, masks: Path | None) -> None:
-        """Add samples, each with its mask out of the folder ``masks``; notes masks left over."""
+    def add(
+        self,
+        images: Iterable[Path],
+        split: Split,
+        label: Label,
+        kind: str,
+        masks: Path | None,
+        *,
+        mask_folders: bool = False,
+    ) -> None:
+        """Add samples, each with its mask, or folder of masks, out of the folder ``masks``; notes masks left over."""
         images = tuple(images)
-        pairs, spare = pair_masks(images, masks) if masks is not None else ({}, ())
+        pairs, spare = ({}, ()) if masks is None else pair_masks(images, masks, folders=mask_folders)
         self.samples += [Sample(path, split, label, kind, pairs.get(path)) for path in images]
         if spare and masks is not None:
             names = some([path.name for path in spare])

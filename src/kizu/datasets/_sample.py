@@ -15,7 +15,7 @@ Split = Literal["train", "calibration", "test"]
 Label = Literal["good", "bad"]
 
 GOOD_WORDS = ("good", "ok", "0", "良品")
-BAD_WORDS = ("bad", "ng", "1", "不良", "不良品")
+BAD_WORDS = ("bad", "ng", "ko", "1", "不良", "不良品")
 
 
 def what_it_means(word: str) -> tuple[Label, str]:
@@ -41,6 +41,7 @@ class Sample:
     defect_type: str
     """``"good"``, a kind of defect as ``"crack"``, ``"bad"`` when unknown, ``""`` without label."""
     mask: Path | None = None
+    """A file, or a folder of files whose marks count together."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Dataset:
     root: Path
     """The folder or list that was given."""
     layout: str
-    """In words: ``"MVTec AD"``, ``"good/bad folders"``, ``"folder of good images"`` or ``"list"``."""
+    """In words: ``"MVTec AD"``, ``"VisA"``, ``"good/bad folders"``, ``"folder of good images"`` or ``"list"``."""
     samples: tuple[Sample, ...]
     remarks: tuple[Wording, ...] = ()
     """What was left out or looks odd."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from kizu.datasets._sample import Sample
 from kizu.errors import DataError, ImageError
 from kizu.images import DEFAULT_MAX_PIXELS, find_images, read_mask
+from kizu.images.listing import list_folder
+from kizu.wording import Wording
 
 _SUFFIX = "_mask"
 
@@ -31,10 +33,27 @@ def load_mask(
     size = (image_shape[0], image_shape[1])
     if sample.mask is None:
         return np.zeros(size, bool) if sample.label == "good" else None
-    mask = read_mask(sample.mask, max_pixels=max_pixels)
+    mask = read_marks(sample.mask, max_pixels=max_pixels)
     if mask.shape != size:
         raise ImageError(sample.mask, _wrong_size(mask.shape, size, sample.path))
     return mask
+
+
+def read_marks(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.bool_]:
+    """``(H, W)`` ``bool``, true where a mask file marks, or any of the masks in a folder.
+
+    Raises:
+        ImageError: a mask cannot be read, those of a folder differ in size, or there is none.
+    """
+    if not path.is_dir():
+        return read_mask(path, max_pixels=max_pixels)
+    masks = [read_mask(file, max_pixels=max_pixels) for file in find_images(path)]
+    if not masks:
+        raise ImageError(path, Wording("mask_folder_empty"), Wording("put_masks_in"))
+    if len({mask.shape for mask in masks}) > 1:
+        raise ImageError(path, Wording("mask_sizes_differ"), Wording("save_masks_at_one_size"))
+    together: NDArray[np.bool_] = np.logical_or.reduce(masks)
+    return together
 
 
 def _wrong_size(mask: tuple[int, ...], image: tuple[int, int], path: Path) -> str:
@@ -44,13 +63,18 @@ def _wrong_size(mask: tuple[int, ...], image: tuple[int, int], path: Path) -> st
     return f"{sizes}; save the mask at the size of the image, or take it out"
 
 
-def pair_masks(images: Sequence[Path], folder: Path) -> tuple[dict[Path, Path], tuple[Path, ...]]:
-    """Masks by image, found in ``folder`` by name: ``NAME_mask.*`` or ``NAME.*``; and the masks left over.
+def pair_masks(
+    images: Sequence[Path], folder: Path, *, folders: bool = False
+) -> tuple[dict[Path, Path], tuple[Path, ...]]:
+    """Masks by image, found in ``folder`` by name, and the masks left over.
+
+    A mask is a file ``NAME_mask.*`` or ``NAME.*``; with ``folders`` also a folder ``NAME`` of masks.
 
     Raises:
         DataError: two masks, or two images, claim the same name.
     """
     masks = find_images(folder) if folder.is_dir() else ()
+    masks += list_folder(folder)[0] if folders else ()
     by_stem = _by_stem(masks)
     pairs: dict[Path, Path] = {}
     used: set[Path] = set()
@@ -80,5 +104,6 @@ def _by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
     """Paths by name without suffix, in composed Unicode: macOS and others store the same name differently."""
     stems: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
-        stems[unicodedata.normalize("NFC", path.stem)].append(path)
+        name = path.name if path.is_dir() else path.stem
+        stems[unicodedata.normalize("NFC", name)].append(path)
     return stems

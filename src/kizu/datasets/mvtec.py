@@ -2,10 +2,12 @@
 
     train/good/NAME.png
     test/good/NAME.png              test/TYPE/NAME.png
-    ground_truth/TYPE/NAME_mask.png or ground_truth/TYPE/NAME.png
+    ground_truth/TYPE/NAME_mask.png or ground_truth/TYPE/NAME.png or ground_truth/TYPE/NAME/*.png
 
-Beyond the original: images and masks of any format, ``calibration/good`` (or ``validation/good``, as in MVTec
-LOCO), and any of the three parts may be missing.
+MPDD (Jezek et al., 10.1109/ICUMT54235.2021.9631567) comes so; BTAD (Mishra et al., 10.1109/ISIE45552.2021.9576231)
+with ``ok`` and ``ko``; MVTec LOCO (Bergmann et al., 10.1007/s11263-022-01578-9) with ``validation/good`` (here also
+``calibration/good``), and several masks an image in a folder of its own. Images and masks may be of any format, and
+any of the parts may be missing.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ def _add_split(found: Collector, folder: Path, split: Split, truth: Path | None)
             names = {"folder": found.name(kind), "parent": f"{folder.name}/"}
             found.remarks.append(Wording("good_alone_there", names))
             continue
-        found.add(found.images(kind), split, label, defect_type, namesake(truth, kind))
+        found.add(found.images(kind), split, label, defect_type, namesake(truth, kind), mask_folders=True)
 
 
 def _note_masks_without_images(found: Collector, truth: Path | None) -> None:
