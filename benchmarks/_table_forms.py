@@ -218,6 +218,18 @@ def robust(row: Cells) -> dict[str, str] | None:
     }
 
 
+def check_suspects(row: Cells) -> dict[str, str]:
+    return {
+        "data": row["data"].replace("_", " "),
+        "draw": whole(row["seed"]),
+        "good images": whole(row["good"]),
+        "defects among the first 20": f"{whole(row['in_first_20'])} of {whole(row['smuggled'])}",
+        "of these stand out": whole(row["stand_out"]),
+        "good ones that stand out": whole(row["good_standing_out"]),
+        "kinds": row["kinds"] if "bad" not in row["kinds"] else "–",
+    }
+
+
 TABLES: dict[str, Maker] = {
     maker.__name__: maker
     for maker in (
@@ -231,6 +243,7 @@ TABLES: dict[str, Maker] = {
         calibration,
         coverage,
         robust,
+        check_suspects,
         update,
         tail,
         drift,
