@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from browser.devtools import Page
+from kizu.errors import ImageError
 from kizu.report.html import LANGUAGES, ReportContent, coco_text, render
 from kizu.report.pdf import print_pdf
 from report.html.contents import EVIL, content, image, small
@@ -56,7 +57,12 @@ def test_it_draws_everything_and_asks_for_nothing(page: Page, tmp_path: Path, ma
 
 
 def test_no_name_ever_runs(page: Page, tmp_path: Path) -> None:
-    evil = content((image(EVIL, 31.0, "bad", EVIL), image("b.png", 12.0)), product=EVIL, data=EVIL, skipped=(EVIL,))
+    evil = content(
+        (image(EVIL, 31.0, "bad", EVIL), image("b.png", 12.0)),
+        product=EVIL,
+        data=EVIL,
+        skipped=(ImageError(EVIL, EVIL),),
+    )
     opened(page, tmp_path, evil)
     page.click("#images button")
     assert page.run(VIEWED) == EVIL
