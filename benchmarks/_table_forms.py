@@ -226,7 +226,6 @@ def check_suspects(row: Cells) -> dict[str, str]:
         "defects among the first 20": f"{whole(row['in_first_20'])} of {whole(row['smuggled'])}",
         "of these stand out": whole(row["stand_out"]),
         "good ones that stand out": whole(row["good_standing_out"]),
-        "kinds": row["kinds"] if "bad" not in row["kinds"] else "–",
     }
 
 
