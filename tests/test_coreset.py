@@ -148,6 +148,26 @@ def test_threads_raise_what_goes_wrong():
         k_center_greedy(normal(100, 4), 5)
 
 
+def test_another_thread_may_give_up_ruling_out_meanwhile():
+    """What a tile has begun with it ends with."""
+    data = low_rank(np.random.default_rng(0), (2000, 32)).astype(np.float32)
+    with pruning(True):
+        cover = _cover.Cover(data)
+        cover.add(data[:10])
+        new = cover._new(data[10:200])
+
+        class Meanwhile:
+            centres, doubled, norms = new.centres, new.doubled, new.norms
+            looks = iter([new.near])
+
+            @property
+            def near(self):
+                return next(self.looks, None)
+
+        cover._bring_up(slice(0, 500), Meanwhile())
+    np.testing.assert_allclose(cover.squared[:500], squared_to_nearest(data, range(200))[:500], rtol=1e-12)
+
+
 def test_components_rule_out_most_pairs_and_none_that_counts():
     rng = np.random.default_rng(0)
     data = low_rank(rng, (3000, 64)).astype(np.float32)

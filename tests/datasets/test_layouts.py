@@ -280,6 +280,17 @@ def test_visa_by_its_list(tmp_path: Path) -> None:
     ]
 
 
+def test_visa_images_that_its_list_does_not_name_are_left_out(tmp_path: Path) -> None:
+    root = visa(tmp_path)
+    rows = [f"candle,train,normal,candle/Data/Images/Normal/{n:04}.JPG" for n in range(9)]
+    (tmp_path / "split_csv").mkdir()
+    (tmp_path / "split_csv/1cls.csv").write_text("\n".join(["object,split,label,image", *rows]), encoding="utf-8")
+    dataset = load_dataset(root)
+    assert len(dataset.train_good()) == 9
+    assert "0009.JPG" not in {sample.path.name for sample in dataset.samples}
+    assert dataset.notes == ("ignored in Data/Images/Normal/: 0009.JPG",)
+
+
 def test_visa_without_its_list_is_divided_by_the_seed(tmp_path: Path) -> None:
     root = visa(tmp_path)
     drawn = {tuple(s.path.name for s in load_dataset(root, seed=seed).train_good()) for seed in range(5)}

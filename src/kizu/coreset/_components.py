@@ -26,6 +26,8 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+UNIT_ROUNDOFF = float(np.finfo(np.float32).eps) / 2
+
 FEWEST_ROWS = 32_768
 """Rows below which components are not looked for: selecting is quick there."""
 
@@ -80,9 +82,8 @@ class Components:
     def projected(self, points: Float32) -> tuple[Float32, Float32]:
         """``(n, K)``, and its squared lengths less what the bound may err by, ``(n,)``; of centred ``points``."""
         channels, count = self.basis.shape
-        unit = float(np.finfo(np.float32).eps) / 2
-        error = (channels + 64) * unit * count**0.5
-        slack = np.float32(2 * (count + 66) * unit + 2 * (1 + 1 / TOLERANCE) * error**2)
+        error = (channels + 64) * UNIT_ROUNDOFF * count**0.5
+        slack = np.float32(2 * (count + 66) * UNIT_ROUNDOFF + 2 * (1 + 1 / TOLERANCE) * error**2)
         found = points @ self.basis
         lengths = np.einsum("nd,nd->n", found, found) - slack * np.einsum("nd,nd->n", points, points)
         return found, lengths - np.float32((channels + 66) * np.finfo(np.float32).tiny)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kizu.coreset._components import Components, Near
+from kizu.coreset._components import UNIT_ROUNDOFF, Components, Near
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -26,8 +26,6 @@ THREADED_ROWS = 32_768
 
 PAIRS_AT_A_TIME = 4096
 """Pairs of a row and a centre whose difference is held at a time."""
-
-UNIT_ROUNDOFF = float(np.finfo(np.float32).eps) / 2
 
 
 @dataclass
@@ -104,7 +102,8 @@ class Cover:
     def _bring_up(self, tile: slice, new: _New) -> None:
         """Rule pairs out by components where that leaves few, by a product of all channels where not."""
         points = self.centred(self.rows[tile])
-        pairs = None if new.near is None else new.near.pairs(points, self.squared[tile])
+        near = new.near  # looked up once: another thread may take it away
+        pairs = None if near is None else near.pairs(points, self.squared[tile])
         if pairs is not None:
             self._settle(tile, *pairs, new.centres)
             return

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from kizu.datasets._sample import Sample
 from kizu.errors import DataError, bad_parameter
 from kizu.images import sort_key
+
+TEST_SHARE = 0.2
+"""Share of the good samples that are for testing where nothing says which."""
+
+
+def for_testing(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The same samples in the test split."""
+    return tuple(dataclasses.replace(sample, split="test") for sample in samples)
+
+
+def divided(samples: Sequence[Sample], *, seed: int) -> tuple[Sample, ...]:
+    """Good samples to fit on, then `TEST_SHARE` of them for testing, drawn by seed; raises as `split_good`."""
+    fit, held_out = split_good(samples, seed=seed, share=TEST_SHARE)
+    return (*fit, *for_testing(held_out))
 
 
 def split_good(

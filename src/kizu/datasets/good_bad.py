@@ -10,20 +10,18 @@ are all for testing.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from kizu.datasets._folders import MASK_WORDS, Collector, child, namesake, same_name
 from kizu.datasets._sample import BAD_WORDS, GOOD_WORDS, Dataset
-from kizu.datasets._split import split_good
+from kizu.datasets._split import divided
 from kizu.errors import DataError
 from kizu.images import is_image
 from kizu.images.listing import list_folder
 from kizu.wording import Wording
 
 LAYOUT = "good/bad folders"
-TEST_SHARE = 0.2
 
 
 def recognises(root: Path) -> bool:
@@ -39,8 +37,7 @@ def load(root: Path, seed: int) -> Dataset:
         found.add(found.images(good), "train", "good", "good", None)
     if good is None or not found.samples:
         raise DataError(f"{root}: no image in {good.name if good else 'good'}/; put the good images there")
-    fit, held_out = split_good(found.samples, seed=seed, share=TEST_SHARE)
-    found.samples = [*fit, *(dataclasses.replace(sample, split="test") for sample in held_out)]
+    found.samples = list(divided(found.samples, seed=seed))
     _add_bad(found, child(root, BAD_WORDS), child(root, MASK_WORDS))
     _note_the_rest(found)
     return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.remarks))

@@ -17,11 +17,10 @@ from pathlib import Path
 
 from kizu.datasets._folders import Collector, child
 from kizu.datasets._sample import Dataset, Sample
-from kizu.datasets._split import split_good
+from kizu.datasets._split import divided, for_testing
 from kizu.errors import DataError
 
 LAYOUT = "VisA"
-TEST_SHARE = 0.2
 
 _NORMAL = ("data", "images", "normal")
 _ANOMALY = ("data", "images", "anomaly")
@@ -39,15 +38,18 @@ def load(root: Path, seed: int) -> Dataset:
     normal, anomaly = _inside(root, _NORMAL), _inside(root, _ANOMALY)
     if normal is not None:
         found.add(found.images(normal), "train", "good", "good", None)
-    if not found.samples:
+    if normal is None or not found.samples:
         raise DataError(f"{root}: no image in Data/Images/Normal/; put the good images there")
-    samples = _divided(root, found.samples, seed)
-    found.samples = []
+    listed = root.parent / "split_csv" / "1cls.csv"
+    if listed.is_file():
+        _divide_as_listed(found, normal, listed)
+    else:
+        found.samples = list(divided(found.samples, seed=seed))
     if anomaly is not None:
         found.add(found.images(anomaly), "test", "bad", "bad", _inside(root, _MASKS))
     types = dict(_types(root))
-    defects = [dataclasses.replace(s, defect_type=types.get(s.path.name, s.defect_type)) for s in found.samples]
-    return Dataset(root, LAYOUT, (*samples, *defects), tuple(found.remarks))
+    samples = (s if s.label == "good" else _of_type(s, types) for s in found.samples)
+    return Dataset(root, LAYOUT, tuple(samples), tuple(found.remarks))
 
 
 def _inside(root: Path, names: tuple[str, ...]) -> Path | None:
@@ -58,22 +60,23 @@ def _inside(root: Path, names: tuple[str, ...]) -> Path | None:
     return folder
 
 
-def _divided(root: Path, normal: list[Sample], seed: int) -> tuple[Sample, ...]:
-    """Train and test: as the published list says, or 8:2."""
-    listed = root.parent / "split_csv" / "1cls.csv"
-    if not listed.is_file():
-        fit, held_out = split_good(normal, seed=seed, share=TEST_SHARE)
-        return (*fit, *_for_testing(held_out))
+def _divide_as_listed(found: Collector, normal: Path, listed: Path) -> None:
+    """Train and test as the published list says; images that it does not name are left out, and noted."""
+    product = found.root.resolve().name
     rows = _rows(listed, ("object", "split", "label", "image"))
-    named = {Path(row["image"]).name: row["split"] for row in rows if row["object"] == root.resolve().name}
-    kept = [sample for sample in normal if named.get(sample.path.name) == "train"]
-    if not kept:
-        raise DataError(f"{listed}: names no image of {root.name} for training; check the list, or take it away")
-    return (*kept, *_for_testing(s for s in normal if named.get(s.path.name) != "train"))
+    splits = {Path(row["image"]).name: row["split"] for row in rows if row["object"] == product}
+    fit = [sample for sample in found.samples if splits.get(sample.path.name) == "train"]
+    test = [sample for sample in found.samples if splits.get(sample.path.name) == "test"]
+    if not fit:
+        raise DataError(f"{listed}: names no image of {product} for training; check the list, or take it away")
+    unnamed = [sample.path for sample in found.samples if sample.path.name not in splits]
+    if unnamed:
+        found.ignore(normal, unnamed)
+    found.samples = [*fit, *for_testing(test)]
 
 
-def _for_testing(samples: Iterator[Sample] | tuple[Sample, ...]) -> Iterator[Sample]:
-    return (dataclasses.replace(sample, split="test") for sample in samples)
+def _of_type(sample: Sample, types: Mapping[str, str]) -> Sample:
+    return dataclasses.replace(sample, defect_type=types.get(sample.path.name, sample.defect_type))
 
 
 def _types(root: Path) -> Iterator[tuple[str, str]]:
