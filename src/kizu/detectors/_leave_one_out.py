@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -107,15 +108,71 @@ def leave_one_out(
         looked.append(_others(*found, owners, image, neighbors))
         held.append(_held(*found, owners, image))
         advance(1)
-    every = np.concatenate(held)
-    radius = float(every["nearest"].max()) if radius is None else radius
-    freed = _freed(every, radius, len(images))
-    for image, queries in enumerate(images):
-        own = slice(*np.searchsorted(owners, [image, image + 1]).tolist())
-        rest = Without(exact, own, rows[:0])
-        bank = Without(exact, own, _stand_ins(rows[freed[image]], rest, radius))
+    banks = _banks(rows, owners, exact, np.concatenate(held), len(images), radius)
+    for image, (queries, bank) in enumerate(zip(images, banks, strict=True)):
         yield LeftOut(queries, *_with_stand_ins(queries, *looked[image], bank, neighbors), bank)
         advance(1)
+
+
+def stand_ins(
+    rows: Float32,
+    starts: Indices,
+    owners: Int32,
+    exact: ExactNeighbors,
+    search: Neighbors,
+    *,
+    radius: float | None,
+    neighbors: int,
+    advance: Advance,
+) -> Iterator[Float32]:
+    """Of every image in order the stand-ins ``(S, D)`` for its rows; arguments as of `leave_one_out`.
+
+    ``starts`` ``(n + 1,)``: each image's first row, so that images may have different numbers of them.
+    """
+    held = []
+    for image, (first, last) in enumerate(pairwise(starts.tolist())):
+        held.append(_held(*search.search(rows[first:last], neighbors + SPARE), owners, image))
+        advance(1)
+    for bank in _banks(rows, owners, exact, np.concatenate(held), len(starts) - 1, radius):
+        yield bank.stand_ins
+        advance(1)
+
+
+class SearchWithout:
+    """As `kizu.neighbors.Neighbors`: the bank without the rows of one image, and with stand-ins for them.
+
+    ``search`` finds bank rows, approximately if it likes; ``exact`` is the same bank, searched exactly.
+    """
+
+    def __init__(
+        self, bank: ExactNeighbors, search: Neighbors, owners: Int32, image: int, stand_ins: Float32
+    ) -> None:
+        own = slice(*np.searchsorted(owners, [image, image + 1]).tolist())
+        self.exact = Without(bank, own, stand_ins)
+        self._search, self._owners, self._image = search, owners, image
+
+    def search(self, queries: Float32, k: int) -> tuple[Float32, Indices]:
+        """Distances ``(Q, k)``, never too small, and row numbers of `exact`, of which the first column is meant."""
+        found = _others(*self._search.search(queries, k + SPARE), self._owners, self._image, k)
+        distances, nearest = _with_stand_ins(queries, *found, self.exact, k)
+        return distances, nearest[:, None]
+
+
+def _banks(
+    rows: Float32,
+    owners: Int32,
+    exact: ExactNeighbors,
+    held: npt.NDArray[np.void],
+    images: int,
+    radius: float | None,
+) -> Iterator[Without]:
+    """For each image the bank without it, in order."""
+    radius = float(held["nearest"].max()) if radius is None else radius
+    freed = _freed(held, radius, images)
+    for image in range(images):
+        own = slice(*np.searchsorted(owners, [image, image + 1]).tolist())
+        rest = Without(exact, own, rows[:0])
+        yield Without(exact, own, _stand_ins(rows[freed[image]], rest, radius))
 
 
 def _others(

@@ -27,12 +27,13 @@ import numpy.typing as npt
 
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores
+from kizu.detectors._leave_one_out import SearchWithout, stand_ins
 from kizu.detectors._leave_one_out import leave_one_out as leaving_one_out
-from kizu.detectors._patches import gathered, probes_of, thinned
+from kizu.detectors._patches import Grids, gathered, probes_of, thinned
 from kizu.detectors._robust import described, doubted, overwrite, set_aside
-from kizu.detectors._scoring import Weight, confirmed, finished, paper_weight, walkthrough_weight
+from kizu.detectors._scoring import SearchedBank, Weight, confirmed, finished, paper_weight, walkthrough_weight
 from kizu.detectors._selection import Selection, require_projection
-from kizu.errors import DataError, ModelFileError, bad_parameter
+from kizu.errors import DataError, ModelFileError, NotFittedError, bad_parameter
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, tuned
 from kizu.progress import Progress, Silent
 from kizu.projection import KINDS
@@ -81,6 +82,8 @@ class PatchCore(Detector):
     name = "patchcore"
     min_images = 1
     leaves_one_out = True
+    leaves_one_out_later = True
+    position_bound = False
 
     def __init__(
         self,
@@ -142,37 +145,43 @@ class PatchCore(Detector):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        later: bool = False,
     ) -> Self:
-        """As `Detector.fit`. Holds every embedding once, and thins them in place.
+        """As `Detector.fit`. Holds every embedding once, and thins them in place; grids may differ.
 
-        ``leave_one_out`` also gives ``left_out_``, at the price of a second copy of the bank until it is done. Raises
-        `DataError` when there is but one image to leave out.
+        ``leave_one_out`` also gives ``left_out_``, or with ``later`` stand-ins for what `without` leaves out, at the
+        price of a second copy of the bank until it is done. Raises `DataError` when there is but one image to leave
+        out.
         """
         self.check()
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
-        rows, grid = gathered(embeddings, images)
-        aside = self._doubted(rows, grid, progress)
+        rows, grids = gathered(embeddings, images)
+        aside = self._doubted(rows, grids, progress)
         coreset, self.projection_ = self._selection.select(rows, rng, progress)
         probes, self.patches_ = probes_of(rows, rng), len(rows)
         keep = np.sort(coreset.indices)
-        self.owners_ = (keep // (grid[0] * grid[1])).astype(np.int32)
+        self.owners_ = grids.owners(keep)
         self.cover_radius_ = coreset.cover_radius
         if leave_one_out:
             self.bank_ = rows if len(keep) == len(rows) else rows[keep]
             self._index(probes)
-            if len(rows) < 2 * grid[0] * grid[1]:
+            if len(grids.each) < 2:
                 raise DataError("leaving one image out needs at least 2 good images; add images.")
-            self.left_out_ = self._leave_one_out(rows, grid, 0, self.cover_radius_, progress).without(aside)
+            if later:
+                self._stand_ins = self._leave_out_later(rows, grids, 0, self.cover_radius_, progress)
+            else:
+                found = self._leave_one_out(rows, grids.one, 0, self.cover_radius_, progress)
+                self.left_out_ = found.without(aside)
         else:
             self.bank_ = thinned(rows, keep)
             self._index(probes)
         return self
 
-    def _doubted(self, rows: Float32, grid: tuple[int, int], progress: Progress) -> npt.NDArray[np.int64]:
+    def _doubted(self, rows: Float32, grids: Grids, progress: Progress) -> npt.NDArray[np.int64]:
         """Numbers of the images that stand out; what of them is not to be learnt is overwritten in ``rows``."""
         self.set_aside_ = np.empty((0, 2), np.int64)
         if self.robust:
-            found = doubted(rows, grid, progress)
+            found = doubted(rows, grids.one, progress)
             overwrite(rows, found.aside)
             self.set_aside_ = found.counts
         return self.set_aside_[:, 0]
@@ -190,6 +199,7 @@ class PatchCore(Detector):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        later: bool = False,
         at_most: float | None = None,
     ) -> Self:
         """As `Detector.updated`: greedy selection goes on among the new patches, after the bank as it is.
@@ -201,22 +211,51 @@ class PatchCore(Detector):
         """
         self._require_fitted("bank_")
         progress = progress or Silent()
-        rows, grid = gathered(embeddings, images)
+        rows, grids = gathered(embeddings, images)
         selection = self._selection
         require_projection(self.projection_, selection.projected(self.patches_, rows.shape[1]), self.cover_radius_)
         radius = self.cover_radius_ if at_most is None else min(at_most, self.cover_radius_)
         coreset = selection.go_on(rows, self.bank_, self.projection_, radius, progress)
-        keep, patches = np.sort(coreset.indices), grid[0] * grid[1]
+        keep = np.sort(coreset.indices)
         known = self.owners_ if len(self.owners_) else np.zeros(len(self.bank_), np.int32)
-        first = max(int(known[-1]) + 1, self.patches_ // patches)
+        first = max(int(known[-1]) + 1, self.patches_ // int(grids.starts[1]))
         other = copy.copy(self)
         other.bank_ = np.concatenate([self.bank_, rows[keep]])
-        other.owners_ = np.concatenate([known, first + keep // patches]).astype(np.int32)
+        other.owners_ = np.concatenate([known, first + grids.owners(keep)]).astype(np.int32)
         other.cover_radius_, other.patches_ = max(self.cover_radius_, coreset.cover_radius), self.patches_ + len(rows)
         other._index(probes_of(rows, rng or np.random.default_rng(0)))
         vars(other).pop("left_out_", None)
-        if leave_one_out:
-            other.left_out_ = other._leave_one_out(rows, grid, first, coreset.cover_radius, progress)
+        vars(other).pop("_stand_ins", None)
+        if leave_one_out and later:
+            other._stand_ins = other._leave_out_later(rows, grids, first, coreset.cover_radius, progress)
+        elif leave_one_out:
+            other.left_out_ = other._leave_one_out(rows, grids.one, first, coreset.cover_radius, progress)
+        return other
+
+    def _leave_out_later(
+        self, rows: Float32, grids: Grids, first: int, radius: float, progress: Progress
+    ) -> tuple[int, list[Float32]]:
+        """What `without` needs: ``first``, the number of the first image, and stand-ins for the rows of each."""
+        with progress.stage("Preparing to leave each image out", 2 * len(grids.each)) as advance:
+            found = stand_ins(
+                rows,
+                grids.starts,
+                self.owners_ - np.int32(first),
+                self._exact,
+                self._search,
+                radius=radius if self.projection_ is None else None,
+                neighbors=self.neighbors,
+                advance=advance,
+            )
+            return first, list(found)
+
+    def without(self, image: int) -> Self:
+        """As `Detector.without`; see `kizu.detectors._leave_one_out`."""
+        if not hasattr(self, "_stand_ins"):
+            super().without(image)
+        first, prepared = self._stand_ins
+        other = copy.copy(self)
+        other._search = SearchWithout(self._exact, self._search, self.owners_, first + image, prepared[image])
         return other
 
     def _leave_one_out(
@@ -248,7 +287,7 @@ class PatchCore(Detector):
     def _index(self, probes: Float32) -> None:
         """Prepare the search of the bank."""
         self.accuracy_ = Accuracy()
-        self._search: ExactNeighbors | ApproximateNeighbors = ExactNeighbors(self.bank_)
+        self._search: ExactNeighbors | ApproximateNeighbors | SearchWithout = ExactNeighbors(self.bank_)
         worth_it = APPROXIMATE_FROM <= len(self.bank_) <= APPROXIMATE_UP_TO * self.patches_
         if self.search == "approximate" or (self.search == "auto" and worth_it):
             self._search, self.accuracy_ = tuned(self.bank_, probes, self.search_error)
@@ -262,9 +301,9 @@ class PatchCore(Detector):
         for image in range(batch):
             part = slice(image * height * width, (image + 1) * height * width)
             near = distances[part], indices[part, 0]
-            if isinstance(self._search, ApproximateNeighbors):
-                near = confirmed(queries[part], *near, self._search.exact)
-            patches, score = finished(queries[part], *near, self._exact, self._weight)
+            if not isinstance(self._search, ExactNeighbors):
+                near = confirmed(queries[part], *near, self._scored_by)
+            patches, score = finished(queries[part], *near, self._scored_by, self._weight)
             found.patches[image], found.images[image] = patches.reshape(height, width), score
         return found
 
@@ -287,7 +326,14 @@ class PatchCore(Detector):
 
     @property
     def _exact(self) -> ExactNeighbors:
+        if isinstance(self._search, SearchWithout):
+            raise NotFittedError("an image is left out of this PatchCore, which can only score.")
         return self._search.exact if isinstance(self._search, ApproximateNeighbors) else self._search
+
+    @property
+    def _scored_by(self) -> SearchedBank:
+        """The bank that scores are made exact by: without an image where one is left out."""
+        return self._search if isinstance(self._search, ExactNeighbors) else self._search.exact
 
     def write(
         self, graph: OnnxGraph, embedding: str, grid: tuple[int, int], progress: Progress | None = None

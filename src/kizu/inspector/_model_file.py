@@ -6,6 +6,7 @@
     backbone.onnx      the backbone: uint8 images in, embeddings out
     detector/*.npy     what the detector learnt (``allow_pickle=False``)
     check/0.png …      good images that exports are checked on; none in schema 1
+    area.png           the inspected area, white; none where all is inspected, nor before schema 4
 
 Entries are stored uncompressed with a fixed date, so that the same fit gives the same bytes. A file is written
 under a temporary name, synced and renamed: it is there whole or not at all.
@@ -34,11 +35,12 @@ from kizu.files import atomic_write
 Array = npt.NDArray[Any]
 T = TypeVar("T")
 
-SCHEMA = 3
+SCHEMA = 4
 MANIFEST = "manifest.json"
 GRAPH = "backbone.onnx"
 ARRAYS = "detector/"
 CHECKS = "check/"
+AREA = "area.png"
 IDENTITY_DIGITS = 16
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -49,12 +51,15 @@ _UNREADABLE = (zipfile.BadZipFile, EOFError, ValueError, RuntimeError, OverflowE
 
 @dataclass(frozen=True)
 class Content:
-    """What a model file holds: the manifest, the backbone's graph, the detector's arrays by name, PNG files."""
+    """What a model file holds: the manifest, the backbone's graph, the detector's arrays by name, PNG files of check
+    images, and that of the inspected area.
+    """
 
     manifest: dict[str, Any]
     graph: bytes
     arrays: dict[str, Array]
     checks: tuple[bytes, ...]
+    area: bytes | None = None
 
 
 def write(
@@ -63,10 +68,12 @@ def write(
     graph: bytes,
     arrays: Mapping[str, Array],
     checks: Sequence[bytes] = (),
+    area: bytes | None = None,
 ) -> None:
     """Write a model file, wholly or not at all. Raises `OutputError`."""
     entries = {GRAPH: graph} | {f"{ARRAYS}{name}.npy": _to_npy(array) for name, array in arrays.items()}
     entries |= {f"{CHECKS}{number}.png": data for number, data in enumerate(checks)}
+    entries |= {} if area is None else {AREA: area}
     document = {
         "schema": SCHEMA,
         "kizu": __version__,
@@ -125,11 +132,11 @@ def _read_archive(path: Path, archive: zipfile.ZipFile) -> Content:
     for name, expected in manifest["entries"].items():
         if hashlib.sha256(data[name]).hexdigest() != expected:
             raise ModelFileError(f"{path}: {name} was altered (its checksum differs). Restore the file or fit again.")
-    graph = data.pop(GRAPH)
+    graph, area = data.pop(GRAPH), data.pop(AREA, None)
     checks = [name for name in data if name.startswith(CHECKS)]
     images = tuple(data.pop(name) for name in sorted(checks, key=lambda name: int(Path(name).stem)))
     arrays = {Path(name).stem: _from_npy(path, name, content) for name, content in data.items()}
-    return Content(manifest, graph, arrays, images)
+    return Content(manifest, graph, arrays, images, area)
 
 
 def _check_sizes(path: Path, archive: zipfile.ZipFile, size: int) -> None:
@@ -166,7 +173,7 @@ def _check_entries(path: Path, archive: zipfile.ZipFile, expected: Mapping[str, 
     """Only names a model file may hold, each once: no ``../``, no surprise."""
     names = archive.namelist()
     for name in names:
-        plain = name in (MANIFEST, GRAPH) or (name.startswith(ARRAYS) and name.endswith(".npy"))
+        plain = name in (MANIFEST, GRAPH, AREA) or (name.startswith(ARRAYS) and name.endswith(".npy"))
         image = re.fullmatch(rf"{CHECKS}\d{{1,4}}\.png", name, re.ASCII)
         if not (plain or image) or ".." in name or "\\" in name or name.count("/") > 1:
             raise ModelFileError(f"{path}: unsafe entry {name!r}; not a file kizu wrote. Do not use it.")

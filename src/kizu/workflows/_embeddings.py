@@ -21,10 +21,12 @@ def _nothing(image: Image) -> None:
 
 
 class Embeddings:
-    """``(1, h, w, D)`` float32 an image, in order; each iteration reads the files again.
+    """``(1, h, w, D)`` float32 an image, in order, of its random tiles alone where the configuration says so; each
+    iteration reads the files again.
 
     The first is ``reader``'s own and shows each image to ``seen``; later ones read what that could read. ``stages``
-    are the descriptions of one iteration after another, the last for all that follow.
+    are the descriptions of one iteration after another, the last for all that follow. ``size``: (H, W) of the image
+    read last.
     """
 
     def __init__(
@@ -42,6 +44,8 @@ class Embeddings:
         self._progress = progress
         self._stages = list(stages)
         self._seen = seen
+        self._seed = inspector.config.seed
+        self.size = (0, 0)
         self._current: Generator[Float32, None, None] | None = None
 
     def __iter__(self) -> Iterator[Float32]:
@@ -61,8 +65,9 @@ class Embeddings:
             self._progress.stage(stage, len(samples)) as advance,
             closing(reader.images(samples, advance)) as read,
         ):
-            for _, image in read:
+            for number, (_, image) in enumerate(read):
                 seen(image)
-                yield self._inspector.embed(image)
+                self.size = (image.shape[0], image.shape[1])
+                yield self._inspector.embed_some(image, np.random.default_rng([self._seed, number]))
         self._samples = reader.readable(samples)
         self._reader, self._seen = reader.again(), _nothing

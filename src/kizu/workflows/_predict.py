@@ -133,7 +133,7 @@ def inspect_samples(
     with ExitStack() as stack:
         outputs = None
         if out is not None:
-            opened = Outputs.opened(Path(out), samples, save, scaling, inspector.preprocessing, min_area=min_area)
+            opened = Outputs.opened(Path(out), samples, save, scaling, inspector.truth_of, min_area=min_area)
             outputs = stack.enter_context(opened)
         advance = stack.enter_context(progress.stage("Inspecting images", len(samples)))
         for sample, image in stack.enter_context(closing(reader.images(samples, advance))):
