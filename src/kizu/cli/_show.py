@@ -248,7 +248,8 @@ def exported(result: Export, model: Path, as_json: bool) -> None:
         return
     agreement = result.agreement
     names = " and ".join(map(str, result.files))
-    print(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of any size.")
+    size = "any size" if result.image_size == "any" else f"{result.image_size} pixels"
+    print(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of {size}.")
     score, map_ = f"{agreement.score:.1g} of their value", f"{agreement.map:.1g} of their range"
     print(f"Checked on {agreement.images} images: scores differ from the model's by {score} at most, maps by {map_}.")
     if result.search != "exact":

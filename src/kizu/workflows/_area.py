@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
 from kizu.config import Config
 from kizu.datasets import Sample
 from kizu.errors import KizuWarning, bad_parameter
-from kizu.images import Area, area_of, learn_foreground
+from kizu.images import Area, area_of, learn_foreground, resize_mask
 from kizu.images.area import parse
+from kizu.inspector import Inspector
 from kizu.progress import Progress
+from kizu.report import paled, write_image
 from kizu.workflows._reading import Reader
 
 LOOKED_AT = 64
@@ -38,6 +42,17 @@ def find_area(config: Config, reader: Reader, samples: Sequence[Sample], progres
         return drawn
     found = _foreground(reader.again(), samples, progress)
     return found if drawn is None else drawn if found is None else drawn.within(found)
+
+
+def draw_area(inspector: Inspector, path: Path) -> None:
+    """Write a picture of what is inspected: a good image kept in the model, pale where it is not; grey where the
+    model keeps none. Raises `OutputError`.
+    """
+    kept = inspector.check_images
+    area = inspector.area
+    image = kept[0] if kept else np.full((*(area.size if area else (256, 256)), 3), 96, np.uint8)
+    inspected = None if area is None else resize_mask(area.mask, (image.shape[0], image.shape[1]))
+    write_image(path, paled(image, inspected))
 
 
 def _first_size(reader: Reader, samples: Sequence[Sample]) -> tuple[int, int]:

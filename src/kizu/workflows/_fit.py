@@ -70,8 +70,8 @@ def fit(
     int8_error = None
     if complete.precision == "int8":
         inspector, int8_error = quantised(inspector, backbone, reader, division.to_fit, progress)
-    of_one_size = inspector.area is not None and not inspector.area.scales
-    kept = CheckImages(complete.check_images, len(division.held_out), reduced=not of_one_size)
+    exact = inspector.area is not None and inspector.tiling is None  # an export takes images of its size alone
+    kept = CheckImages(complete.check_images, len(division.held_out), reduced=not exact)
     calibration = _fit_detector(inspector, reader, division, kept, progress)
     origin = provenance(
         complete,
