@@ -54,7 +54,9 @@ def test_any_configuration_survives_yaml(config: Config) -> None:
     assert parse(yaml.safe_load(config.to_yaml())) == config
 
 
-OPEN = {"preset", "patch_stride", "embedding_dims", "weights", "mean", "std", "resize", "providers"}
+OPEN = {"preset", "patch_stride", "embedding_dims", "weights", "mean", "std", "resize", "providers"} | {
+    *("tile_size", "tile_stride", "tile_border", "tile_lattice", "random_tiles", "roi")
+}
 """Settings for which null is an answer."""
 
 

@@ -203,7 +203,7 @@ def test_reports_comparisons_and_drift_take_such_models(
     compared = workflows.compare([sampled, area], dataset)
     assert [model.pixel is not None for model in compared.models] == [True, True]
     list(workflows.predict(sampled, [data / "bad"], out=tmp_path / "out"))
-    assert workflows.find_drift(sampled, [tmp_path / "out" / "predictions.csv"]).ng_share == 1
+    assert workflows.find_drift(sampled, [tmp_path / "out" / "predictions.csv"], every_row=True).ng_share == 1
     report = workflows.make_report(sampled, data, out=tmp_path / "report", check=False)
     assert report is not None
 

@@ -128,12 +128,16 @@ class Inspector:
     def inspect(self, image: Image, path: Path | None = None) -> Prediction:
         """Score one decoded image: RGB ``(H, W, 3)`` or grey ``(H, W)``, uint8.
 
-        Raises `ParameterError` for another shape or dtype, `NotFittedError` without a calibration.
+        Raises `ParameterError` for another shape or dtype, `DataError` for another size than the area or the detector
+        can take, `NotFittedError` without a calibration.
         """
         if self.calibration is None:
             raise NotFittedError("this inspector has no calibration; make it with kizu.fit().")
         started = time.perf_counter()
-        score, anomaly_map = self.measure(_rgb(image))
+        try:
+            score, anomaly_map = self.measure(_rgb(image))
+        except DataError as error:
+            raise DataError(f"{path}: {error}" if path else str(error)) from None
         frame = self.frame(image.shape[:2])
         return Prediction(
             path=path,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.datasets import Sample
+from kizu.errors import DataError
 from kizu.inspector import Inspector
 from kizu.progress import Progress
 from kizu.workflows._reading import Image, Reader
@@ -65,9 +66,13 @@ class Embeddings:
             self._progress.stage(stage, len(samples)) as advance,
             closing(reader.images(samples, advance)) as read,
         ):
-            for number, (_, image) in enumerate(read):
+            for number, (sample, image) in enumerate(read):
                 seen(image)
                 self.size = (image.shape[0], image.shape[1])
-                yield self._inspector.embed_some(image, np.random.default_rng([self._seed, number]))
+                try:
+                    embedding = self._inspector.embed_some(image, np.random.default_rng([self._seed, number]))
+                except DataError as error:
+                    raise DataError(f"{sample.path}: {error}") from None
+                yield embedding
         self._samples = reader.readable(samples)
         self._reader, self._seen = reader.again(), _nothing
