@@ -169,7 +169,7 @@ def pictures(folder: Path, count: int, settings: dict[str, dict[str, Any]]) -> l
     for number in range(count):
         chosen = [cells[place] for place in rng.choice(len(cells), 14 * 10)]
         _write(write_image, folder / "good" / f"{number}.png", module(chosen, 14)[:3000, :4000])
-    rows = []
+    rows: list[_results.Row] = []
     for name, given in settings.items():
         for what in ("fit", "predict"):
             job = {"what": what, "settings": given, "model": str(folder / "model.kizu")}
@@ -192,7 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         if options.settings:
-            data, rows = modules(Path(folder) / "modules", options.rows, options.columns, options.modules), []
+            data = modules(Path(folder) / "modules", options.rows, options.columns, options.modules)
+            rows: list[_results.Row] = []
             for name in options.settings:
                 for seed in options.seeds:
                     _results.note(f"{name}, seed {seed}")
