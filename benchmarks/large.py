@@ -172,12 +172,12 @@ def pictures(folder: Path, count: int, settings: dict[str, dict[str, Any]]) -> l
     rows: list[_results.Row] = []
     for name, given in settings.items():
         for what in ("fit", "predict"):
-            job = {"what": what, "settings": given, "model": str(folder / "model.kizu")}
-            job["paths"] = [str(path) for path in sorted((folder / "good").iterdir())]
+            paths = [str(path) for path in sorted((folder / "good").iterdir())]
+            job = {"what": what, "settings": given, "model": str(folder / "model.kizu"), "paths": paths}
             command = [sys.executable, __file__, "--job", json.dumps(job)]
             printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             found = json.loads(printed.splitlines()[-1])
-            rows.append({"what": what, "setting": name, "images": count if what == "fit" else 1} | _figures(found))
+            rows.append({"what": what, "setting": name, "images": count if what == "fit" else 1, **_figures(found)})
     return rows
 
 
