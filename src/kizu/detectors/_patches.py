@@ -11,7 +11,10 @@ from kizu.detectors._base import Float32, finite
 from kizu.errors import DataError
 
 PROBES = 2048
-"""Queries on which the accuracy of the approximate search is measured."""
+"""Patches on which the accuracy of the approximate search is measured, about."""
+
+PROBE_IMAGES = 2
+"""Good images that they are taken from at least."""
 
 
 def gathered(embeddings: Iterable[Float32], images: int | None) -> tuple[Float32, tuple[int, int]]:
@@ -45,13 +48,15 @@ def thinned(rows: Float32, keep: npt.NDArray[np.int64]) -> Float32:
     return rows
 
 
-def probes_of(rows: Float32, rng: np.random.Generator) -> Float32:
-    """Queries ``(≤ PROBES, D)`` to measure recall on: half good patches, half like no good patch.
+def probes_of(rows: Float32, grid: tuple[int, int], rng: np.random.Generator) -> Float32:
+    """Images ``(n, h, w, D)`` to measure accuracy on, about `PROBES` patches: half good, half like no good image.
 
     Near its rows a graph finds nearly everything; defects lie far from them. The second half takes about half its
-    channels from one good patch and the rest from another, which lies about as far out as real defects do.
+    channels from one good image and the rest from another, which lies about as far out as real defects do. Images are
+    taken whole since neighbouring patches are searched together.
     """
-    count = min(PROBES // 2, len(rows))
-    good, other = (rows[rng.choice(len(rows), count, replace=False)] for _ in range(2))
-    strange = np.where(rng.random(rows.shape[1]) < 0.5, good, other)
+    images = rows.reshape(-1, *grid, rows.shape[1])
+    count = min(len(images), max(PROBE_IMAGES, PROBES // (2 * grid[0] * grid[1])))
+    good, other = (images[np.sort(rng.choice(len(images), count, replace=False))] for _ in range(2))
+    strange = np.where(rng.random(rows.shape[1]) < 0.5, good, np.roll(other, 1, axis=0))
     return np.concatenate([good, strange])

@@ -19,21 +19,21 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from kizu.detectors import _checks
+from kizu.detectors import _bank, _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores
 from kizu.detectors._leave_one_out import leave_one_out as leaving_one_out
 from kizu.detectors._patches import gathered, probes_of, thinned
 from kizu.detectors._robust import described, doubted, overwrite, set_aside
-from kizu.detectors._scoring import Weight, confirmed, finished, paper_weight, walkthrough_weight
+from kizu.detectors._scoring import Indices, Weight, confirmed, finished, paper_weight, walkthrough_weight
 from kizu.detectors._selection import Selection, require_projection
 from kizu.errors import DataError, ModelFileError, bad_parameter
-from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, tuned
+from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors
 from kizu.progress import Progress, Silent
 from kizu.projection import KINDS
 
@@ -41,13 +41,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from kizu.graphs import Graph as OnnxGraph
-
-APPROXIMATE_FROM = 4096
-"""Bank rows from which ``search="auto"`` searches approximately: below, the exact search is as fast."""
-
-APPROXIMATE_UP_TO = 0.5
-"""Share of all good patches up to which ``search="auto"`` searches approximately: the graph needs a second copy of
-the bank, and that must fit into what thinning gave back."""
 
 WALKTHROUGH = "walkthrough"
 
@@ -153,19 +146,19 @@ class PatchCore(Detector):
         rows, grid = gathered(embeddings, images)
         aside = self._doubted(rows, grid, progress)
         coreset, self.projection_ = self._selection.select(rows, rng, progress)
-        probes, self.patches_ = probes_of(rows, rng), len(rows)
+        probes, self.patches_ = probes_of(rows, grid, rng), len(rows)
         keep = np.sort(coreset.indices)
         self.owners_ = (keep // (grid[0] * grid[1])).astype(np.int32)
         self.cover_radius_ = coreset.cover_radius
         if leave_one_out:
             self.bank_ = rows if len(keep) == len(rows) else rows[keep]
-            self._index(probes)
+            self._index(lambda: probes)
             if len(rows) < 2 * grid[0] * grid[1]:
                 raise DataError("leaving one image out needs at least 2 good images; add images.")
             self.left_out_ = self._leave_one_out(rows, grid, 0, self.cover_radius_, progress).without(aside)
         else:
             self.bank_ = thinned(rows, keep)
-            self._index(probes)
+            self._index(lambda: probes)
         return self
 
     def _doubted(self, rows: Float32, grid: tuple[int, int], progress: Progress) -> npt.NDArray[np.int64]:
@@ -213,7 +206,7 @@ class PatchCore(Detector):
         other.bank_ = np.concatenate([self.bank_, rows[keep]])
         other.owners_ = np.concatenate([known, first + keep // patches]).astype(np.int32)
         other.cover_radius_, other.patches_ = max(self.cover_radius_, coreset.cover_radius), self.patches_ + len(rows)
-        other._index(probes_of(rows, rng or np.random.default_rng(0)))
+        other._index(lambda: probes_of(rows, grid, rng or np.random.default_rng(0)))
         vars(other).pop("left_out_", None)
         if leave_one_out:
             other.left_out_ = other._leave_one_out(rows, grid, first, coreset.cover_radius, progress)
@@ -245,28 +238,30 @@ class PatchCore(Detector):
                 found.patches[image], found.images[image] = scores.reshape(grid), score
         return found
 
-    def _index(self, probes: Float32) -> None:
+    def _index(self, probes: Callable[[], Float32]) -> None:
         """Prepare the search of the bank."""
-        self.accuracy_ = Accuracy()
-        self._search: ExactNeighbors | ApproximateNeighbors = ExactNeighbors(self.bank_)
-        worth_it = APPROXIMATE_FROM <= len(self.bank_) <= APPROXIMATE_UP_TO * self.patches_
-        if self.search == "approximate" or (self.search == "auto" and worth_it):
-            self._search, self.accuracy_ = tuned(self.bank_, probes, self.search_error)
+        self._search, self.accuracy_ = _bank.prepared(
+            self.bank_, self.search, self.patches_, probes, self.search_error
+        )
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("bank_")
-        batch, height, width, channels = embeddings.shape
-        queries = np.ascontiguousarray(embeddings.reshape(-1, channels))
-        distances, indices = self._search.search(queries, self.neighbors)
-        found = Scores(np.empty((batch, height, width), np.float32), np.empty(batch, np.float32))
-        for image in range(batch):
-            part = slice(image * height * width, (image + 1) * height * width)
-            near = distances[part], indices[part, 0]
-            if isinstance(self._search, ApproximateNeighbors):
-                near = confirmed(queries[part], *near, self._search.exact)
-            patches, score = finished(queries[part], *near, self._exact, self._weight)
-            found.patches[image], found.images[image] = patches.reshape(height, width), score
+        images = np.ascontiguousarray(embeddings).reshape(len(embeddings), -1, embeddings.shape[-1])
+        found = Scores(np.empty(embeddings.shape[:3], np.float32), np.empty(len(images), np.float32))
+        for place, near in enumerate(self._near(images, embeddings.shape[1:3])):
+            patches, found.images[place] = finished(images[place], *near, self._exact, self._weight)
+            found.patches[place] = patches.reshape(embeddings.shape[1:3])
         return found
+
+    def _near(self, images: Float32, grid: tuple[int, ...]) -> Iterator[tuple[Float32, Indices]]:
+        """Of each of ``images`` ``(B, P, D)`` the distances to the rows found, and the nearest of these."""
+        if isinstance(self._search, ApproximateNeighbors):
+            for queries in images:
+                distances, rows = self._search.search_image(queries.reshape(*grid, -1), self.neighbors)
+                yield confirmed(queries, distances, rows[:, 0], self._exact, self._search.search_again)
+        else:
+            distances, rows = self._search.search(images.reshape(-1, images.shape[2]), self.neighbors)
+            yield from zip(np.split(distances, len(images)), np.split(rows[:, 0], len(images)), strict=True)
 
     @property
     def _selection(self) -> Selection:
@@ -287,7 +282,7 @@ class PatchCore(Detector):
 
     @property
     def _exact(self) -> ExactNeighbors:
-        return self._search.exact if isinstance(self._search, ApproximateNeighbors) else self._search
+        return _bank.exact(self._search)
 
     def write(
         self, graph: OnnxGraph, embedding: str, grid: tuple[int, int], progress: Progress | None = None
@@ -313,32 +308,18 @@ class PatchCore(Detector):
             state["projection"] = self.projection_
         if self.robust:
             state["set_aside"] = self.set_aside_
-        if isinstance(self._search, ApproximateNeighbors):
-            graph = self._search.graph
-            state |= {"levels": graph.levels, "offsets": graph.offsets, "links": graph.links}
-            state["entry"], state["breadth"] = np.array(graph.entry), np.array(graph.breadth)
-        return state
+        return state | _bank.state_of(self._search)
 
     def _restore(self, state: Mapping[str, Array]) -> None:
-        self.bank_ = state["bank"]
-        if self.bank_.ndim != 2 or self.bank_.dtype != np.float32 or not len(self.bank_):
-            raise ModelFileError("the memory bank is not a float32 matrix; restore the model file.")
-        self.owners_ = state.get("owners", np.zeros(0, np.int32))  # none in schemas 1 and 2
-        if len(self.owners_) not in (0, len(self.bank_)) or self.owners_.dtype != np.int32:
-            raise ModelFileError("the memory bank's images are not one a row; restore the model file.")
+        owners = state.get("owners", np.zeros(0, np.int32))  # none in schemas 1 and 2
+        self.bank_, self.owners_ = _bank.checked(state["bank"], owners)
         self.cover_radius_ = float(state["cover_radius"].item())
         patches = state["patches"].item() if "patches" in state else len(self.bank_) / self.coreset_ratio
         self.patches_, self.projection_ = int(patches), state.get("projection")  # neither in schemas 1 and 2
         if self.projection_ is not None and self.projection_.shape[:-1] != self.bank_.shape[1:]:
             raise ModelFileError("the projection does not fit the memory bank; restore the model file.")
         self.set_aside_ = set_aside(state)
-        self.accuracy_ = Accuracy()
-        self._search = ExactNeighbors(self.bank_)
-        if "links" in state and self.search != "exact":
-            self.accuracy_ = Accuracy(*state["accuracy"].tolist())
-            entry, breadth = int(state["entry"].item()), int(state["breadth"].item())
-            graph = Graph(state["levels"], state["offsets"], state["links"], entry, breadth)
-            self._search = ApproximateNeighbors(self.bank_, graph)
+        self._search, self.accuracy_ = _bank.restored(self.bank_, state, self.search)
 
     def search_exactly(self) -> None:
         self._require_fitted("bank_")
