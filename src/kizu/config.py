@@ -59,6 +59,9 @@ class Config(BaseModel):
     layers: tuple[str, ...] | None = Field(
         None, min_length=1, description="Feature maps to use; null: the backbone's own choice."
     )
+    groups: tuple[tuple[str, ...], ...] | None = Field(
+        None, min_length=1, description="Of an ensemble: layers that share a memory bank, each a run of `layers`."
+    )
     image_size: int | None = Field(None, ge=32, le=8192, description="Side of what the backbone sees, in pixels.")
     resize: int | None = Field(
         None, ge=32, le=8192, description="Side images are resized to before their middle is cut out; null: no cut."
@@ -97,6 +100,17 @@ class Config(BaseModel):
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(","))
         return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _nested(cls, value: object) -> object:
+        """``blocks.1+blocks.2,blocks.4`` on one line, or lists as YAML has them."""
+        if isinstance(value, str):
+            value = [group.split("+") for group in value.split(",")]
+        if not isinstance(value, list | tuple):
+            return value
+        groups = [tuple(group) if isinstance(group, list | tuple) else (group,) for group in value]
+        return tuple(tuple(n.strip() if isinstance(n, str) else n for n in group) for group in groups)
 
     @field_validator("mean", "std", mode="before")
     @classmethod

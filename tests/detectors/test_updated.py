@@ -13,7 +13,7 @@ from kizu.detectors.patchcore import PatchCore
 from kizu.errors import DataError, ModelFileError, NotFittedError, ParameterError
 from reference.coreset import k_center_continued
 
-OWN = [(name, given) for name, given in FITTED if name in ("patchcore", "padim")]
+OWN = [(name, given) for name, given in FITTED if name in ("ensemble", "patchcore", "padim")]
 every_variant = pytest.mark.parametrize(("name", "parameters"), OWN)
 
 NEW = embeddings(8, seed=3)
@@ -93,7 +93,7 @@ def test_progress_is_told(name, parameters):
     assert all(total in (0, made) for total, made in recorder.stages)
 
 
-@pytest.mark.parametrize("name", ["patchcore", "padim"])
+@pytest.mark.parametrize("name", ["ensemble", "patchcore", "padim"])
 def test_not_fitted(name):
     with pytest.raises(NotFittedError, match=r"call fit\(\) first"):
         detectors.build(name, {}).updated([NEW])
@@ -176,7 +176,7 @@ def test_left_out_is_about_what_an_update_without_it_gives(parameters):
 @every_variant
 def test_scores_that_never_get_higher_are_told(name, parameters):
     detector = fitted(name, parameters)
-    assert detector.never_higher == (name == "patchcore" and not parameters.get("reweight"))
+    assert detector.never_higher == (name in ("ensemble", "patchcore") and not parameters.get("reweight"))
 
 
 def test_a_count_of_rows_grows_by_no_more_than_covering_takes():

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kizu.errors import DataError
 from kizu.neighbors import ExactNeighbors, Neighbors
 from kizu.progress import Advance
 
@@ -69,6 +70,20 @@ class Without:
 
 
 @dataclass(frozen=True)
+class News:
+    """The images learnt last: from number ``first`` on, covered within ``cover_radius``, a plain distance."""
+
+    first: int
+    cover_radius: float
+
+
+def require_two(rows: Float32, grid: tuple[int, int]) -> None:
+    """Raises `DataError` where ``rows`` are the patches of fewer images."""
+    if len(rows) < 2 * grid[0] * grid[1]:
+        raise DataError("leaving one image out needs at least 2 good images; add images.")
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """One image against the bank without it.
 
@@ -102,15 +117,16 @@ def leave_one_out(
     """
     images = rows.reshape(-1, patches, rows.shape[1])
     looked, held = [], []
-    for image, queries in enumerate(images):
-        found = search.search(queries, neighbors + SPARE)
+    for image, patches_of_one in enumerate(images):
+        found = search.search(np.ascontiguousarray(patches_of_one), neighbors + SPARE)
         looked.append(_others(*found, owners, image, neighbors))
         held.append(_held(*found, owners, image))
         advance(1)
     every = np.concatenate(held)
     radius = float(every["nearest"].max()) if radius is None else radius
     freed = _freed(every, radius, len(images))
-    for image, queries in enumerate(images):
+    for image, patches_of_one in enumerate(images):
+        queries = np.ascontiguousarray(patches_of_one)
         own = slice(*np.searchsorted(owners, [image, image + 1]).tolist())
         rest = Without(exact, own, rows[:0])
         bank = Without(exact, own, _stand_ins(rows[freed[image]], rest, radius))

@@ -23,18 +23,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from kizu.detectors import _bank, _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores
+from kizu.detectors._leave_one_out import LeftOut, News, require_two
 from kizu.detectors._leave_one_out import leave_one_out as leaving_one_out
 from kizu.detectors._patches import gathered, probes_of, thinned
-from kizu.detectors._robust import described, doubted, overwrite, set_aside
+from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors._scoring import Indices, Weight, confirmed, finished, paper_weight, walkthrough_weight
 from kizu.detectors._selection import Selection, require_projection
-from kizu.errors import DataError, ModelFileError, bad_parameter
+from kizu.errors import ModelFileError, bad_parameter
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors
-from kizu.progress import Progress, Silent
+from kizu.progress import Advance, Progress, Silent, ignore
 from kizu.projection import KINDS
 
 if TYPE_CHECKING:
@@ -144,31 +144,36 @@ class PatchCore(Detector):
         self.check()
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
         rows, grid = gathered(embeddings, images)
-        aside = self._doubted(rows, grid, progress)
+        self.set_aside_ = put_aside(rows, grid, progress) if self.robust else NOTHING_ASIDE
+        self.learn(rows, grid, rng, progress, in_place=not leave_one_out)
+        if leave_one_out:
+            require_two(rows, grid)
+            left_out = self._leave_one_out(rows, grid, 0, self.cover_radius_, progress)
+            self.left_out_ = left_out.without(self.set_aside_[:, 0])
+        return self
+
+    def learn(
+        self,
+        rows: Float32,
+        grid: tuple[int, int],
+        rng: np.random.Generator,
+        progress: Progress,
+        *,
+        in_place: bool = False,
+    ) -> None:
+        """Select the bank from ``rows`` ``(N, D)``, the patches of images of ``grid`` one after another, and prepare
+        its search; ``in_place`` thins ``rows`` themselves.
+        """
         coreset, self.projection_ = self._selection.select(rows, rng, progress)
         probes, self.patches_ = probes_of(rows, grid, rng), len(rows)
         keep = np.sort(coreset.indices)
         self.owners_ = (keep // (grid[0] * grid[1])).astype(np.int32)
         self.cover_radius_ = coreset.cover_radius
-        if leave_one_out:
-            self.bank_ = rows if len(keep) == len(rows) else rows[keep]
-            self._index(lambda: probes)
-            if len(rows) < 2 * grid[0] * grid[1]:
-                raise DataError("leaving one image out needs at least 2 good images; add images.")
-            self.left_out_ = self._leave_one_out(rows, grid, 0, self.cover_radius_, progress).without(aside)
-        else:
+        if in_place:
             self.bank_ = thinned(rows, keep)
-            self._index(lambda: probes)
-        return self
-
-    def _doubted(self, rows: Float32, grid: tuple[int, int], progress: Progress) -> npt.NDArray[np.int64]:
-        """Numbers of the images that stand out; what of them is not to be learnt is overwritten in ``rows``."""
-        self.set_aside_ = np.empty((0, 2), np.int64)
-        if self.robust:
-            found = doubted(rows, grid, progress)
-            overwrite(rows, found.aside)
-            self.set_aside_ = found.counts
-        return self.set_aside_[:, 0]
+        else:
+            self.bank_ = np.ascontiguousarray(rows if len(keep) == len(rows) else rows[keep])
+        self._index(lambda: probes)
 
     @property
     def never_higher(self) -> bool:
@@ -195,6 +200,20 @@ class PatchCore(Detector):
         self._require_fitted("bank_")
         progress = progress or Silent()
         rows, grid = gathered(embeddings, images)
+        other, news = self.grown(rows, grid, rng or np.random.default_rng(0), progress, at_most)
+        if leave_one_out:
+            other.left_out_ = other._leave_one_out(rows, grid, news.first, news.cover_radius, progress)
+        return other
+
+    def grown(
+        self,
+        rows: Float32,
+        grid: tuple[int, int],
+        rng: np.random.Generator,
+        progress: Progress,
+        at_most: float | None = None,
+    ) -> tuple[Self, News]:
+        """`updated` from ``rows`` ``(N, D)`` as `learn` takes them, and what is needed to leave these images out."""
         selection = self._selection
         require_projection(self.projection_, selection.projected(self.patches_, rows.shape[1]), self.cover_radius_)
         radius = self.cover_radius_ if at_most is None else min(at_most, self.cover_radius_)
@@ -206,11 +225,9 @@ class PatchCore(Detector):
         other.bank_ = np.concatenate([self.bank_, rows[keep]])
         other.owners_ = np.concatenate([known, first + keep // patches]).astype(np.int32)
         other.cover_radius_, other.patches_ = max(self.cover_radius_, coreset.cover_radius), self.patches_ + len(rows)
-        other._index(lambda: probes_of(rows, grid, rng or np.random.default_rng(0)))
+        other._index(lambda: probes_of(rows, grid, rng))
         vars(other).pop("left_out_", None)
-        if leave_one_out:
-            other.left_out_ = other._leave_one_out(rows, grid, first, coreset.cover_radius, progress)
-        return other
+        return other, News(first, coreset.cover_radius)
 
     def _leave_one_out(
         self, rows: Float32, grid: tuple[int, int], first: int, radius: float, progress: Progress
@@ -218,25 +235,31 @@ class PatchCore(Detector):
         """What each image would score had it not been among those learnt last, number ``first`` and on, with patches
         ``rows`` that the bank covers within ``radius``; see `kizu.detectors._leave_one_out`.
         """
-        patches = grid[0] * grid[1]
-        images = len(rows) // patches
+        images = len(rows) // (grid[0] * grid[1])
         found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
         with progress.stage("Leaving each image out", 2 * images) as advance:
-            left_out = leaving_one_out(
-                rows,
-                self.owners_ - np.int32(first),  # of earlier images negative: those are not left out
-                self._exact,
-                self._search,
-                patches=patches,
-                radius=radius if self.projection_ is None else None,
-                neighbors=self.neighbors,
-                advance=advance,
-            )
-            for image, one in enumerate(left_out):
+            for image, one in enumerate(self.leaving_out(rows, grid, News(first, radius), advance)):
                 near = confirmed(one.queries, one.distances, one.nearest, one.bank)
                 scores, score = finished(one.queries, *near, one.bank, self._weight)
                 found.patches[image], found.images[image] = scores.reshape(grid), score
         return found
+
+    def leaving_out(
+        self, rows: Float32, grid: tuple[int, int], news: News, advance: Advance = ignore
+    ) -> Iterator[LeftOut]:
+        """The images with patches ``rows``, those learnt last, against the bank without each, one after another;
+        ``advance`` is called twice an image.
+        """
+        return leaving_one_out(
+            rows,
+            self.owners_ - np.int32(news.first),  # of earlier images negative: those are not left out
+            self.exact,
+            self._search,
+            patches=grid[0] * grid[1],
+            radius=news.cover_radius if self.projection_ is None else None,
+            neighbors=self.neighbors,
+            advance=advance,
+        )
 
     def _index(self, probes: Callable[[], Float32]) -> None:
         """Prepare the search of the bank."""
@@ -246,22 +269,30 @@ class PatchCore(Detector):
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("bank_")
-        images = np.ascontiguousarray(embeddings).reshape(len(embeddings), -1, embeddings.shape[-1])
+        batch, height, width, channels = embeddings.shape
+        images = np.ascontiguousarray(embeddings).reshape(batch, height * width, channels)
         found = Scores(np.empty(embeddings.shape[:3], np.float32), np.empty(len(images), np.float32))
         for place, near in enumerate(self._near(images, embeddings.shape[1:3])):
-            patches, found.images[place] = finished(images[place], *near, self._exact, self._weight)
+            patches, found.images[place] = finished(images[place], *near, self.exact, self._weight)
             found.patches[place] = patches.reshape(embeddings.shape[1:3])
         return found
+
+    def look_up(self, patches: Float32) -> Float32:
+        """``patches`` ``(h, w, D)`` of one image → distances ``(h · w,)`` to the nearest rows, never too small."""
+        if isinstance(self._search, ApproximateNeighbors):
+            return self._search.search_image(patches, 1)[0][:, 0]
+        return self._search.search(patches.reshape(-1, patches.shape[2]), 1)[0][:, 0]
 
     def _near(self, images: Float32, grid: tuple[int, ...]) -> Iterator[tuple[Float32, Indices]]:
         """Of each of ``images`` ``(B, P, D)`` the distances to the rows found, and the nearest of these."""
         if isinstance(self._search, ApproximateNeighbors):
             for queries in images:
                 distances, rows = self._search.search_image(queries.reshape(*grid, -1), self.neighbors)
-                yield confirmed(queries, distances, rows[:, 0], self._exact, self._search.search_again)
+                yield confirmed(queries, distances, rows[:, 0], self.exact, self._search.search_again)
         else:
             distances, rows = self._search.search(images.reshape(-1, images.shape[2]), self.neighbors)
-            yield from zip(np.split(distances, len(images)), np.split(rows[:, 0], len(images)), strict=True)
+            shape = images.shape[:2]
+            yield from zip(distances.reshape(*shape, distances.shape[1]), rows[:, 0].reshape(shape), strict=True)
 
     @property
     def _selection(self) -> Selection:
@@ -281,7 +312,13 @@ class PatchCore(Detector):
         return (walkthrough_weight if self.reweight == WALKTHROUGH else paper_weight)(self.reweight_neighbors)
 
     @property
-    def _exact(self) -> ExactNeighbors:
+    def searches_exactly(self) -> bool:
+        """Whether nothing about the search is approximate."""
+        return isinstance(self._search, ExactNeighbors)
+
+    @property
+    def exact(self) -> ExactNeighbors:
+        """The bank, searched exactly."""
         return _bank.exact(self._search)
 
     def write(

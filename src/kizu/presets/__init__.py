@@ -16,7 +16,7 @@ from kizu.errors import ParameterError, unknown_name
 _FOLDER = Path(__file__).parent
 _SUFFIX = ".yaml"
 
-OF_THE_BACKBONE = ("layers", "weights", "mean", "std")
+OF_THE_BACKBONE = ("layers", "groups", "weights", "mean", "std")
 """Settings that mean nothing on another backbone."""
 
 OF_ITS_CHANNELS = ("reduced_dims",)
@@ -70,6 +70,8 @@ def _merged(preset: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         if preset["patch_stride"] is not None:  # a number of pixels that the other may not have
             del preset["patch_stride"]
     wanted = dict(given.get("detector", {}))
+    if "layers" in given or wanted.get("name", detector["name"]) != detector["name"]:
+        preset.pop("groups", None)
     if wanted.get("name", detector["name"]) == detector["name"]:
         wanted = {**detector, **wanted}
     return {**preset, **given, "detector": wanted}
