@@ -1,0 +1,190 @@
+"""Whether synthetic defects rank configurations as real defects do: solar cells, which come with labels.
+
+Each configuration is fitted on the same good cells. Its AUROC is taken against the same held-out good cells twice:
+with the defective cells, and with defects drawn on those good cells, for every strength and size asked for. What
+counts is whether the order is the same: Spearman's rank correlation over the configurations, and what the best one by
+synthetic defects gives up, in AUROC on real ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import _results
+from kizu import backbones, detectors, images, synthetic
+from kizu.datasets import Sample
+from kizu.datasets.solar_cells import solar_cells
+from kizu.metrics import auroc, count_scores
+
+KEY = ("data", "configuration", "strength", "size", "seed")
+RANK_KEY = ("data", "strength", "size", "kind")
+BACKBONE = "efficientnet_lite0"
+STRIDE = 8
+AT_ONCE = 8
+
+Float32 = npt.NDArray[np.float32]
+Images = Sequence[npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What is fitted: input size, layers, detector and its parameters."""
+
+    image_size: int
+    layers: tuple[str, ...]
+    detector: str = "patchcore"
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        numbers = ",".join(layer.removeprefix("blocks.") for layer in self.layers)
+        more = "".join(f" {value}" for value in self.parameters.values())
+        return f"{self.detector}{more}, {self.image_size}, blocks.{numbers}"
+
+
+def configurations() -> list[Configuration]:
+    """Sixteen that differ a lot."""
+    layers = [tuple(f"blocks.{n}" for n in numbers) for numbers in ((1, 2), (2, 4), (4, 5), (1, 2, 4, 5))]
+    two, small = {"coreset_ratio": 0.02}, {"coreset_ratio": 0.002}
+    found = [Configuration(side, of, parameters=two) for side in (128, 256, 384) for of in layers]
+    for of in (layers[1], layers[3]):
+        found += [Configuration(256, of, parameters=small), Configuration(256, of, "padim")]
+    return found
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Decoded cells: to fit on, good ones held out, defective ones."""
+
+    name: str
+    to_fit: Images
+    good: Images
+    bad: Images
+
+
+def cells(kind: Any, counts: tuple[int, int, int], seed: int) -> Cells:
+    """At most so many of each, drawn by seed."""
+    data = solar_cells(kind, seed=seed)
+    good, bad = ([s for s in data.test() if s.label == label] for label in ("good", "bad"))
+    chosen = [_drawn(of, count, seed) for of, count in zip((data.train_good(), good, bad), counts, strict=True)]
+    to_fit, held_out, defective = ([images.read_image(sample.path) for sample in of] for of in chosen)
+    return Cells(f"solar cells, {kind}", to_fit, held_out, defective)
+
+
+def _drawn(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
+    places = np.sort(np.random.default_rng(seed).permutation(len(samples))[:count])
+    return [samples[place] for place in places]
+
+
+class Fitted:
+    """A configuration on the cells to fit on; scores others."""
+
+    def __init__(self, configuration: Configuration, to_fit: Images, seed: int) -> None:
+        backbone = backbones.get(BACKBONE)
+        side = configuration.image_size
+        graph = backbones.embedding_graph(backbone, configuration.layers, side, patch_stride=STRIDE)
+        self._engine = backbones.OnnxRuntimeEngine(graph)
+        self._side = side
+        self._detector = detectors.build(configuration.detector, configuration.parameters)
+        embeddings = list(self._embeddings(to_fit))
+        self._detector.fit(embeddings, images=len(to_fit), rng=np.random.default_rng(seed))
+
+    def scores(self, of: Images) -> Float32:
+        return np.concatenate([self._detector.score(batch).images for batch in self._embeddings(of)])
+
+    def _embeddings(self, of: Images) -> Iterator[Float32]:
+        size = (self._side, self._side)
+        for first in range(0, len(of), AT_ONCE):
+            yield self._engine.embed(np.stack([images.resize(image, size) for image in of[first : first + AT_ONCE]]))
+
+
+def measure(configuration: Configuration, data: Cells, drawn: dict[Any, Any], seed: int) -> list[_results.Row]:
+    """A row a strength and size."""
+    started = time.perf_counter()
+    fitted = Fitted(configuration, data.to_fit, seed)
+    seconds = time.perf_counter() - started
+    good, bad = fitted.scores(data.good), fitted.scores(data.bad)
+    rows: list[_results.Row] = []
+    for (strength, size), defects in drawn.items():
+        scores = fitted.scores([defect.image for defect in defects])
+        kinds = np.array([defect.kind for defect in defects])
+        row = {"data": data.name, "configuration": configuration.name, "strength": strength, "size": size}
+        of_kinds = {f"auroc, {kind}": _auroc(good, scores[kinds == kind]) for kind in synthetic.KINDS}
+        figures = {"auroc, real": _auroc(good, bad), "auroc, synthetic": _auroc(good, scores), **of_kinds}
+        rows.append({**row, "seed": seed, **figures, "fit_seconds": seconds})
+    return rows
+
+
+def _auroc(good: Float32, bad: Float32) -> float:
+    scores = np.concatenate([good, bad])
+    found = auroc(count_scores(scores, np.arange(len(scores)) >= len(good)))
+    return float("nan") if found is None else found
+
+
+def ranks(rows: Sequence[dict[str, str]]) -> list[_results.Row]:
+    """How alike the orders are, a row a data set, strength, size and kind ("all": every kind together)."""
+    groups: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    for row in rows:
+        groups.setdefault((row["data"], row["strength"], row["size"]), []).append(row)
+    found: list[_results.Row] = []
+    for (data, strength, size), group in groups.items():
+        real = np.array([float(row["auroc, real"]) for row in group])
+        for kind in ("synthetic", *synthetic.KINDS):
+            drawn = np.array([float(row[f"auroc, {kind}"]) for row in group])
+            agreement = {"spearman": spearman(real, drawn), "given_up": float(real.max() - real[drawn.argmax()])}
+            place = {"data": data, "strength": strength, "size": size, "kind": kind}
+            figures = {"configurations": len(group), "auroc_real": real.mean(), "auroc_synthetic": drawn.mean()}
+            found.append({**place, **figures, **agreement, "range": float(real.max() - real.min())})
+    return found
+
+
+def spearman(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+    """The correlation of ranks, equal values sharing theirs; 0 where one has no order."""
+    places = [(values[:, None] > values).sum(1) + (values[:, None] == values).sum(1) / 2 for values in (one, other)]
+    if min(place.std() for place in places) == 0:
+        return 0.0
+    return float(np.corrcoef(*places)[0, 1])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = _options().parse_args(arguments)
+    for seed, kind in itertools.product(options.seeds, options.cells):
+        data = cells(kind, (options.fit, options.good, options.bad), seed)
+        levels = itertools.product(options.strengths, options.sizes)
+        drawn = {level: list(_draw(data, *level, seed)) for level in levels}
+        for configuration in configurations()[: options.configurations]:
+            _results.note(f"{data.name}, {configuration.name}")
+            rows = measure(configuration, data, drawn, seed)
+            path = _results.save("synthetic", rows, key=KEY, folder=options.results)
+    _results.save("synthetic_ranks", ranks(_results.read(path)), key=RANK_KEY, folder=options.results)
+
+
+def _draw(data: Cells, strength: float, size: float, seed: int) -> Iterator[synthetic.SyntheticDefect]:
+    return synthetic.draw_defects(data.good, seed=seed, strength=strength, size=size)
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = _results.parser(__doc__)
+    parser.add_argument("--cells", type=_results.listed(str), default=["mono", "poly"], help="(mono,poly)")
+    parser.add_argument(
+        "--strengths", type=_results.listed(float), default=[0.35, 0.7, 1.0, 1.4], help="(0.35,0.7,1,1.4)"
+    )
+    parser.add_argument("--sizes", type=_results.listed(float), default=[0.5, 1.0], help="(0.5,1)")
+    parser.add_argument("--configurations", type=int, default=16, metavar="N", help="the first N of 16 only")
+    parser.add_argument("--fit", type=int, default=120, metavar="N", help="good cells to fit on (120)")
+    parser.add_argument("--good", type=int, default=150, metavar="N", help="good cells held out (150)")
+    parser.add_argument("--bad", type=int, default=150, metavar="N", help="defective cells (150)")
+    parser.add_argument("--seeds", type=_results.listed(int), default=[0], help="(0)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
