@@ -51,13 +51,14 @@ class Configuration:
 
 
 def configurations() -> list[Configuration]:
-    """Sixteen that differ a lot."""
+    """Fifteen that differ a lot: in size, layers (two of them surely bad ones), coreset and detector."""
     layers = [tuple(f"blocks.{n}" for n in numbers) for numbers in ((1, 2), (2, 4), (4, 5), (1, 2, 4, 5))]
     two, small = {"coreset_ratio": 0.02}, {"coreset_ratio": 0.002}
-    found = [Configuration(side, of, parameters=two) for side in (128, 256, 384) for of in layers]
-    for of in (layers[1], layers[3]):
-        found += [Configuration(256, of, parameters=small), Configuration(256, of, "padim")]
-    return found
+    found = [Configuration(side, of, parameters=two) for side in (128, 256) for of in layers]
+    found += [Configuration(256, (alone,), parameters=two) for alone in ("blocks.0", "blocks.6")]
+    found += [Configuration(256, layers[3], parameters=small)]
+    found += [Configuration(256, of, "padim") for of in layers[1::2]]
+    return found + [Configuration(384, of, parameters=two) for of in layers[1::2]]
 
 
 @dataclass(frozen=True)
@@ -174,13 +175,11 @@ def _draw(data: Cells, strength: float, size: float, seed: int) -> Iterator[synt
 def _options() -> argparse.ArgumentParser:
     parser = _results.parser(__doc__)
     parser.add_argument("--cells", type=_results.listed(str), default=["mono", "poly"], help="(mono,poly)")
-    parser.add_argument(
-        "--strengths", type=_results.listed(float), default=[0.35, 0.7, 1.0, 1.4], help="(0.35,0.7,1,1.4)"
-    )
+    parser.add_argument("--strengths", type=_results.listed(float), default=[0.5, 1.0, 2.0], help="(0.5,1,2)")
     parser.add_argument("--sizes", type=_results.listed(float), default=[0.5, 1.0], help="(0.5,1)")
-    parser.add_argument("--configurations", type=int, default=16, metavar="N", help="the first N of 16 only")
-    parser.add_argument("--fit", type=int, default=120, metavar="N", help="good cells to fit on (120)")
-    parser.add_argument("--good", type=int, default=150, metavar="N", help="good cells held out (150)")
+    parser.add_argument("--configurations", type=int, default=15, metavar="N", help="the first N of 15 only")
+    parser.add_argument("--fit", type=int, default=80, metavar="N", help="good cells to fit on (80)")
+    parser.add_argument("--good", type=int, default=100, metavar="N", help="good cells held out (100)")
     parser.add_argument("--bad", type=int, default=150, metavar="N", help="defective cells (150)")
     parser.add_argument("--seeds", type=_results.listed(int), default=[0], help="(0)")
     return parser

@@ -7,21 +7,18 @@ them was not made to be a data set. Formats: zip, and tar in any compression tha
 from __future__ import annotations
 
 import lzma
-import os
 import re
-import secrets
 import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from kizu.errors import DownloadError, OutputError
-from kizu.files import output_error, prepare_folder
+from kizu.errors import DownloadError
+from kizu.files import new_folder
 from kizu.progress import Progress, Silent
 
 Rename = tuple[str, str]
@@ -52,36 +49,6 @@ def unpack(archive: Path, target: Path, *, rename: Sequence[Rename] = (), progre
                 f"{archive}: holds none of the files expected. It may be another archive; fetch it anew."
             )
     return target
-
-
-@contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A hidden folder beside ``target`` that takes its name when the block is done, and is gone after an error.
-
-    Raises `OutputError` when ``target`` is a file or a folder that is not empty, or cannot be written.
-    """
-    _check_free(target)
-    folder = prepare_folder(target.absolute().parent) / f".kizu-{secrets.token_hex(8)}.tmp"
-    try:
-        folder.mkdir()
-        yield folder
-        if target.is_dir():
-            target.rmdir()
-        folder.replace(target)
-    except OSError as error:
-        raise output_error(target, error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_free(target: Path) -> None:
-    try:
-        if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
-            return
-    except OSError as error:
-        raise output_error(target, error) from error
-    what = "holds files already" if target.is_dir() else "is a file"
-    raise OutputError(f"{target}: {what}; give a folder that is empty or not there.")
 
 
 def _written(archive: Path, folder: Path, rename: Sequence[Rename], progress: Progress) -> int:

@@ -1,8 +1,8 @@
 """Pieces of good images without seams: blended in by solving Poisson's equation.
 
 NSA (Schlüter, Tan, Hou, Kainz, ECCV 2022, arXiv 2109.15222), after Pérez, Gangnet, Blake, "Poisson image editing",
-SIGGRAPH 2003. Differences: one piece with an uneven round outline instead of several rectangles, and gentle shading
-added to it, so that something shows on plain surfaces too. Size 1: radii of 3 to 12 % of the object's shorter side.
+SIGGRAPH 2003. Differences: one piece with an uneven round outline instead of several rectangles, its own gradients
+always (not the stronger of both), and gentle shading added to it, so that something shows on plain surfaces too. Size 1: radii of 3 to 12 % of the object's shorter side.
 Strength 1: gradients as they are; below it they are weaker, above it stronger.
 """
 
@@ -13,9 +13,12 @@ import math
 import numpy as np
 from numpy.random import Generator
 
-from kizu.synthetic._canvas import Canvas, Patch, Pixels, log_uniform
+from kizu.synthetic._canvas import Canvas, Mask, Patch, Pixels, blended, log_uniform
 from kizu.synthetic._noise import perlin
 from kizu.synthetic.blob import outline
+
+GRID = 28
+"""Cells a side on which the equation is solved."""
 
 _MARGIN = 2  # pixels of the image that the solution must meet, on every side
 
@@ -31,10 +34,8 @@ def draw(canvas: Canvas, rng: Generator, strength: float, size: float) -> Patch:
     for axis in (0, 1):
         edges = np.moveaxis(inside, axis, 0)
         edges[:_MARGIN], edges[-_MARGIN:] = False, False
-    if not inside.any():
-        return Patch(top, left, under)
     piece = _piece(canvas, rng, (height, width), strength)
-    return Patch(top, left, _cloned(piece, under, inside, mixed=rng.random() < 0.3))
+    return Patch(top, left, blended_in(piece, under, inside))
 
 
 def _piece(canvas: Canvas, rng: Generator, size: tuple[int, int], strength: float) -> Pixels:
@@ -50,15 +51,48 @@ def _piece(canvas: Canvas, rng: Generator, size: tuple[int, int], strength: floa
     return np.asarray(shaded, np.float32)
 
 
-def _cloned(piece: Pixels, under: Pixels, inside: np.ndarray, *, mixed: bool) -> Pixels:
-    """The solution; OpenCV's takes 8 bits, and brings the middle of the mask's box to a point we have to say."""
+def blended_in(piece: Pixels, under: Pixels, inside: Mask) -> Pixels:
+    """``under`` with ``piece`` where ``inside`` says, its gradients kept and its border that of ``under``.
+
+    All are (h, w) or (h, w, 3), ``inside`` false on the outermost pixels. Poisson's equation is the piece plus a
+    harmonic function that is the difference at the border. Such a function is smooth: it is solved for on at most
+    `GRID` × `GRID` cells, exactly, and brought up from there.
+    """
+    from kizu.images import resize
+
+    size = inside.shape
+    cells = (min(size[0], GRID), min(size[1], GRID))
+    outside = resize((~inside).astype(np.float32), cells)[..., None]
+    known = resize((under - piece) * ~inside[..., None], cells) / np.maximum(outside, np.float32(1e-6))
+    membrane = resize(harmonic(known, outside[..., 0] < 0.5), (size[0], size[1]))
+    edge = inside.astype(np.float32) if cells == size else _softened(inside, max(size) / GRID)
+    return blended(under, np.asarray(piece + membrane, np.float32), edge)
+
+
+def harmonic(values: Pixels, unknown: Mask) -> Pixels:
+    """``values`` ``(h, w, C)`` with those at ``unknown`` ``(h, w)`` such that each is the mean of its four neighbours.
+
+    What is unknown on the outermost pixels is taken as it is.
+    """
+    unknown = np.pad(unknown[1:-1, 1:-1], 1)
+    count = int(unknown.sum())
+    number = np.full(unknown.shape, -1)
+    number[unknown] = np.arange(count)
+    system, right = 4 * np.eye(count), np.zeros((count, values.shape[2]))
+    rows, columns = np.nonzero(unknown)
+    for down, across in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        beside = number[rows + down, columns + across]
+        inner = beside >= 0
+        system[np.flatnonzero(inner), beside[inner]] = -1
+        right[~inner] += values[rows[~inner] + down, columns[~inner] + across]
+    solved = values.copy()
+    solved[unknown] = np.linalg.solve(system, right)
+    return solved
+
+
+def _softened(inside: Mask, pixels: float) -> Pixels:
+    """1 well inside, 0 outside, and a ramp of so many pixels at the border, which hides what the cells are off by."""
     import cv2
 
-    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    centre = (int(columns[0] + columns[-1] + 1) // 2, int(rows[0] + rows[-1] + 1) // 2)
-    source = np.clip(np.round(piece[box]), 0, 255).astype(np.uint8)
-    mask = inside[box].astype(np.uint8) * 255
-    how = cv2.MIXED_CLONE if mixed else cv2.NORMAL_CLONE
-    solved = cv2.seamlessClone(np.ascontiguousarray(source), under.astype(np.uint8), mask, centre, how)
-    return np.where(inside[..., None], solved.astype(np.float32), under)
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
+    return np.asarray(np.clip(depth / pixels, 0, 1), np.float32)

@@ -21,6 +21,7 @@ from kizu.workflows._history import Restored, Version, history, restore, undo
 from kizu.workflows._predict import Predictions, load, look, predict
 from kizu.workflows._report import Report, make_report
 from kizu.workflows._report_target import ReportTarget
+from kizu.workflows._synthesise import Synthesised, synthesise
 from kizu.workflows._threshold import Decided, decide
 from kizu.workflows._update import Update, update
 
@@ -37,6 +38,7 @@ __all__ = [
     "Report",
     "ReportTarget",
     "Restored",
+    "Synthesised",
     "Update",
     "Version",
     "add_backbone",
@@ -59,6 +61,7 @@ __all__ = [
     "predict",
     "pull_backbone",
     "restore",
+    "synthesise",
     "undo",
     "update",
 ]
