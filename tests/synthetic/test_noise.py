@@ -24,7 +24,7 @@ def test_it_is_smooth_and_as_fine_as_asked() -> None:
 
 
 def test_it_is_zero_at_the_corners_of_its_cells() -> None:
-    """With cells of an odd number of pixels, centre + 0.5 never hits a corner; the two pixels beside it are near 0."""
+    """Half a pixel beside them it is near 0."""
     noise = perlin(np.random.default_rng(2), (400, 400), (4.0, 4.0))
     corners = noise[100::100, 100::100]
     assert np.abs(corners).max() < 0.02

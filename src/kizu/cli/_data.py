@@ -14,6 +14,60 @@ app = typer.Typer(
 )
 
 
+@app.command("list")
+def list_all(as_json: _options.Json = False) -> None:
+    """List public data sets, a line each.
+
+    Prints name, how it comes, the archive's size, licence and what it is.
+    """
+    from kizu.cli import _show_data
+    from kizu.workflows import list_data
+
+    _show_data.cards(list_data(), as_json)
+
+
+@app.command("fetch")
+def fetch(
+    name: Annotated[str, typer.Argument(help="A name from `kizu data list`.", metavar="NAME")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder to write, new or empty. [default: ./NAME]", metavar="DIR"),
+    ] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept the licence that is shown without this. [default: off]")
+    ] = False,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            help="Unpack this file, brought by hand, instead of downloading. [default: none]", metavar="FILE"
+        ),
+    ] = None,
+    keep_archive: Annotated[
+        bool,
+        typer.Option("--keep-archive", help="Keep the downloaded archive beside the folder. [default: delete it]"),
+    ] = False,
+    as_json: _options.Json = False,
+) -> None:
+    """Download a public data set.
+
+    Checks it against the published SHA-256 and unpacks it whole or not at all. A download that breaks off goes on
+    where it stopped. Without a network, the message says what to bring from where.
+    """
+    from kizu.cli import _show_data
+    from kizu.cli._progress import Bars
+    from kizu.workflows import fetch_data
+
+    result = fetch_data(
+        name,
+        out,
+        archive=archive,
+        accept_licence=accept_licence,
+        keep_archive=keep_archive,
+        progress=Bars(),
+    )
+    _show_data.fetched(result, as_json)
+
+
 @app.command("synthesise")
 def synthesise(
     data: Annotated[Path, typer.Argument(help="Good images in any layout, as for `kizu fit`.", metavar="DATA")],

@@ -6,6 +6,7 @@ them was not made to be a data set. Formats: zip, and tar in any compression tha
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import re
 import shutil
@@ -13,8 +14,9 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import IO
 
 from kizu.errors import DownloadError
@@ -26,14 +28,26 @@ Rename = tuple[str, str]
 
 _CHUNK = 2**20
 _BAD_NAME = re.compile(r'[<>:"|?*\x00-\x1f]')  # what Windows cannot write, and ``C:``
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+_DAMAGED = (
+    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, NotImplementedError),
+)
 
 
-def unpack(archive: Path, target: Path, *, rename: Sequence[Rename] = (), progress: Progress | None = None) -> Path:
+def unpack(
+    archive: Path,
+    target: Path,
+    *,
+    rename: Sequence[Rename] = (),
+    add: Mapping[str, str] = MappingProxyType({}),
+    check: Callable[[Path], None] | None = None,
+    progress: Progress | None = None,
+) -> Path:
     """Unpack ``archive`` into the folder ``target``, which must be empty or not be there, and return it.
 
     ``rename``: the first entry whose expression matches a file's name gives its name in the folder, and files that
-    none matches are left out; without any, names are as they are. Until all is written the folder does not appear.
+    none matches are left out; without any, names are as they are. ``add``: texts to put beside them, by name. Until
+    all is written the folder does not appear. ``check`` is shown it before, and may raise to have it gone.
 
     Raises:
         DownloadError: it is no archive, is damaged or encrypted, holds nothing that is wanted, or is not safe.
@@ -44,10 +58,14 @@ def unpack(archive: Path, target: Path, *, rename: Sequence[Rename] = (), progre
             count = _written(archive, folder, rename, progress or Silent())
         except _DAMAGED as error:
             raise DownloadError(f"{archive}: is damaged ({_words(error)}). Delete it and fetch it anew.") from error
+        for name, text in add.items():
+            (folder / name).write_text(text, encoding="utf-8")
         if not count:
             raise DownloadError(
                 f"{archive}: holds none of the files expected. It may be another archive; fetch it anew."
             )
+        if check is not None:
+            check(folder)
     return target
 
 
@@ -112,6 +130,8 @@ def _of_tar(archive: Path, opened: tarfile.TarFile) -> Iterator[tuple[str, Copy]
                 yield member.name, lambda path, content=content: _copy(content, path)  # type: ignore[misc]
         elif not member.isdir():
             raise _unsafe(archive, member.name, "is a link or a device")
+    while opened.fileobj is not None and opened.fileobj.read(_CHUNK):  # on to the checksum at the end, if it has one
+        pass
 
 
 def _copy(content: IO[bytes], path: Path) -> None:

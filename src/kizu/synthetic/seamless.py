@@ -2,8 +2,9 @@
 
 NSA (Schlüter, Tan, Hou, Kainz, ECCV 2022, arXiv 2109.15222), after Pérez, Gangnet, Blake, "Poisson image editing",
 SIGGRAPH 2003. Differences: one piece with an uneven round outline instead of several rectangles, its own gradients
-always (not the stronger of both), and gentle shading added to it, so that something shows on plain surfaces too. Size 1: radii of 3 to 12 % of the object's shorter side.
-Strength 1: gradients as they are; below it they are weaker, above it stronger.
+always (not the stronger of both), and gentle shading added to it, so that something shows on plain surfaces too.
+Size 1: radii of 3 to 12 % of the object's shorter side. Strength 1: gradients as they are; below it they are weaker,
+above it stronger.
 """
 
 from __future__ import annotations
@@ -64,13 +65,13 @@ def blended_in(piece: Pixels, under: Pixels, inside: Mask) -> Pixels:
     cells = (min(size[0], GRID), min(size[1], GRID))
     outside = resize((~inside).astype(np.float32), cells)[..., None]
     known = resize((under - piece) * ~inside[..., None], cells) / np.maximum(outside, np.float32(1e-6))
-    membrane = resize(harmonic(known, outside[..., 0] < 0.5), (size[0], size[1]))
+    membrane = resize(harmonic(np.asarray(known, np.float32), outside[..., 0] < 0.5), (size[0], size[1]))
     edge = inside.astype(np.float32) if cells == size else _softened(inside, max(size) / GRID)
     return blended(under, np.asarray(piece + membrane, np.float32), edge)
 
 
 def harmonic(values: Pixels, unknown: Mask) -> Pixels:
-    """``values`` ``(h, w, C)`` with those at ``unknown`` ``(h, w)`` such that each is the mean of its four neighbours.
+    """``values`` ``(h, w, C)`` with those at ``unknown`` ``(h, w)`` such that each is the mean of its neighbours.
 
     What is unknown on the outermost pixels is taken as it is.
     """

@@ -16,6 +16,7 @@ from kizu.workflows._drift import DriftFound, find_drift
 from kizu.workflows._drift_plot import draw_drift
 from kizu.workflows._evaluate import Evaluation, evaluate
 from kizu.workflows._export import Export, export
+from kizu.workflows._fetch_data import FetchedData, fetch_data, list_data
 from kizu.workflows._fit import fit
 from kizu.workflows._history import Restored, Version, history, restore, undo
 from kizu.workflows._predict import Predictions, load, look, predict
@@ -34,6 +35,7 @@ __all__ = [
     "DriftFound",
     "Evaluation",
     "Export",
+    "FetchedData",
     "Predictions",
     "Report",
     "ReportTarget",
@@ -51,10 +53,12 @@ __all__ = [
     "draw_drift",
     "evaluate",
     "export",
+    "fetch_data",
     "find_drift",
     "fit",
     "history",
     "list_backbones",
+    "list_data",
     "load",
     "look",
     "make_report",
