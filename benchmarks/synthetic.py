@@ -13,12 +13,14 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import _results
+import _synthetic_picture
 from kizu import backbones, detectors, images, synthetic
 from kizu.datasets import Sample
 from kizu.datasets.solar_cells import solar_cells
@@ -157,6 +159,9 @@ def spearman(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> fl
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options().parse_args(arguments)
+    if options.picture is not None:
+        _synthetic_picture.draw(options.picture)
+        return
     for seed, kind in itertools.product(options.seeds, options.cells):
         data = cells(kind, (options.fit, options.good, options.bad), seed)
         levels = itertools.product(options.strengths, options.sizes)
@@ -182,6 +187,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--good", type=int, default=100, metavar="N", help="good cells held out (100)")
     parser.add_argument("--bad", type=int, default=150, metavar="N", help="defective cells (150)")
     parser.add_argument("--seeds", type=_results.listed(int), default=[0], help="(0)")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="measure nothing: draw every kind of defect")
     return parser
 
 
