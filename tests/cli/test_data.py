@@ -18,6 +18,7 @@ from cli.running import Command, files
 from downloads.serving import Site, serving
 from downloads.test_archive import found, zipped
 from kizu.datasets import find_products, load_dataset, public
+from kizu.images import read_image, read_mask
 from workflows import tiles
 
 pytestmark = pytest.mark.filterwarnings("default::kizu.KizuWarning")
@@ -289,6 +290,12 @@ def test_synthesise(kizu: Command, tmp_path: Path) -> None:
     rows = (out / "defects.csv").read_text(encoding="utf-8-sig").splitlines()
     assert rows[0] == "image,mask,kind,drawn_on,share"
     assert {row.split(",")[3] for row in rows[1:]} == held_out
+    for row in rows[1:]:
+        image, mask, _, drawn_on, _ = row.split(",")
+        marked = read_mask(out / mask)
+        before = read_image(out / "test" / "good" / drawn_on)
+        assert (read_image(out / image)[~marked] == before[~marked]).all()
+        assert (before == read_image(good / drawn_on)).all()
     model = tmp_path / "m.kizu"
     assert kizu("fit", out, "-o", model, "--image-size", 64, "--false-alarms", 0.2).code == 0
     evaluated = kizu("evaluate", model, out, "--json").document

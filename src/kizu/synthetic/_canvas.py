@@ -58,10 +58,18 @@ class Canvas:
     @cached_property
     def contrast(self) -> float:
         """Grey levels between the 5th and the 95th percentile of the object's brightness, within `CONTRAST`."""
-        seen = self.image.reshape(-1, 3)[self.region.reshape(-1)]
-        seen = seen[:: max(1, len(seen) // _SAMPLED)].mean(axis=1)
-        low, high = np.percentile(seen, (5, 95))
+        top, left, bottom, right = self.box
+        step = max(1, math.isqrt((bottom - top) * (right - left) // _SAMPLED))
+        seen = self.image[top:bottom:step, left:right:step], self.region[top:bottom:step, left:right:step]
+        if not seen[1].any():
+            seen = self.image, self.region
+        low, high = np.percentile(seen[0][seen[1]].mean(axis=1), (5, 95))
         return float(np.clip(high - low, *CONTRAST))
+
+    @cached_property
+    def area(self) -> int:
+        """Pixels of the object."""
+        return int(self.region.sum())
 
     @cached_property
     def grey(self) -> bool:

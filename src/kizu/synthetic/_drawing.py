@@ -128,7 +128,7 @@ def _marked(canvas: Canvas, patch: Patch, kind: str) -> SyntheticDefect | None:
     drawn = np.clip(np.round(patch.pixels), 0, 255).astype(np.uint8)
     changed = (np.abs(drawn.astype(np.int16) - before).max(axis=2) >= VISIBLE) & region
     changed = _without_specks(changed)
-    if changed.sum() < max(_LEAST_PIXELS, _LEAST_SHARE * canvas.region.sum()):
+    if changed.sum() < max(_LEAST_PIXELS, _LEAST_SHARE * canvas.area):
         return None
     inside = _enclosed(changed) & region
     image, mask = canvas.image.copy(), np.zeros(canvas.region.shape, np.bool_)

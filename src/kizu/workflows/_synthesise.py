@@ -71,7 +71,7 @@ def synthesise(
 
     `HELD_OUT` of the good training images of ``data``, drawn by ``seed``, become the good ones of the test; on these
     defects are drawn, ``count`` of each of the ``kinds`` (None: one on each, the kinds in turn). The others are for
-    fitting. Good images are copied byte for byte; defects are PNG files. ``defects.csv``
+    fitting. These are copied byte for byte; the test's are PNG files. ``defects.csv``
     says what was drawn on which. ``strength`` and ``size``: see `kizu.synthetic.draw_defect`.
 
     Raises:
@@ -89,8 +89,8 @@ def synthesise(
     with new_folder(target) as folder:
         writing = _Writing(folder, max_pixels)
         with shown.stage("Drawing defects", len(dataset.train_good()) + total) as advance:
-            writing.copy(fit, "train", advance)
-            writing.copy(held_out, "test", advance)
+            writing.copy(fit, advance)
+            writing.good(held_out, advance)
             images = writing.images(held_out, total)
             drawn = synthetic.draw_defects(images, kinds=names, seed=seed, strength=strength, size=size)
             writing.defects(drawn, advance)
@@ -113,23 +113,34 @@ class _Writing:
     def __init__(self, folder: Path, max_pixels: int) -> None:
         self._folder = folder
         self._max_pixels = max_pixels
+        self._names: list[str] = []
         self._drawn_on: list[str] = []
         self._rows: list[tuple[str, str, str, str, str]] = []
 
-    def copy(self, samples: Iterable[Sample], split: str, advance: Advance) -> None:
-        """Good images under their own names; of two with one name the second gets a number."""
-        folder = self._folder / split / "good"
+    def copy(self, samples: Iterable[Sample], advance: Advance) -> None:
+        """Images to fit on, under their own names; of two with one name the second gets a number."""
+        folder = self._folder / "train" / "good"
         folder.mkdir(parents=True)
         for sample in samples:
             shutil.copyfile(sample.path, _free(folder, sample.path.name))
             advance()
 
+    def good(self, samples: Sequence[Sample], advance: Advance) -> None:
+        """Good images of the test, as PNG files like the defects: no format may tell them apart."""
+        folder = self._folder / "test" / "good"
+        folder.mkdir(parents=True)
+        for sample in samples:
+            path = _free(folder, f"{sample.path.stem}.png")
+            path.write_bytes(encode_image(read_image(sample.path, max_pixels=self._max_pixels), ".png"))
+            self._names.append(path.name)
+            advance()
+
     def images(self, samples: Sequence[Sample], total: int) -> Iterator[np.ndarray]:
         """Images to draw on, ``total`` of them, over and over where there are fewer."""
         for number in range(total):
-            path = samples[number % len(samples)].path
-            self._drawn_on.append(path.name)
-            yield read_image(path, max_pixels=self._max_pixels)
+            place = number % len(samples)
+            self._drawn_on.append(self._names[place])
+            yield read_image(samples[place].path, max_pixels=self._max_pixels)
 
     def defects(self, drawn: Iterable[SyntheticDefect], advance: Advance) -> None:
         """Pictures and masks."""
