@@ -201,6 +201,31 @@ def test_too_short_a_checksum(site: Site, target: Path) -> None:
         _fetch.fetch(site.url, target, sha256="")
 
 
+def test_without_a_checksum(site: Site, target: Path) -> None:
+    _fetch.fetch(site.url, target, sha256=None)
+    assert target.read_bytes() == CONTENT
+    _fetch.fetch(site.url, target, sha256=None)
+    assert len(site.requests) == 1
+
+
+def test_without_a_checksum_it_goes_on_where_it_stopped(site: Site, target: Path) -> None:
+    site.cut = 300_000
+    with pytest.raises(DownloadError, match="goes on where it stopped"):
+        _fetch.fetch(site.url, target, sha256=None)
+    assert not target.exists()
+    _fetch.fetch(site.url, target, sha256=None)
+    assert site.starts() == ["", "bytes=300000-"]
+    assert target.read_bytes() == CONTENT
+
+
+def test_without_a_checksum_a_part_as_long_as_the_file_is_fetched_anew(site: Site, target: Path) -> None:
+    target.parent.mkdir()
+    (target.parent / "net.pth.part").write_bytes(OTHER)
+    _fetch.fetch(site.url, target, sha256=None)
+    assert site.starts() == [f"bytes={len(OTHER)}-", ""]
+    assert target.read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize(("status", "words"), [(404, "404 Not Found"), (403, "403 Forbidden"), (503, "503 Service")])
 def test_a_server_that_refuses(site: Site, target: Path, status: int, words: str) -> None:
     site.status = status
