@@ -94,6 +94,13 @@ def test_names_that_lead_out(tmp_path: Path, target: Path, form: str, name: str)
     assert not (tmp_path / "evil").exists()
 
 
+def test_names_that_lead_out_are_refused_though_no_rule_wants_them(tmp_path: Path, target: Path) -> None:
+    archive = made(tmp_path, "zip", {**FILES, "../evil": b"evil"})
+    with pytest.raises(DownloadError, match=r"'\.\./evil' leads out of the folder"):
+        unpack(archive, target, rename=[(r"part/train/good/(.+)", r"\1")])
+    assert nothing_left(target)
+
+
 def test_a_rule_that_leads_out(tmp_path: Path, target: Path) -> None:
     with pytest.raises(DownloadError, match="not safe"):
         unpack(made(tmp_path, "zip", FILES), target, rename=[("(.*)", r"../\1")])
