@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,11 +94,11 @@ def test_fetch(kizu: Command, card: Any, site: Site, out: Path, content: bytes) 
     assert first == f"parts is in {out}: 2 products: bolt, nut."
     assert second.startswith("Licence: CC BY-NC-SA 4.0 (https://")
     assert "Nobody: Parts, 2025" in second
-    assert third == f"Next: kizu fit '{out / 'parts' / 'bolt'}' -o bolt.kizu" or "kizu fit" in third
+    assert third == f"Next: kizu fit {shlex.quote(str(out / 'bolt'))} -o bolt.kizu"
     mib = f"{len(content) / 2**20:.1f} MiB"
     assert said.err == f"Downloading parts.zip ({mib})\nUnpacking parts.zip ({mib})\n"
     assert beside(out) == ["parts"]
-    assert [path.name for path in find_products(out / "parts")] == ["bolt", "nut"]
+    assert [path.name for path in find_products(out)] == ["bolt", "nut"]  # not in the archive's own folder
     assert json.loads((out / "kizu-data.json").read_text(encoding="utf-8"))["citation"] == "Nobody: Parts, 2025"
     again = fetch(kizu, out)
     assert again.out.startswith(f"parts was already in {out}: 2 products")
@@ -112,6 +113,21 @@ def test_the_command_it_ends_with_works(kizu: Command, card: Any, out: Path, tmp
     model = tmp_path / "m.kizu"
     assert kizu("fit", out, "-o", model, "--image-size", 64, "--false-alarms", 0.2).code == 0
     assert kizu("evaluate", model, out).code == 0
+
+
+@pytest.mark.parametrize("wrapper", ["", "nut/", "one/two/"])
+def test_folders_around_the_products_are_taken_away(
+    kizu: Command, card: Any, out: Path, tmp_path: Path, content: bytes, wrapper: str
+) -> None:
+    """Also one with the name of what is in it."""
+    tiles.mvtec(tmp_path / "nut")
+    packed = {f"{wrapper}nut/{name}": data for name, data in found(tmp_path / "nut").items()}
+    archive = zipped(tmp_path / "nut.zip", packed)
+    card(sha256=None)
+    assert fetch(kizu, out, "--accept-licence", "--archive", archive).code == 0
+    (product,) = find_products(out)
+    assert load_dataset(product).counts()["train"] == {"good": 12}
+    assert {path.name for path in out.iterdir()} == {"kizu-data.json", "nut"}
 
 
 def test_the_licence_must_be_accepted(kizu: Command, card: Any, site: Site, out: Path) -> None:

@@ -107,18 +107,26 @@ def _check_free(target: Path) -> None:
 
 
 def _products(folder: Path) -> tuple[Path, ...] | None:
-    """Data sets in a folder, or in a folder that is all it holds; None: there is none."""
-    for _ in range(1 + _WRAPPERS):
-        try:
-            found = find_products(folder)
-            load_dataset(found[0])
-            return found
-        except DataError:
-            inner = list_folder(folder)[0] if folder.is_dir() else ()
-            if len(inner) != 1:
-                return None
-            folder = inner[0]
-    return None
+    """The data sets in a folder; None: there is none."""
+    try:
+        found = find_products(folder)
+        load_dataset(found[0])
+    except DataError:
+        return None
+    return found
+
+
+def _unwrap(folder: Path) -> None:
+    """Bring the data sets up, where the archive has put them all into a folder of its own."""
+    for _ in range(_WRAPPERS):
+        inner = list_folder(folder)[0]
+        if _products(folder) is not None or len(inner) != 1:
+            return
+        wrapper = inner[0].replace(folder / f".{inner[0].name}")  # out of the way of a namesake inside it
+        for child in wrapper.iterdir():
+            if not (folder / child.name).exists():
+                child.replace(folder / child.name)
+        shutil.rmtree(wrapper)
 
 
 def _from_archive(data: DataCard, target: Path, given: str | Path | None, keep: bool, progress: Progress) -> str:
@@ -131,6 +139,7 @@ def _from_archive(data: DataCard, target: Path, given: str | Path | None, keep: 
         found = data.sha256 or checksum.of(archive)
 
     def check(folder: Path) -> None:
+        _unwrap(folder)
         if _products(folder) is None:
             raise DownloadError(f"{archive}: holds no data set that kizu reads. Look at {data.page}.")
 
