@@ -249,6 +249,7 @@ def synthetic_ranks(row: Cells) -> dict[str, str] | None:
         "strength": row["strength"],
         "size": row["size"],
         "kinds": "all" if row["kind"] == "synthetic" else f"`{row['kind']}`",
+        "configurations": row["configurations"],
         "mean AUROC": fixed(row["auroc_synthetic"], 3),
         "rank correlation": fixed(row["spearman"], 2),
         "given up": fixed(row["given_up"], 3),

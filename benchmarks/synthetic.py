@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,9 +110,7 @@ class Fitted:
 
 def measure(configuration: Configuration, data: Cells, drawn: dict[Any, Any], seed: int) -> list[_results.Row]:
     """A row a strength and size."""
-    started = time.perf_counter()
     fitted = Fitted(configuration, data.to_fit, seed)
-    seconds = time.perf_counter() - started
     good, bad = fitted.scores(data.good), fitted.scores(data.bad)
     rows: list[_results.Row] = []
     for (strength, size), defects in drawn.items():
@@ -122,7 +119,7 @@ def measure(configuration: Configuration, data: Cells, drawn: dict[Any, Any], se
         row = {"data": data.name, "configuration": configuration.name, "strength": strength, "size": size}
         of_kinds = {f"auroc, {kind}": _auroc(good, scores[kinds == kind]) for kind in synthetic.KINDS}
         figures = {"auroc, real": _auroc(good, bad), "auroc, synthetic": _auroc(good, scores), **of_kinds}
-        rows.append({**row, "seed": seed, **figures, "fit_seconds": seconds})
+        rows.append({**row, "seed": seed, **figures})
     return rows
 
 
@@ -133,20 +130,33 @@ def _auroc(good: Float32, bad: Float32) -> float:
 
 
 def ranks(rows: Sequence[dict[str, str]]) -> list[_results.Row]:
-    """How alike the orders are, a row a data set, strength, size and kind ("all": every kind together)."""
-    groups: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    """How alike the orders are, a row a data set, strength, size and kind (``synthetic``: every kind together).
+
+    Of each data set those configurations count that were measured at every strength and size.
+    """
+    groups: dict[tuple[str, str, str], dict[str, dict[str, str]]] = {}
     for row in rows:
-        groups.setdefault((row["data"], row["strength"], row["size"]), []).append(row)
+        groups.setdefault((row["data"], row["strength"], row["size"]), {})[row["configuration"]] = row
     found: list[_results.Row] = []
     for (data, strength, size), group in groups.items():
-        real = np.array([float(row["auroc, real"]) for row in group])
-        for kind in ("synthetic", *synthetic.KINDS):
-            drawn = np.array([float(row[f"auroc, {kind}"]) for row in group])
-            agreement = {"spearman": spearman(real, drawn), "given_up": float(real.max() - real[drawn.argmax()])}
-            place = {"data": data, "strength": strength, "size": size, "kind": kind}
-            figures = {"configurations": len(group), "auroc_real": real.mean(), "auroc_synthetic": drawn.mean()}
-            found.append({**place, **figures, **agreement, "range": float(real.max() - real.min())})
+        everywhere = set.intersection(*(set(other) for (name, *_), other in groups.items() if name == data))
+        kept = [row for name, row in group.items() if name in everywhere]
+        place = {"data": data, "strength": strength, "size": size}
+        found += [{**place, **_agreement(kept, kind)} for kind in ("synthetic", *synthetic.KINDS)]
     return found
+
+
+def _agreement(rows: Sequence[dict[str, str]], kind: str) -> _results.Row:
+    real, drawn = (np.array([float(row[f"auroc, {of}"]) for row in rows]) for of in ("real", kind))
+    return {
+        "kind": kind,
+        "configurations": len(rows),
+        "auroc_real": float(real.mean()),
+        "auroc_synthetic": float(drawn.mean()),
+        "spearman": spearman(real, drawn),
+        "given_up": float(real.max() - real[drawn.argmax()]),
+        "range": float(real.max() - real.min()),
+    }
 
 
 def spearman(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
@@ -181,7 +191,7 @@ def _options() -> argparse.ArgumentParser:
     parser = _results.parser(__doc__)
     parser.add_argument("--cells", type=_results.listed(str), default=["mono", "poly"], help="(mono,poly)")
     parser.add_argument("--strengths", type=_results.listed(float), default=[0.5, 1.0, 2.0], help="(0.5,1,2)")
-    parser.add_argument("--sizes", type=_results.listed(float), default=[0.5, 1.0], help="(0.5,1)")
+    parser.add_argument("--sizes", type=_results.listed(float), default=[0.5, 1.0, 2.0, 4.0], help="(0.5,1,2,4)")
     parser.add_argument("--configurations", type=int, default=15, metavar="N", help="the first N of 15 only")
     parser.add_argument("--fit", type=int, default=80, metavar="N", help="good cells to fit on (80)")
     parser.add_argument("--good", type=int, default=100, metavar="N", help="good cells held out (100)")
