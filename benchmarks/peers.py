@@ -1,0 +1,154 @@
+"""kizu against its peers: the same images, one run, each in a process of its own, so that peak memory is its own.
+
+Peers: anomalib 2.x in an environment of its own (--anomalib makes it, --anomalib-python names one), once with kizu's
+default backbone, layers and ratio and once as it comes; the procedures of patchcore-inspection and of k-washi's
+walk-through, re-done from their published constants on kizu's features; and plain scikit-learn. kizu with the same
+layers and ratio runs first and last; ratios are against the mean of the two.
+
+A fit is timed from files to a model that scores; an image from the decoded array at its own size to score and map.
+Peers that look at every patch for every pick make --picks of them at most; what all would take is *extrapolated* in
+columns of that name, and an image is then timed with a bank filled up to the full size as well. The pace of the first
+half of the picks stands beside that of all, to show that it is constant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import _data
+import _peers
+import _results
+from _peer import Job
+from _peers import ENTRIES, Entry
+from kizu.datasets import Dataset
+
+HERE = Path(__file__).parent
+KEY = ("data", "peer", "fit_images", "ratio", "picks_limit")
+
+
+def run(entry: Entry, job: Job, python: str) -> dict[str, Any]:
+    """Figures of one peer. A message of its own, or its last line, says why there are none."""
+    path = job.path / "job.json"
+    path.write_text(json.dumps(asdict(job)), encoding="utf-8")
+    command = [python, str(HERE / "peers" / f"{entry.script}.py"), str(path)]
+    paths = [str(HERE), *([] if entry.anomalib else [str(HERE.parent / "src")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SystemExit(f"{entry.name}: it ended with code {done.returncode}: {last}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def chosen(options: argparse.Namespace) -> list[Entry]:
+    """The peers asked for; anomalib's only where there is an environment for it, or one may be made."""
+    known = {entry.name: entry for entry in ENTRIES}
+    if options.peers:
+        strange = [name for name in options.peers if not any(entry.startswith(name) for entry in known)]
+        if strange:
+            raise SystemExit(f"there is no peer {strange[0]!r}; there are: {'; '.join(known)}")
+    found = [e for e in ENTRIES if not options.peers or any(e.name.startswith(name) for name in options.peers)]
+    if not (options.anomalib or options.anomalib_python):
+        left_out = [entry.name for entry in found if entry.anomalib]
+        if left_out:
+            _results.note(f"without --anomalib these are left out: {'; '.join(left_out)}")
+        found = [entry for entry in found if not entry.anomalib]
+    reference = ENTRIES[0]
+    return [reference, *(entry for entry in found if entry is not reference), reference]
+
+
+def jobs(
+    entries: Sequence[Entry], job: Job, options: argparse.Namespace, shared: Path
+) -> Iterator[tuple[Entry, Job]]:
+    """What each peer is to do, in its own folder."""
+    import _anomalib
+
+    handed = _anomalib.hand_over(shared, job.layers) if any(entry.anomalib for entry in entries) else {}
+    for number, one in enumerate(entries):
+        own = "its own" if options.download else "random"
+        entry = one if one.weights == "same" else replace(one, weights=own)
+        folder = shared / str(number)
+        folder.mkdir()
+        given = dict(entry.options)
+        if entry.anomalib:
+            given |= handed if entry.weights == "same" else {"download": options.download}
+        made = replace(job, folder=str(folder), options=given)
+        if entry.slow:
+            made = replace(made, test=made.test[: _peers.SLOW_TEST])
+        yield entry, made
+
+
+def compare(name: str, data: Dataset, options: argparse.Namespace, python: str) -> list[_results.Row]:
+    """All peers on one data set."""
+    train, test = _peers.divided(data, options.images, options.test)
+    files, judged_files = ([str(sample.path.resolve()) for sample in part] for part in (train, test))
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(
+            train=files,
+            test=judged_files,
+            folder=folder,
+            layers=options.layers,
+            ratio=options.ratio,
+            picks=options.picks,
+        )
+        for entry, made in jobs(chosen(options), job, options, Path(folder)):
+            _results.note(f"{name}: {entry.name}")
+            figures = run(entry, made, python if entry.anomalib else sys.executable)
+            place = {"data": name, "fit_images": len(train), "test_images": len(made.test)}
+            place |= {"ratio": options.ratio, "picks_limit": options.picks}
+            found.append({**place, **_peers.row(entry, figures, _peers.judged(made, test[: len(made.test)]))})
+    return _peers.with_ratios(found)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = _options()
+    options = parser.parse_args(arguments)
+    if not options.data and not options.solar:
+        parser.error("name data sets, or give --solar mono")
+    python = ""
+    if options.anomalib or options.anomalib_python:
+        import _anomalib
+
+        python = str(_anomalib.python(options.anomalib_python))
+    rows: list[_results.Row] = []
+    for name, data in _data.named(options.data, options.solar or ()):
+        rows += compare(name, data, options, python)
+    _results.save("peers", rows, key=KEY, folder=options.results)
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = _results.parser(__doc__)
+    names = _results.listed(str)
+    parser.add_argument("data", nargs="*", type=Path, metavar="DATA", help="folders or lists of images")
+    parser.add_argument("--solar", type=names, help="solar cells too: mono, poly")
+    parser.add_argument("--images", type=int, default=320, help="images to fit on (320)")
+    parser.add_argument("--test", type=int, help="test images, good ones and defects in turn (all)")
+    parser.add_argument("--layers", type=names, default=["blocks.2", "blocks.4"], help="(blocks.2,blocks.4)")
+    parser.add_argument("--ratio", type=float, default=0.1, help="share of the patches to keep (0.1)")
+    parser.add_argument("--picks", type=int, help="most picks of a peer that makes one a pass (all)")
+    parser.add_argument("--peers", type=names, help="only those whose names begin so: kizu,anomalib PatchCore")
+    parser.add_argument(
+        "--anomalib", action="store_true", help="make an environment for anomalib, or use the one made"
+    )
+    parser.add_argument(
+        "--anomalib-python", type=Path, metavar="PATH", help="the python of an environment that has it"
+    )
+    parser.add_argument(
+        "--download", action="store_true", help="let anomalib fetch its own weights (else random ones)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()
