@@ -135,9 +135,10 @@ def _told(found: Mapping[str, Any]) -> dict[str, Any]:
     """Figures of a fit; of its picks the pace, in all and in their first half."""
     told = {key: value for key, value in found.items() if key != "picks"}
     at: Sequence[float] = found.get("picks", ())
+    if at:
+        told["picks"] = len(at)
     if len(at) >= 4:
-        half = len(at) // 2
-        told |= {"picks": len(at), "ms_a_pick": _pace(at), "ms_a_pick_first_half": _pace(at[:half])}
+        told |= {"ms_a_pick": _pace(at), "ms_a_pick_first_half": _pace(at[: len(at) // 2])}
     return told
 
 

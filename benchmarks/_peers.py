@@ -1,9 +1,13 @@
-"""The peers of ``peers.py``: which there are, which images they get, and how what they found becomes rows."""
+"""The peers of ``peers.py``: which there are, what runs them, which images they get, and how findings become rows."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +19,7 @@ from kizu import images, maps, metrics
 from kizu.datasets import Dataset, Sample
 from kizu.datasets.masks import load_mask
 
+HERE = Path(__file__).parent
 SAME_PADIM = {"same": True, "detector": {"name": "padim", "reduced_dims": 100}}
 SLOW_TEST = 20
 """Test images of a peer that takes a second or more for each."""
@@ -36,21 +41,21 @@ class Entry:
 
 
 ENTRIES = (
-    Entry("kizu, same settings", "with_kizu", {"same": True}),
-    Entry("kizu, lite", "with_kizu", {"preset": "lite"}),
-    Entry("kizu, lite-fast", "with_kizu", {"preset": "lite-fast"}),
-    Entry("kizu, PaDiM", "with_kizu", {"detector": "padim"}),
-    Entry("kizu, PaDiM, same settings", "with_kizu", SAME_PADIM),
+    Entry("kizu same settings", "with_kizu", {"same": True}),
+    Entry("kizu lite", "with_kizu", {"preset": "lite"}),
+    Entry("kizu lite-fast", "with_kizu", {"preset": "lite-fast"}),
+    Entry("kizu PaDiM", "with_kizu", {"detector": "padim"}),
+    Entry("kizu PaDiM same settings", "with_kizu", SAME_PADIM),
     Entry("patchcore-inspection", "patchcore_inspection"),
     Entry("walk-through", "walkthrough"),
-    Entry("scikit-learn, brute", "plain_sklearn", {"algorithm": "brute"}),
-    Entry("scikit-learn, ball tree", "plain_sklearn", {"algorithm": "ball_tree"}, slow=True),
-    Entry("scikit-learn, kd tree", "plain_sklearn", {"algorithm": "kd_tree"}, slow=True),
-    Entry("scikit-learn, brute, all patches", "plain_sklearn", {"algorithm": "brute", "all": True}, slow=True),
+    Entry("scikit-learn brute", "plain_sklearn", {"algorithm": "brute"}),
+    Entry("scikit-learn ball tree", "plain_sklearn", {"algorithm": "ball_tree"}, slow=True),
+    Entry("scikit-learn kd tree", "plain_sklearn", {"algorithm": "kd_tree"}, slow=True),
+    Entry("scikit-learn brute all patches", "plain_sklearn", {"algorithm": "brute", "all": True}, slow=True),
     Entry("anomalib PatchCore", "with_anomalib", {"model": "patchcore"}),
     Entry("anomalib PaDiM", "with_anomalib", {"model": "padim", "dims": 100}),
-    Entry("anomalib PatchCore, as it comes", "with_anomalib", {"model": "patchcore"}, "random", slow=True),
-    Entry("anomalib PaDiM, as it comes", "with_anomalib", {"model": "padim"}, "random"),
+    Entry("anomalib PatchCore as it comes", "with_anomalib", {"model": "patchcore"}, "random", slow=True),
+    Entry("anomalib PaDiM as it comes", "with_anomalib", {"model": "padim"}, "random"),
 )
 
 
@@ -76,6 +81,21 @@ def _in_turn(first: Sequence[Sample], second: Sequence[Sample]) -> list[Sample]:
     both = min(len(first), len(second))
     pairs = [sample for pair in zip(first, second, strict=False) for sample in pair]
     return [*pairs, *first[both:], *second[both:]]
+
+
+def run(entry: Entry, job: Job, python: str) -> dict[str, Any]:
+    """Figures of one peer. A message of its own, or its last line, says why there are none."""
+    path = job.path / "job.json"
+    path.write_text(json.dumps(asdict(job)), encoding="utf-8")
+    command = [python, str(HERE / "peers" / f"{entry.script}.py"), str(path)]
+    paths = [str(HERE), *([] if entry.anomalib else [str(HERE.parent / "src")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SystemExit(f"{entry.name}: it ended with code {done.returncode}: {last}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def judged(job: Job, samples: Sequence[Sample]) -> dict[str, _results.Value]:

@@ -14,15 +14,11 @@ half of the picks stands beside that of all, to show that it is constant.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import _data
 import _peers
@@ -31,40 +27,28 @@ from _peer import Job
 from _peers import ENTRIES, Entry
 from kizu.datasets import Dataset
 
-HERE = Path(__file__).parent
 KEY = ("data", "peer", "fit_images", "ratio", "picks_limit")
-
-
-def run(entry: Entry, job: Job, python: str) -> dict[str, Any]:
-    """Figures of one peer. A message of its own, or its last line, says why there are none."""
-    path = job.path / "job.json"
-    path.write_text(json.dumps(asdict(job)), encoding="utf-8")
-    command = [python, str(HERE / "peers" / f"{entry.script}.py"), str(path)]
-    paths = [str(HERE), *([] if entry.anomalib else [str(HERE.parent / "src")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SystemExit(f"{entry.name}: it ended with code {done.returncode}: {last}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def chosen(options: argparse.Namespace) -> list[Entry]:
     """The peers asked for; anomalib's only where there is an environment for it, or one may be made."""
-    known = {entry.name: entry for entry in ENTRIES}
-    if options.peers:
-        strange = [name for name in options.peers if not any(entry.startswith(name) for entry in known)]
-        if strange:
-            raise SystemExit(f"there is no peer {strange[0]!r}; there are: {'; '.join(known)}")
-    found = [e for e in ENTRIES if not options.peers or any(e.name.startswith(name) for name in options.peers)]
+    found = [entry for name in options.peers for entry in named(name)] if options.peers else list(ENTRIES)
     if not (options.anomalib or options.anomalib_python):
         left_out = [entry.name for entry in found if entry.anomalib]
         if left_out:
-            _results.note(f"without --anomalib these are left out: {'; '.join(left_out)}")
+            _results.note(f"without --anomalib these are left out: {', '.join(left_out)}")
         found = [entry for entry in found if not entry.anomalib]
     reference = ENTRIES[0]
     return [reference, *(entry for entry in found if entry is not reference), reference]
+
+
+def named(name: str) -> list[Entry]:
+    """The peer of that name, or all whose names begin so."""
+    exact = [entry for entry in ENTRIES if entry.name == name]
+    found = exact or [entry for entry in ENTRIES if entry.name.startswith(name)]
+    if not found:
+        raise SystemExit(f"there is no peer {name!r}; there are: {', '.join(entry.name for entry in ENTRIES)}")
+    return found
 
 
 def jobs(
@@ -104,7 +88,7 @@ def compare(name: str, data: Dataset, options: argparse.Namespace, python: str) 
         )
         for entry, made in jobs(chosen(options), job, options, Path(folder)):
             _results.note(f"{name}: {entry.name}")
-            figures = run(entry, made, python if entry.anomalib else sys.executable)
+            figures = _peers.run(entry, made, python if entry.anomalib else sys.executable)
             place = {"data": name, "fit_images": len(train), "test_images": len(made.test)}
             place |= {"ratio": options.ratio, "picks_limit": options.picks}
             found.append({**place, **_peers.row(entry, figures, _peers.judged(made, test[: len(made.test)]))})
@@ -137,7 +121,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--layers", type=names, default=["blocks.2", "blocks.4"], help="(blocks.2,blocks.4)")
     parser.add_argument("--ratio", type=float, default=0.1, help="share of the patches to keep (0.1)")
     parser.add_argument("--picks", type=int, help="most picks of a peer that makes one a pass (all)")
-    parser.add_argument("--peers", type=names, help="only those whose names begin so: kizu,anomalib PatchCore")
+    parser.add_argument("--peers", type=names, help="only these, or those that begin so: kizu,anomalib P")
     parser.add_argument(
         "--anomalib", action="store_true", help="make an environment for anomalib, or use the one made"
     )
