@@ -39,25 +39,34 @@ EXPANDED = {
 
 def python(given: Path | None) -> Path:
     """The interpreter that has anomalib: the one given, or that of an environment made now and kept."""
-    if given is not None:
-        return _checked(given)
-    folder = user_cache_path("kizu") / "benchmarks" / "anomalib"
+    if given is None:
+        return _made(user_cache_path("kizu") / "benchmarks" / "anomalib")
+    if not given.is_file():
+        raise SystemExit(f"{given}: there is no such interpreter; give the python of an environment with anomalib")
+    problem = _problem(given)
+    if problem:
+        raise SystemExit(f"{given}: anomalib cannot be imported: {problem}. Install '{WANTED}' there.")
+    return given
+
+
+def _made(folder: Path) -> Path:
+    """The interpreter of the environment in ``folder``, which is made, or finished, where it is not there."""
     found = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not found.exists():
         _results.note(f"making an environment for anomalib in {folder}: some 6 GB, some minutes")
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    if _problem(found):
         subprocess.run([str(found), "-m", "pip", "install", "--quiet", WANTED], check=True)
-    return _checked(found)
+    problem = _problem(found)
+    if problem:
+        raise SystemExit(f"{folder}: anomalib was installed and cannot be imported: {problem}. Remove that folder.")
+    return found
 
 
-def _checked(path: Path) -> Path:
-    if not path.is_file():
-        raise SystemExit(f"{path}: there is no such interpreter; give the python of an environment with anomalib")
-    done = subprocess.run([str(path), "-c", "import anomalib"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it failed"])[-1]
-        raise SystemExit(f"{path}: anomalib cannot be imported: {last}. Install '{WANTED}' there.")
-    return path
+def _problem(interpreter: Path) -> str:
+    """Why anomalib cannot be imported there; empty where it can."""
+    done = subprocess.run([str(interpreter), "-c", "import anomalib"], capture_output=True, text=True, check=False)
+    return (done.stderr.strip().splitlines() or ["it failed"])[-1] if done.returncode else ""
 
 
 def hand_over(folder: Path, layers: Sequence[str]) -> dict[str, str]:

@@ -20,6 +20,8 @@ from kizu.datasets import Dataset, Sample
 from kizu.datasets.masks import load_mask
 
 HERE = Path(__file__).parent
+PLACE = ("data", "peer", "fit_images", "test_images", "ratio", "weights")
+QUALITY = ("image_auroc", "pixel_auroc", "pixel_aupro", "bank_rows", "peak_mib", "loaded_mib", "model_mib", "library")
 SAME_PADIM = {"same": True, "detector": {"name": "padim", "reduced_dims": 100}}
 SLOW_TEST = 20
 """Test images of a peer that takes a second or more for each."""
@@ -175,15 +177,17 @@ def with_ratios(rows: Sequence[dict[str, _results.Value]]) -> list[_results.Row]
             "ms_ratio_filled_bank": None if filled is None else _number(filled) / ms,
         }
 
-    kept = [base, *rows[1:-1]]
-    return [_ordered(measured, ratios(measured)) for measured in kept]
+    return [{**measured, **ratios(measured)} for measured in (base, *rows[1:-1])]
 
 
-def _ordered(measured: Mapping[str, _results.Value], ratios: Mapping[str, _results.Value]) -> _results.Row:
-    """Names, then ratios, then the rest."""
-    names = ("data", "peer", "fit_images", "test_images", "ratio", "picks_limit")
-    rest = {name: value for name, value in measured.items() if name not in names}
-    return {**{name: measured[name] for name in names}, **ratios, **rest}
+def tables(rows: Sequence[_results.Row]) -> dict[str, list[_results.Row]]:
+    """Two tables of the same rows: times, ratios first; and what was found, with memory and sizes."""
+    times = [name for name in rows[0] if name not in PLACE + QUALITY]
+    times.sort(key=lambda name: "_ratio" not in name)
+    chosen = {"peers": times, "peers_quality": QUALITY}
+    return {
+        table: [{name: row[name] for name in (*PLACE, *names)} for row in rows] for table, names in chosen.items()
+    }
 
 
 def _mean(first: _results.Value, last: _results.Value) -> _results.Value:

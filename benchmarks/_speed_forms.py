@@ -22,12 +22,23 @@ def peers(row: Cells) -> dict[str, str]:
         "kizu's image = 1": times(row["ms_ratio"]),
         "95 % within": measured(row["ms_p95"], 1, "ms"),
         "bank filled up": measured(row["ms_filled_bank"], 1, "ms"),
+    }
+
+
+def peers_quality(row: Cells) -> dict[str, str]:
+    return {
+        "data": row["data"].replace("_", " "),
+        "peer": row["peer"],
+        "weights": row["weights"],
         "image AUROC": fixed(row["image_auroc"], 3),
         "pixel AUROC": fixed(row["pixel_auroc"], 3),
+        "PRO": fixed(row["pixel_aupro"], 3),
         "of images": row["test_images"],
-        "peak memory": f"{whole(row['peak_mib'])} MiB",
-        "libraries alone": f"{whole(row['loaded_mib'])} MiB",
-        "model": f"{whole(row['model_mib'])} MiB",
+        "bank rows": whole(row["bank_rows"]),
+        "peak memory": measured(row["peak_mib"], 0, "MiB"),
+        "libraries alone": measured(row["loaded_mib"], 0, "MiB"),
+        "model": measured(row["model_mib"], 1, "MiB"),
+        "stands on": row["library"],
     }
 
 
@@ -114,5 +125,5 @@ MEASURES = {
     "model_mib": "model",
 }
 TABLES: dict[str, Maker] = {
-    maker.__name__: maker for maker in (peers, features, scaling, scaling_exponents, roofline)
+    maker.__name__: maker for maker in (peers, peers_quality, features, scaling, scaling_exponents, roofline)
 }

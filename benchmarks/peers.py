@@ -27,7 +27,7 @@ from _peer import Job
 from _peers import ENTRIES, Entry
 from kizu.datasets import Dataset
 
-KEY = ("data", "peer", "fit_images", "ratio", "picks_limit")
+KEY = ("data", "peer", "fit_images", "ratio")
 
 
 def chosen(options: argparse.Namespace) -> list[Entry]:
@@ -108,7 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: list[_results.Row] = []
     for name, data in _data.named(options.data, options.solar or ()):
         rows += compare(name, data, options, python)
-    _results.save("peers", rows, key=KEY, folder=options.results)
+    for table, part in _peers.tables(rows).items():
+        _results.save(table, part, key=KEY, folder=options.results)
 
 
 def _options() -> argparse.ArgumentParser:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import importlib
-import json
 import sys
 from pathlib import Path
 
@@ -57,7 +56,8 @@ def test_peers_run_apart_on_the_same_images_and_are_judged_alike(tmp_path):
     peers = "walk,patchcore,scikit-learn kd"
     told = run("peers.py", *sizes, "--peers", peers, "--results", tmp_path)
     assert "Traceback" not in told
-    rows = {row["peer"]: row for row in only(tmp_path, "peers")}
+    quality = only(tmp_path, "peers_quality")
+    rows = {row["peer"]: row | found for row, found in zip(only(tmp_path, "peers"), quality, strict=True)}
     assert list(rows) == ["kizu same settings", "walk-through", "patchcore-inspection", "scikit-learn kd tree"]
     assert all(0 <= float(row["image_auroc"]) <= 1 and row["test_images"] == "6" for row in rows.values())
     assert all(float(row["peak_mib"]) >= float(row["loaded_mib"]) > 0 for row in rows.values())
@@ -284,8 +284,12 @@ def test_the_tables_of_speed_can_be_written(part):
     forms, peers = part("_speed_forms"), part("_peers")
     place = {"data": "d", "fit_images": 3, "test_images": 4, "ratio": 0.1, "picks_limit": None}
     rows = [{**place, **peers.row(peers.Entry("kizu", "b"), PEER, QUALITY)} for _ in range(2)]
-    written = {name: part("_results").text(value) for name, value in peers.with_ratios(rows)[0].items()}
-    cells = forms.peers(json.loads(json.dumps(written)))
+    tables = peers.tables(peers.with_ratios(rows))
+    text = part("_results").text
+    written = {table: {name: text(value) for name, value in rows[0].items()} for table, rows in tables.items()}
+    cells = forms.peers(written["peers"])
     assert cells["kizu's = 1"] == "1.00"
     assert cells["whole fit, *extrapolated*"] == "–"
+    cells = forms.peers_quality(written["peers_quality"])
     assert cells["pixel AUROC"] == "–"
+    assert cells["peak memory"] == "300 MiB"

@@ -102,6 +102,11 @@ class Anomalib:
         from anomalib.models.components.sampling import k_center_greedy as module
 
         class Watched(module.KCenterGreedy):  # type: ignore[misc,name-defined,unused-ignore]
+            def update_distances(sampler, cluster_center: Any) -> None:  # noqa: N805
+                if not self._picks:  # the first, at random
+                    self._picks.append(time.perf_counter())
+                super().update_distances(cluster_center)
+
             def get_new_idx(sampler) -> Any:  # noqa: N805
                 found = super().get_new_idx()
                 self._picks.append(time.perf_counter())
