@@ -66,10 +66,7 @@ def jobs(
         given = dict(entry.options)
         if entry.anomalib:
             given |= handed if entry.weights == "same" else {"download": options.download}
-        made = replace(job, folder=str(folder), options=given)
-        if entry.slow:
-            made = replace(made, test=made.test[: _peers.SLOW_TEST])
-        yield entry, made
+        yield entry, replace(job, folder=str(folder), options=given, test=job.test[: entry.most])
 
 
 def compare(name: str, data: Dataset, options: argparse.Namespace, python: str) -> list[_results.Row]:
