@@ -27,8 +27,8 @@ SAME_PADIM = {"same": True, "detector": {"name": "padim", "reduced_dims": 100}}
 
 @dataclass(frozen=True)
 class Entry:
-    """A peer as the table names it; ``weights``: those of kizu's backbone, or ``random`` ones. ``most``: images to test
-    a peer on that takes long for each; None: all.
+    """A peer as the table names it; ``weights``: those of kizu's backbone, or ``random`` ones. ``most``: images to
+    test a peer on that takes long for each; None: all.
     """
 
     name: str
