@@ -53,12 +53,12 @@ def only(folder, table):
 
 def test_peers_run_apart_on_the_same_images_and_are_judged_alike(tmp_path):
     sizes = ("--solar", "mono", "--images", 3, "--test", 6, "--ratio", 0.02, "--picks", 20)
-    peers = "walk,patchcore,scikit-learn kd"
+    peers = "walk,patchcore,scikit-learn brute"
     told = run("peers.py", *sizes, "--peers", peers, "--results", tmp_path)
     assert "Traceback" not in told
     quality = only(tmp_path, "peers_quality")
     rows = {row["peer"]: row | found for row, found in zip(only(tmp_path, "peers"), quality, strict=True)}
-    assert list(rows) == ["kizu same settings", "walk-through", "patchcore-inspection", "scikit-learn kd tree"]
+    assert list(rows) == ["kizu same settings", "walk-through", "patchcore-inspection", "scikit-learn brute"]
     assert all(0 <= float(row["image_auroc"]) <= 1 and row["test_images"] == "6" for row in rows.values())
     assert all(float(row["peak_mib"]) >= float(row["loaded_mib"]) > 0 for row in rows.values())
     short = rows["patchcore-inspection"]
@@ -66,10 +66,10 @@ def test_peers_run_apart_on_the_same_images_and_are_judged_alike(tmp_path):
     more = 41 * float(short["ms_a_pick"]) / 1e3
     assert float(short["fit_seconds_extrapolated"]) == pytest.approx(float(short["fit_seconds"]) + more, rel=1e-4)
     assert float(short["ms_filled_bank"]) > 0
-    for whole in (rows["kizu same settings"], rows["walk-through"], rows["scikit-learn kd tree"]):
+    for whole in (rows["kizu same settings"], rows["walk-through"], rows["scikit-learn brute"]):
         assert whole["fit_seconds_extrapolated"] == whole["ms_filled_bank"] == ""
     assert rows["kizu same settings"]["fit_ratio"] == "1"
-    assert rows["kizu same settings"]["bank_rows"] == rows["scikit-learn kd tree"]["bank_rows"] == "61"
+    assert rows["kizu same settings"]["bank_rows"] == rows["scikit-learn brute"]["bank_rows"] == "61"
 
 
 def test_without_its_environment_anomalib_is_left_out(part):
@@ -216,20 +216,21 @@ def test_scaling_measures_and_fits(tmp_path):
 def test_work_of_a_graph_is_counted_by_hand(part):
     weight = onnx.numpy_helper.from_array(np.zeros((8, 3, 3, 3), np.float32), "weight")
     nodes = [
-        onnx.helper.make_node("Conv", ["images", "weight"], ["y"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        onnx.helper.make_node("Cast", ["images"], ["x"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Conv", ["x", "weight"], ["y"], strides=[2, 2], pads=[1, 1, 1, 1]),
         onnx.helper.make_node("Relu", ["y"], ["z"]),
         onnx.helper.make_node("AveragePool", ["z"], ["out"], kernel_shape=[2, 2], strides=[2, 2]),
     ]
-    floats = onnx.TensorProto.FLOAT
     ends = [
-        onnx.helper.make_tensor_value_info("images", floats, ["batch", 3, 16, 16]),
-        onnx.helper.make_tensor_value_info("out", floats, ["batch", 8, 4, 4]),
+        onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["batch", 3, 16, 16]),
+        onnx.helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, ["batch", 8, 4, 4]),
     ]
     graph = onnx.helper.make_graph(nodes, "g", ends[:1], ends[1:], [weight])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
     work = part("_work").of_graph(model.SerializeToString())
     convolution, relu, pool = 2 * 27 * 8 * 64, 8 * 64, 4 * 8 * 16
     assert work.flops == convolution + relu + pool
+    assert work.moved == 4 * 8 * 27 + 3 * 256 + 4 * 8 * 16  # weights, an image of bytes, the result
 
 
 def test_the_lower_ceiling_decides(part):
