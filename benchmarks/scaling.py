@@ -44,6 +44,7 @@ MEASURES = (
     "fit_mib",
     "model_mib",
 )
+OF_A_BANK = tuple(measure for measure in MEASURES if measure != "features_seconds")
 
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179)
 """97.5 % points of Student's t for 1 to 12 degrees of freedom."""
@@ -137,7 +138,7 @@ def exponents(rows: Sequence[_results.Row]) -> list[_results.Row]:
         groups.setdefault((row["sweep"], row["detector"]), []).append(row)
     made: list[_results.Row] = []
     for (sweep, detector), members in groups.items():
-        for measured in MEASURES:
+        for measured in MEASURES if sweep != "bank" else OF_A_BANK:
             points = [(float(x), float(y)) for row in members if (x := row["size"]) and (y := row[measured])]
             if len(points) > 1:
                 made.append({"sweep": sweep, "detector": detector, "measure": measured, **fitted(points)})

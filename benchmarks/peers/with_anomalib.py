@@ -41,6 +41,8 @@ class Anomalib:
         logging.disable(logging.INFO)
         if not job.options.get("download"):
             forbid_downloads()
+        import anomalib.data
+        import anomalib.engine  # noqa: F401
         import torch
 
         self._job = job

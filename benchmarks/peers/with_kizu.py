@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2  # noqa: F401
 import faiss  # noqa: F401
+import onnx  # noqa: F401
 import onnxruntime  # noqa: F401
 
 import _peer
 import kizu
+import kizu.workflows
+from _stages import Stages
 from kizu import images
 from kizu.datasets import Dataset, Sample
-from kizu.progress import Advance, ignore
-
-STAGES = {
-    "Reading images": "features",
-    "Selecting the coreset": "selection",
-    "Leaving each image out": "calibration",
-}
-
-
-class Stages:
-    """A `kizu.progress.Progress` that only measures."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, description: str, total: int, *, unit: str = "") -> Iterator[Advance]:
-        started = time.perf_counter()
-        yield ignore
-        name = STAGES.get(description, "other")
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
 
 class Kizu:
