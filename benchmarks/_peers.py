@@ -25,6 +25,10 @@ QUALITY = ("image_auroc", "pixel_auroc", "pixel_aupro", "bank_rows", "peak_mib",
 SAME_PADIM = {"same": True, "detector": {"name": "padim", "reduced_dims": 100}}
 
 
+class PeerError(Exception):
+    """A peer did not come to its end."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A peer as the table names it; ``weights``: those of kizu's backbone, or ``random`` ones. ``most``: images to
@@ -86,7 +90,7 @@ def _in_turn(first: Sequence[Sample], second: Sequence[Sample]) -> list[Sample]:
 
 
 def run(entry: Entry, job: Job, python: str) -> dict[str, Any]:
-    """Figures of one peer. A message of its own, or its last line, says why there are none."""
+    """Figures of one peer. Raises `PeerError` with the last line it wrote."""
     path = job.path / "job.json"
     path.write_text(json.dumps(asdict(job)), encoding="utf-8")
     command = [python, str(HERE / "peers" / f"{entry.script}.py"), str(path)]
@@ -95,7 +99,7 @@ def run(entry: Entry, job: Job, python: str) -> dict[str, Any]:
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SystemExit(f"{entry.name}: it ended with code {done.returncode}: {last}")
+        raise PeerError(f"{entry.name}: it ended with code {done.returncode}: {last}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

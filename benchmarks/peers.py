@@ -24,7 +24,7 @@ import _data
 import _peers
 import _results
 from _peer import Job
-from _peers import ENTRIES, Entry
+from _peers import ENTRIES, Entry, PeerError
 from kizu.datasets import Dataset
 
 KEY = ("data", "peer", "fit_images", "ratio")
@@ -69,8 +69,10 @@ def jobs(
         yield entry, replace(job, folder=str(folder), options=given, test=job.test[: entry.most])
 
 
-def compare(name: str, data: Dataset, options: argparse.Namespace, python: str) -> list[_results.Row]:
-    """All peers on one data set."""
+def compare(
+    name: str, data: Dataset, options: argparse.Namespace, python: str, failed: list[str]
+) -> list[_results.Row]:
+    """All peers on one data set; what went wrong with one is added to ``failed``, and the others go on."""
     train, test = _peers.divided(data, options.images, options.test)
     files, judged_files = ([str(sample.path.resolve()) for sample in part] for part in (train, test))
     found = []
@@ -85,10 +87,18 @@ def compare(name: str, data: Dataset, options: argparse.Namespace, python: str) 
         )
         for entry, made in jobs(chosen(options), job, options, Path(folder)):
             _results.note(f"{name}: {entry.name}")
-            figures = _peers.run(entry, made, python if entry.anomalib else sys.executable)
+            try:
+                figures = _peers.run(entry, made, python if entry.anomalib else sys.executable)
+            except PeerError as problem:
+                failed.append(str(problem))
+                _results.note(failed[-1])
+                continue
+            _results.note(f"fit {figures['fit']:.1f} s, an image {figures['ms']:.1f} ms")
             place = {"data": name, "fit_images": len(train), "test_images": len(made.test)}
             place |= {"ratio": options.ratio, "picks_limit": options.picks}
             found.append({**place, **_peers.row(entry, figures, _peers.judged(made, test[: len(made.test)]))})
+    if [row["peer"] for row in (*found[:1], *found[-1:])] != [ENTRIES[0].name] * 2:
+        raise SystemExit(f"without kizu's own figures there are no ratios: {failed[0]}")
     return _peers.with_ratios(found)
 
 
@@ -103,10 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         python = str(_anomalib.python(options.anomalib_python))
     rows: list[_results.Row] = []
+    failed: list[str] = []
     for name, data in _data.named(options.data, options.solar or ()):
-        rows += compare(name, data, options, python)
+        rows += compare(name, data, options, python, failed)
     for table, part in _peers.tables(rows).items():
         _results.save(table, part, key=KEY, folder=options.results)
+    if failed:
+        raise SystemExit(f"without figures: {'; '.join(failed)}")
 
 
 def _options() -> argparse.ArgumentParser:

@@ -99,8 +99,25 @@ def test_peers_say_what_is_wrong(tmp_path, arguments, problem):
 def test_a_peer_that_fails_says_so(part, tmp_path):
     peers, job = part("_peers"), part("_peer").Job(train=["missing.png"] * 2, test=[], folder=str(tmp_path))
     entry = peers.Entry("kizu", "with_kizu", {"same": True})
-    with pytest.raises(SystemExit, match=r"kizu: it ended with code 1: .*missing\.png: no such file"):
+    with pytest.raises(peers.PeerError, match=r"kizu: it ended with code 1: .*missing\.png: no such file"):
         peers.run(entry, job, sys.executable)
+
+
+@pytest.mark.parametrize(("broken", "left"), [("walk-through", 2), ("kizu same settings", 0)])
+def test_a_peer_that_fails_does_not_lose_the_others(part, monkeypatch, tmp_path, broken, left):
+    peers, shared = part("peers"), part("_peers")
+
+    def run_or_fail(entry, job, python):
+        if entry.name == broken:
+            raise shared.PeerError(f"{broken}: it ended with code 9")
+        return PEER
+
+    monkeypatch.setattr(shared, "run", run_or_fail)
+    monkeypatch.setattr(shared, "judged", lambda job, samples: QUALITY)
+    wanted = ["--solar", "mono", "--images", "3", "--test", "4", "--peers", "walk,scikit-learn brute"]
+    with pytest.raises(SystemExit, match=f"{broken}: it ended with code 9"):
+        peers.main([*wanted, "--results", str(tmp_path)])
+    assert [len(only(tmp_path, "peers")) for _ in tmp_path.glob("peers-*")] == [left] * bool(left)
 
 
 def test_random_weights_have_no_auroc_and_what_is_whole_is_not_extrapolated(part):
