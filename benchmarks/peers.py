@@ -25,7 +25,7 @@ import _peers
 import _results
 from _peer import Job
 from _peers import ENTRIES, Entry, PeerError
-from kizu.datasets import Dataset
+from kizu.datasets import Dataset, Sample
 
 KEY = ("data", "peer", "fit_images", "ratio")
 
@@ -74,32 +74,30 @@ def compare(
 ) -> list[_results.Row]:
     """All peers on one data set; what went wrong with one is added to ``failed``, and the others go on."""
     train, test = _peers.divided(data, options.images, options.test)
-    files, judged_files = ([str(sample.path.resolve()) for sample in part] for part in (train, test))
+    files, judged = ([str(sample.path.resolve()) for sample in part] for part in (train, test))
+    place = {"data": name, "fit_images": len(train), "ratio": options.ratio, "picks_limit": options.picks}
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            train=files,
-            test=judged_files,
-            folder=folder,
-            layers=options.layers,
-            ratio=options.ratio,
-            picks=options.picks,
-        )
+        job = Job(files, judged, folder, layers=options.layers, ratio=options.ratio, picks=options.picks)
         for entry, made in jobs(chosen(options), job, options, Path(folder)):
             _results.note(f"{name}: {entry.name}")
             try:
-                figures = _peers.run(entry, made, python if entry.anomalib else sys.executable)
+                row = measured(entry, made, test[: len(made.test)], python)
             except PeerError as problem:
                 failed.append(str(problem))
                 _results.note(failed[-1])
                 continue
-            _results.note(f"fit {figures['fit']:.1f} s, an image {figures['ms']:.1f} ms")
-            place = {"data": name, "fit_images": len(train), "test_images": len(made.test)}
-            place |= {"ratio": options.ratio, "picks_limit": options.picks}
-            found.append({**place, **_peers.row(entry, figures, _peers.judged(made, test[: len(made.test)]))})
+            found.append({**place, "test_images": len(made.test), **row})
     if [row["peer"] for row in (*found[:1], *found[-1:])] != [ENTRIES[0].name] * 2:
-        raise SystemExit(f"without kizu's own figures there are no ratios: {failed[0]}")
+        raise SystemExit(f"{name}: without kizu's own figures there are no ratios: {'; '.join(failed)}")
     return _peers.with_ratios(found)
+
+
+def measured(entry: Entry, job: Job, samples: Sequence[Sample], python: str) -> dict[str, _results.Value]:
+    """The figures of one peer, told as they come."""
+    figures = _peers.run(entry, job, python if entry.anomalib else sys.executable)
+    _results.note(f"fit {figures['fit']:.1f} s, an image {figures['ms']:.1f} ms")
+    return _peers.row(entry, figures, _peers.judged(job, samples))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -112,12 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         import _anomalib
 
         python = str(_anomalib.python(options.anomalib_python))
-    rows: list[_results.Row] = []
     failed: list[str] = []
     for name, data in _data.named(options.data, options.solar or ()):
-        rows += compare(name, data, options, python, failed)
-    for table, part in _peers.tables(rows).items():
-        _results.save(table, part, key=KEY, folder=options.results)
+        rows = compare(name, data, options, python, failed)
+        for table, part in _peers.tables(rows).items():
+            _results.save(table, part, key=KEY, folder=options.results)
     if failed:
         raise SystemExit(f"without figures: {'; '.join(failed)}")
 
