@@ -100,7 +100,7 @@ def of_gaussians(positions: int, dimensions: int, stored: int) -> Work:
     return Work(float(positions * dimensions * (dimensions + 3)), float(stored + FLOAT * positions * dimensions))
 
 
-def of_map(grid: tuple[int, int], side: int, sigma: float) -> Work:
+def of_map(grid: tuple[int, ...], side: int, sigma: float) -> Work:
     """Patch scores brought to a square and blurred, rows and columns apart, within 4 σ."""
     taps = 2 * int(4 * sigma + 0.5) + 1
     values = side * side
