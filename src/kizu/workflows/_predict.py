@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,9 +61,11 @@ def load(
     engine: str | None = None,
     precision: str | None = None,
     providers: Sequence[str] | None = None,
+    mapped: bool = False,
 ) -> Inspector:
     """Read a model file made by `kizu.fit` and ``save``; the same as `Inspector.load`."""
-    return Inspector.load(path, exact=exact, threads=threads, engine=engine, precision=precision, providers=providers)
+    choice: dict[str, Any] = {"engine": engine, "precision": precision, "providers": providers}
+    return Inspector.load(path, exact=exact, threads=threads, mapped=mapped, **choice)
 
 
 def look(path: str | Path) -> Inspector:
