@@ -87,6 +87,9 @@ class Detector(ABC):
     read twice. A detector that cannot is calibrated on images held out.
     """
 
+    side_by_side: ClassVar[bool] = False
+    """Whether several threads may call ``score`` at once: folders of images are then inspected several at a time."""
+
     @abstractmethod
     def check(self) -> None:
         """Raise `ParameterError` when a parameter is out of range."""

@@ -74,6 +74,7 @@ class PatchCore(Detector):
     name = "patchcore"
     min_images = 1
     leaves_one_out = True
+    side_by_side = True
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from kizu.regions import check_min_area
 from kizu.report import check_parts
 from kizu.workflows._outputs import Outputs, Scaling
 from kizu.workflows._reading import Reader
+from kizu.workflows._side_by_side import worked
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,14 @@ def inspect_samples(
             opened = Outputs.opened(Path(out), samples, save, scaling, inspector.preprocessing, min_area=min_area)
             outputs = stack.enter_context(opened)
         advance = stack.enter_context(progress.stage("Inspecting images", len(samples)))
-        for sample, image in stack.enter_context(closing(reader.images(samples, advance))):
-            prediction = inspector.inspect(image, sample.path)
+        read = stack.enter_context(closing(worked(reader, samples, inspector, _inspect, advance)))
+        for sample, image, prediction in read:
             truth = load_mask(sample, prediction.size, max_pixels=reader.max_pixels) if sample.label else None
             inspected = Inspected(sample, image, prediction, truth)
             if outputs is not None:
                 outputs.add(inspected.sample, image, prediction, truth)
             yield inspected
+
+
+def _inspect(inspector: Inspector, sample: Sample, image: npt.NDArray[np.uint8]) -> Prediction:
+    return inspector.inspect(image, sample.path)
