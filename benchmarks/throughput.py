@@ -1,9 +1,10 @@
 """Folders of images: what ``fit``'s reading and ``predict`` reach of what decoding and the backbone alone allow.
 
-All figures of a row are from one run in which these take turns over the same files: decoding alone; the backbone alone
-on images that are ready, one after the other and several at a time, the faster of which counts; reading and embedding,
-as a fit does; and ``predict``. Decoding and backbone share the cores, so no program can reach the lower of the two
-ceilings unless the other is free: ``shared_ceiling`` is what is left for both, 1 / (1/decoding + 1/backbone).
+All figures of a row are from one run in which these take turns over the same files: decoding alone; the backbone
+alone on images that are ready, one by one, several at a time and in batches, the fastest of which counts; reading and
+embedding, as a fit does; and ``predict``. Decoding and backbone share the cores, so no program can reach the lower of
+the two ceilings unless the other is free: ``shared_ceiling`` is what is left for both,
+1 / (1/decoding + 1/backbone).
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ import kizu
 from kizu import images
 from kizu.datasets import Sample
 from kizu.progress import Silent
+from kizu.workflows import predict
 from kizu.workflows._embeddings import Embeddings
 from kizu.workflows._reading import WORKERS, Reader
+
+Takers = dict[str, Callable[[], object]]
 
 LAYERS = ("blocks.2", "blocks.4")
 
@@ -75,7 +79,7 @@ def subjects(
             inspector.engine.embed(np.concatenate(ready[first : first + 8])) for first in range(0, len(ready), 8)
         ],
         "reading_and_embedding": embeddings,
-        "predict": lambda: sum(1 for _ in kizu.predict(inspector, paths)),
+        "predict": lambda: list(predict(inspector, paths)),
         "predict_one_by_one": lambda: [inspector.inspect(images.read_image(path)) for path in paths],
     }
 
@@ -101,7 +105,7 @@ def row(case: str, files: str, count: int, times: dict[str, list[float]]) -> _re
     }
 
 
-def measured(takers: dict[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
+def measured(takers: Takers, runs: int) -> dict[str, list[float]]:
     """Seconds by name, one a run, after one to warm up."""
     times: dict[str, list[float]] = {name: [] for name in takers}
     for run in range(-1, runs):

@@ -17,7 +17,7 @@ from kizu.workflows import predict
 
 def test_the_same_to_the_last_bit(each_model: Path, parts: Path) -> None:
     inspector = kizu.load(each_model)
-    paths = find_images(parts, recursive=True)
+    paths = list(find_images(parts, recursive=True))
     together = list(predict(inspector, [parts]))
     assert [found.path for found in together] == paths
     for path, found in zip(paths, together, strict=True):
