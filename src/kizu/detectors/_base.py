@@ -128,6 +128,12 @@ class Detector(ABC):
     def search_exactly(self) -> None:  # noqa: B027
         """Switch off whatever is approximate in ``score``; most detectors have nothing to switch off."""
 
+    def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool | None:
+        """Whether a fit of so many embeddings ``(h, w, D)``, given ``memory`` bytes, streams: none can be left out
+        then. None: ``fit`` does not take ``memory``. Raises `ParameterError` where it is too little.
+        """
+        return None
+
     @property
     def never_higher(self) -> bool:
         """Whether no image ever scores higher after ``updated``: calibration scores from before stay upper bounds."""

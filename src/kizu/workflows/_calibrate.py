@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -95,8 +96,12 @@ def from_images(
     return Calibration(scores, peaks, decision_of(inspector.config), method)
 
 
-def from_folds(inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress) -> Calibration:
-    """Each part of the samples by a detector fitted on the other parts, drawn by the seed; ``inspector`` stays."""
+def from_folds(
+    inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress, given: Mapping[str, Any]
+) -> Calibration:
+    """Each part of the samples by a detector fitted on the other parts, drawn by the seed; ``inspector`` stays.
+    ``given``: more arguments of that fit.
+    """
     config = inspector.config
     shuffled = np.random.default_rng(config.seed).permutation(len(samples))
     parts = [sorted(part.tolist()) for part in np.array_split(shuffled, config.folds)]
@@ -106,7 +111,9 @@ def from_folds(inspector: Inspector, reader: Reader, samples: Sequence[Sample], 
         detector = detectors.build(config.detector.name, config.detector.parameters)
         fold = f"fold {number} of {config.folds}"
         with closing(Embeddings(inspector, reader.again(), others, progress, (f"Reading, {fold}",))) as embeddings:
-            detector.fit(embeddings, images=len(others), rng=np.random.default_rng(config.seed), progress=progress)
+            detector.fit(
+                embeddings, images=len(others), rng=np.random.default_rng(config.seed), progress=progress, **given
+            )
         left_out = [samples[place] for place in part]
         fitted = replace(inspector, detector=detector)
         with (
