@@ -40,6 +40,12 @@ FIXED = 150_000_000
 OVERSAMPLED = 2
 """Rows kept of all blocks together, for each row of the bank, at least."""
 
+AT_MOST = 4
+"""Rows kept for each row of the bank, at most."""
+
+BLOCK_ROWS = 131_072
+"""Rows of a block. Larger ones would hardly be thinned better, and what thinning costs grows with their square."""
+
 FEWEST_IMAGES = 4
 """Images in a block, at least."""
 
@@ -73,10 +79,12 @@ def plan(budget: int, images: int, patches: int, channels: int, count: int) -> P
             f"`memory` must be {size_text(least - budget)} larger: for {images:,} images the detector takes "
             f"{size_text(least)} or more, and {size_text(max(budget, 0))} are left for it."
         )
-    block = free // (2 * row) // patches * patches
+    rows = free // row
+    images_at_once = max(FEWEST_IMAGES, BLOCK_ROWS // patches, -(-math.isqrt(total) // patches))
+    block = min(images_at_once, rows // 2 // patches) * patches
     blocks = -(-total // block)
-    per_block = (free // row - block) // blocks
-    return Plan(block, per_block, blocks, min(count, blocks * per_block // OVERSAMPLED))
+    per_block = max(min(rows - block, AT_MOST * count) // blocks, 1)
+    return Plan(block, per_block, blocks, min(count, max(1, blocks * per_block // OVERSAMPLED)))
 
 
 @dataclass(frozen=True)
