@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kizu.errors import ParameterError, unknown_name
+from kizu.memory import parse_size
 
 _UNREADABLE = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What PyYAML raises for text that is no YAML, or for a value that is not of its own tag."""
@@ -85,6 +86,9 @@ class Config(BaseModel):
     hold_out: float = Field(0.1, gt=0, lt=1, description="Share of good images kept back for hold_out.")
     folds: int = Field(5, ge=2, le=100, description="Parts of the good images for k_fold.")
     seed: int = Field(0, ge=0, description="Decides everything random.")
+    memory: str | None = Field(
+        None, description="What a fit may take, such as 2GB: more images are thinned block by block; null: no limit."
+    )
     engine: Literal["onnxruntime", "openvino"] = Field("onnxruntime", description="What runs the backbone.")
     precision: Literal["float32", "bfloat16", "int8"] = Field("float32", description="What the backbone computes in.")
     providers: tuple[str, ...] | None = Field(
@@ -118,6 +122,13 @@ class Config(BaseModel):
         if isinstance(value, str):
             value = value.split(",")
         return tuple(float(number) for number in value) if isinstance(value, list | tuple) else value
+
+    @field_validator("memory")
+    @classmethod
+    def _check_memory(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_size(value)
+        return value
 
     @model_validator(mode="before")
     @classmethod

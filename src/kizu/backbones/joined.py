@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from kizu.backbones._card import BackboneCard, Layer
 from kizu.backbones._registry import Backbone, Located, get, prepare
-from kizu.backbones.weights import _checksum
 from kizu.backbones.weights._files import WeightFile
+from kizu.downloads import checksum
 from kizu.errors import ParameterError, bad_parameter
 from kizu.progress import Progress
 
@@ -94,7 +94,7 @@ def _of(members: Sequence[Backbone]) -> Joined:
         default_image_size=max(card.default_image_size for card in cards),
         licence=_all_of([card.licence for card in cards]),
         weights=_all_of([card.weights for card in cards]),
-        sha256=_checksum.of_bytes("".join(card.sha256 for card in cards).encode()),
+        sha256=checksum.of_bytes("".join(card.sha256 for card in cards).encode()),
         preprocessing=_all_of([card.preprocessing for card in cards]),
         description=" and ".join(card.description for card in cards),
         default_patch_stride=cards[0].default_patch_stride,

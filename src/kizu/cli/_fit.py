@@ -96,6 +96,14 @@ def fit(
             help="ONNX Runtime's execution providers, best first, with commas. [default: the CPU]", metavar="A,B"
         ),
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="What the fit may take, as 2GB or 500MB: of more images than that, patches are thinned block by "
+            "block. [default: no limit]",
+            metavar="SIZE",
+        ),
+    ] = None,
     robust: Annotated[
         bool,
         typer.Option(
@@ -121,6 +129,7 @@ def fit(
     given |= {"weights": weights, "false_alarms": false_alarms, "seed": seed}
     given |= {"review_budget": review_budget, "calibration": calibration}
     given |= {"engine": engine, "precision": precision, "providers": providers}
+    given |= {"memory": memory}
     document |= {name: value for name, value in given.items() if value is not None}
     more = [*(["detector.robust=true"] if robust else []), *(settings or [])]
     chosen = parse(with_settings(_with_detector(document, detector), more), str(config or "kizu fit"))

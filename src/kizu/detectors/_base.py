@@ -87,6 +87,9 @@ class Detector(ABC):
     read twice. A detector that cannot is calibrated on images held out.
     """
 
+    side_by_side: ClassVar[bool] = False
+    """Whether several threads may call ``score`` at once: folders of images are then inspected several at a time."""
+
     @abstractmethod
     def check(self) -> None:
         """Raise `ParameterError` when a parameter is out of range."""
@@ -124,6 +127,12 @@ class Detector(ABC):
 
     def search_exactly(self) -> None:  # noqa: B027
         """Switch off whatever is approximate in ``score``; most detectors have nothing to switch off."""
+
+    def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool | None:
+        """Whether a fit of so many embeddings ``(h, w, D)``, given ``memory`` bytes, streams: none can be left out
+        then. None: ``fit`` does not take ``memory``. Raises `ParameterError` where it is too little.
+        """
+        return None
 
     @property
     def never_higher(self) -> bool:

@@ -56,7 +56,16 @@ def probes_of(rows: Float32, grid: tuple[int, int], rng: np.random.Generator) ->
     taken whole since neighbouring patches are searched together.
     """
     images = rows.reshape(-1, *grid, rows.shape[1])
-    count = min(len(images), max(PROBE_IMAGES, PROBES // (2 * grid[0] * grid[1])))
-    good, other = (images[np.sort(rng.choice(len(images), count, replace=False))] for _ in range(2))
-    strange = np.where(rng.random(rows.shape[1]) < 0.5, good, np.roll(other, 1, axis=0))
+    return probes_from(images[probe_images(len(images), grid[0] * grid[1], rng)], rng)
+
+
+def probe_images(images: int, patches: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Numbers, ascending, of the images that probes are taken from."""
+    count = min(images, max(PROBE_IMAGES, PROBES // (2 * patches)))
+    return np.sort(rng.choice(images, count, replace=False))
+
+
+def probes_from(good: Float32, rng: np.random.Generator) -> Float32:
+    """``good`` ``(n, h, w, D)``, and as many that are mixed from them."""
+    strange = np.where(rng.random(good.shape[-1]) < 0.5, good, np.roll(good, 1, axis=0)[:, ::-1])
     return np.concatenate([good, strange])

@@ -61,6 +61,7 @@ class Ensemble(Detector):
     name = "ensemble"
     min_images = 1
     leaves_one_out = True
+    side_by_side = True
 
     def __init__(
         self,

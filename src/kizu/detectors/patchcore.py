@@ -20,6 +20,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,9 @@ from kizu.detectors._patches import gathered, probes_of, thinned
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors._scoring import Indices, Weight, confirmed, finished, paper_weight, walkthrough_weight
 from kizu.detectors._selection import Selection, require_projection
+from kizu.detectors._streaming import Plan, Streamed, plan, streamed, tell
 from kizu.errors import ModelFileError, bad_parameter
+from kizu.memory import size_text
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors
 from kizu.progress import Advance, Progress, Silent, ignore
 from kizu.projection import KINDS
@@ -74,6 +77,7 @@ class PatchCore(Detector):
     name = "patchcore"
     min_images = 1
     leaves_one_out = True
+    side_by_side = True
 
     def __init__(
         self,
@@ -135,14 +139,27 @@ class PatchCore(Detector):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        memory: int | None = None,
     ) -> Self:
         """As `Detector.fit`. Holds every embedding once, and thins them in place.
 
         ``leave_one_out`` also gives ``left_out_``, at the price of a second copy of the bank until it is done. Raises
         `DataError` when there is but one image to leave out.
+
+        With ``memory``, in bytes, and ``images``, at most so much is taken: where that means to stream (`streams`),
+        patches are thinned block by block, ``cover_radius_`` is an upper bound, and neither ``leave_one_out`` nor
+        ``robust`` is possible.
         """
         self.check()
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
+        if memory is not None and images is not None:
+            batches = iter(embeddings)
+            first = next(batches, np.empty((0, 1, 1, 1), np.float32))
+            embeddings = chain([first] if len(first) else [], batches)
+            chosen = self._plan(memory, images, first.shape[1:3], first.shape[3])
+            if chosen is not None:
+                tell(chosen, self._selection.wanted(images * first.shape[1] * first.shape[2]), memory)
+                return self._fit_streamed(streamed(embeddings, chosen, self._selection, images, rng, progress))
         rows, grid = gathered(embeddings, images)
         self.set_aside_ = put_aside(rows, grid, progress) if self.robust else NOTHING_ASIDE
         self.learn(rows, grid, rng, progress, in_place=not leave_one_out)
@@ -174,6 +191,25 @@ class PatchCore(Detector):
         else:
             self.bank_ = np.ascontiguousarray(rows if len(keep) == len(rows) else rows[keep])
         self._index(lambda: probes)
+
+    def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool:
+        """As `Detector.streams`."""
+        return self._plan(memory, images, grid, channels) is not None
+
+    def _plan(self, memory: int, images: int, grid: tuple[int, ...], channels: int) -> Plan | None:
+        patches = grid[0] * grid[1]
+        chosen = plan(memory, images, patches, channels, self._selection.wanted(images * patches))
+        if chosen is not None and self.robust:
+            hint = f"It looks at all patches at once, which {size_text(memory)} of memory do not hold."
+            raise bad_parameter("robust", "false", self.robust, hint)
+        return chosen
+
+    def _fit_streamed(self, found: Streamed) -> Self:
+        self.bank_, self.owners_, self.projection_ = found.bank, found.owners, found.projection
+        self.cover_radius_, self.patches_ = found.cover_radius, found.patches
+        self.set_aside_ = NOTHING_ASIDE
+        self._index(lambda: found.probes)
+        return self
 
     @property
     def never_higher(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -39,8 +40,18 @@ class ExactNeighbors:
     def __init__(self, rows: Float32, norms: Float32 | None = None) -> None:
         """``norms`` ``(N,)``: the rows' squared lengths, where they are known."""
         self.rows = rows
-        self._norms: Float32 = np.einsum("nd,nd->n", rows, rows) if norms is None else norms
-        self._largest = float(self._norms.max(initial=0))
+        self._known_norms = norms
+
+    @property
+    def _norms(self) -> Float32:
+        """Computed when first asked for: rows may be in a file, to be read page by page."""
+        if self._known_norms is None:
+            self._known_norms = np.einsum("nd,nd->n", self.rows, self.rows)
+        return self._known_norms
+
+    @cached_property
+    def _largest(self) -> float:
+        return float(self._norms.max(initial=0))
 
     def part(self, rows: slice) -> ExactNeighbors:
         """The same for some neighbouring rows, nothing copied; they are numbered from 0."""

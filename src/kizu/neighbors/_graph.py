@@ -76,12 +76,13 @@ class Graph:
 
     def _upper_links_reach_their_level(self) -> bool:
         """A link on level n must lead to a row that has a level n."""
-        for row in np.flatnonzero(self.levels > 1):
-            first = int(self.offsets[row]) + 2 * GRAPH_LINKS
-            links = self.links[first : int(self.offsets[row + 1])].reshape(-1, GRAPH_LINKS)
-            for level, reached in enumerate(links, start=2):
-                if (self.levels[reached[reached >= 0]] < level).any():
-                    return False
+        upper = np.flatnonzero(self.levels > 1)
+        for level in range(2, int(self.levels.max()) + 1):
+            upper = upper[self.levels[upper] >= level]
+            first = self.offsets[upper].astype(np.int64) + level * GRAPH_LINKS
+            reached = self.links[first[:, None] + np.arange(GRAPH_LINKS)]
+            if (self.levels[reached[reached >= 0]] < level).any():
+                return False
         return True
 
 
@@ -108,30 +109,37 @@ def link(rows: Float32) -> Graph:
 
 
 def index_from(rows: Float32, graph: Graph) -> Any:
-    """FAISS's index of ``rows`` ``(N, D)``, contiguous, which must outlive it: it looks at them where they are."""
+    """FAISS's index of ``rows`` ``(N, D)``. It looks at them and the graph where they are: both must outlive it."""
     import faiss
 
     index = faiss.IndexHNSWFlat(rows.shape[1], GRAPH_LINKS)
-    _lend(rows, faiss.downcast_index(index.storage))
     hnsw: Any = index.hnsw
+    storage: Any = faiss.downcast_index(index.storage)
+    if not _lend(rows, storage, "codes"):
+        storage.add(rows)
+    storage.ntotal = len(rows)
+    if not _lend(graph.links, hnsw, "neighbors"):
+        faiss.copy_array_to_vector(graph.links, hnsw.neighbors)
     faiss.copy_array_to_vector(graph.levels, hnsw.levels)
     faiss.copy_array_to_vector(graph.offsets, hnsw.offsets)
-    faiss.copy_array_to_vector(graph.links, hnsw.neighbors)
     hnsw.entry_point = graph.entry
     hnsw.max_level = int(graph.levels.max()) - 1
     index.ntotal = len(rows)
     return index
 
 
-def _lend(rows: Float32, storage: Any) -> None:
-    """Let ``storage`` read these rows; FAISS before 1.11 can only copy them."""
+def _lend(array: npt.NDArray[Any], owner: Any, name: str) -> bool:
+    """Let FAISS read ``array`` as ``owner.name``; FAISS before 1.11 can only copy it, and an array with gaps too."""
     import faiss
 
-    vector: Any = getattr(faiss, "MaybeOwnedVectorUInt8", None)
+    element = np.dtype(np.uint8 if name == "codes" else array.dtype)
+    vector: Any = getattr(
+        faiss, {"uint8": "MaybeOwnedVectorUInt8", "int32": "MaybeOwnedVectorInt32"}[element.name], None
+    )
     view = getattr(vector, "create_view", None)
-    if view is None or not rows.flags.c_contiguous:
-        storage.add(rows)
-        return
+    if view is None or not array.flags.c_contiguous or not array.size:
+        return False
     pointer: Any = faiss.swig_ptr
-    storage.codes = view(pointer(rows.view(np.uint8).reshape(-1)), rows.nbytes, storage.codes.owner)
-    storage.ntotal = len(rows)
+    flat = array.reshape(-1).view(element)
+    setattr(owner, name, view(pointer(flat), flat.size, getattr(owner, name).owner))
+    return True

@@ -59,10 +59,10 @@ class Embeddings:
         stage = self._stages.pop(0) if len(self._stages) > 1 else self._stages[0]
         with (
             self._progress.stage(stage, len(samples)) as advance,
-            closing(reader.images(samples, advance)) as read,
+            closing(reader.worked(samples, lambda _, image: self._inspector.embed(image), advance)) as read,
         ):
-            for _, image in read:
+            for _, image, embedding in read:
                 seen(image)
-                yield self._inspector.embed(image)
+                yield embedding
         self._samples = reader.readable(samples)
         self._reader, self._seen = reader.again(), _nothing

@@ -16,6 +16,7 @@ from kizu.datasets import Dataset, load_dataset
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
+from kizu.workflows._budget import for_detector, within_memory
 from kizu.workflows._calibrate import Division, divide, from_folds, from_images, from_left_out
 from kizu.workflows._check_images import CheckImages
 from kizu.workflows._embeddings import Embeddings
@@ -56,6 +57,8 @@ def fit(
     progress = progress or Silent()
     backbone = backbones.prepare(backbone_of(complete), progress)
     inspector = _unfitted(complete, backbone, detector)
+    inspector, division = within_memory(inspector, division, dataset, asked="calibration" in given | settings)
+    complete = inspector.config
     reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     int8_error = None
     if complete.precision == "int8":
@@ -96,6 +99,9 @@ def _fit_detector(
     config, samples = inspector.config, division.to_fit
     rng = np.random.default_rng(config.seed)
     given: dict[str, Any] = {"images": len(samples), "rng": rng, "progress": progress}
+    budget = for_detector(config, inspector.graph)
+    limit = {} if budget is None else {"memory": budget}
+    given |= limit
     if division.method == "leave_one_out":
         given["leave_one_out"] = True
     stages = ("Reading images", "Leaving each image out")
@@ -104,7 +110,7 @@ def _fit_detector(
     if division.method == "leave_one_out":
         calibration = from_left_out(inspector, cast(detectors.LeavesOneOut, inspector.detector).left_out_)
     elif division.method == "k_fold":
-        calibration = from_folds(inspector, reader, reader.readable(samples), progress)
+        calibration = from_folds(inspector, reader, reader.readable(samples), progress, limit)
     else:
         calibration = from_images(inspector, reader, division.held_out, division.method, kept, progress)
     calibration.warn_if_few()
