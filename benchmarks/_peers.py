@@ -170,13 +170,17 @@ def with_ratios(rows: Sequence[dict[str, _results.Value]]) -> list[_results.Row]
         a, b = _number(first[name]), _number(last[name])
         if max(a, b) > 1.2 * min(a, b):
             _results.note(f"{name} of kizu was {a:.3g} at first and {b:.3g} at last: this machine is not quiet")
-    fit, ms = _number(base["fit_seconds"]), _number(base["ms"])
+    fit, ms, threshold = (_number(base[name] or 0.0) for name in ("fit_seconds", "ms", "calibration_seconds"))
 
     def ratios(measured: Mapping[str, _results.Value]) -> dict[str, _results.Value]:
-        more, filled = measured["fit_seconds_extrapolated"], measured["ms_filled_bank"]
+        own = _number(measured["calibration_seconds"] or 0.0)
+        seconds, more = _number(measured["fit_seconds"]), measured["fit_seconds_extrapolated"]
+        filled = measured["ms_filled_bank"]
         return {
-            "fit_ratio": _number(measured["fit_seconds"]) / fit,
+            "fit_ratio": seconds / fit,
             "fit_ratio_extrapolated": None if more is None else _number(more) / fit,
+            "unthresholded_ratio": (seconds - own) / (fit - threshold),
+            "unthresholded_ratio_extrapolated": None if more is None else (_number(more) - own) / (fit - threshold),
             "ms_ratio": _number(measured["ms"]) / ms,
             "ms_ratio_filled_bank": None if filled is None else _number(filled) / ms,
         }

@@ -140,9 +140,12 @@ def test_ratios_are_against_the_mean_of_first_and_last(part, capsys):
         return {**place, **peers.row(peers.Entry(name, "b"), {**PEER, "fit": fit, **more}, QUALITY)}
 
     slow = measured("peer", 30.0, picks=10, wanted=110, ms_a_pick=300.0, ms_filled=8.0)
-    first, other = peers.with_ratios([measured("kizu", 10.0), slow, measured("kizu", 20.0)])
+    first, other = peers.with_ratios(
+        [measured("kizu", 10.0, calibration=4.0), slow, measured("kizu", 20.0, calibration=6.0)]
+    )
     assert (first["fit_seconds"], first["fit_ratio"], other["fit_ratio"]) == (15.0, 1.0, 2.0)
     assert (other["fit_ratio_extrapolated"], other["ms_ratio_filled_bank"]) == (4.0, 2.0)
+    assert (other["unthresholded_ratio"], other["unthresholded_ratio_extrapolated"]) == (3.0, 6.0)
     assert "not quiet" in capsys.readouterr().err
 
 
