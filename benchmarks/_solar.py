@@ -42,12 +42,17 @@ def dataset(count: int, *, held_out: int = 10) -> Dataset:
     return Dataset(Path("solar cells"), "benchmark", (*to_fit, *calibration))
 
 
-def engine(layers: Sequence[str] | None = None) -> backbones.OnnxRuntimeEngine:
-    """The default backbone with these layers (None: its own choice)."""
+def graph(layers: Sequence[str] | None = None) -> bytes:
+    """The default backbone with these layers (None: its own choice), as an ONNX model."""
     backbone = backbones.get(BACKBONE)
-    return backbones.OnnxRuntimeEngine(
-        backbones.embedding_graph(backbone, tuple(layers or backbone.card.default_layers), SIDE, patch_stride=STRIDE)
+    return backbones.embedding_graph(
+        backbone, tuple(layers or backbone.card.default_layers), SIDE, patch_stride=STRIDE
     )
+
+
+def engine(layers: Sequence[str] | None = None) -> backbones.OnnxRuntimeEngine:
+    """What runs it."""
+    return backbones.OnnxRuntimeEngine(graph(layers))
 
 
 def embeddings(of: backbones.OnnxRuntimeEngine, samples: Sequence[Sample]) -> Iterator[Float32]:

@@ -229,6 +229,34 @@ def check_suspects(row: Cells) -> dict[str, str]:
     }
 
 
+def synthetic(row: Cells) -> dict[str, str] | None:
+    if (row["strength"], row["size"]) != ("1", "1"):
+        return None
+    return {
+        "data": row["data"],
+        "configuration": row["configuration"].replace("patchcore", "PatchCore").replace("padim", "PaDiM"),
+        "AUROC, real defects": fixed(row["auroc, real"], 3),
+        "synthetic ones": fixed(row["auroc, synthetic"], 3),
+    }
+
+
+def synthetic_ranks(row: Cells) -> dict[str, str] | None:
+    usual = (row["strength"], row["size"]) == ("1", "1")
+    if row["kind"] != "synthetic" and not usual:
+        return None
+    return {
+        "data": row["data"],
+        "strength": row["strength"],
+        "size": row["size"],
+        "kinds": "all" if row["kind"] == "synthetic" else f"`{row['kind']}`",
+        "configurations": row["configurations"],
+        "mean AUROC": fixed(row["auroc_synthetic"], 3),
+        "rank correlation": fixed(row["spearman"], 2),
+        "given up": fixed(row["given_up"], 3),
+        "of a range of": fixed(row["range"], 3),
+    }
+
+
 TABLES: dict[str, Maker] = {
     maker.__name__: maker
     for maker in (
@@ -243,6 +271,8 @@ TABLES: dict[str, Maker] = {
         coverage,
         robust,
         check_suspects,
+        synthetic,
+        synthetic_ranks,
         update,
         tail,
         drift,

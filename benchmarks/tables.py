@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import _results
-from _table_forms import TABLES, Cells
+from _speed_forms import TABLES as SPEED
+from _table_forms import TABLES as GENERAL
+from _table_forms import Cells
 
+TABLES = GENERAL | SPEED
 ROOT = Path(__file__).parent.parent
 MARKED = re.compile(r"(<!-- table:(?P<name>\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 OPENED = "<!-- table:"

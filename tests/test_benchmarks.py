@@ -115,3 +115,13 @@ def test_coreset_compares_the_forms_on_real_features(tmp_path):
     assert rows["blocks"]["ratio"] == "1"
     assert rows["blocks"]["picks"] == "60"
     assert all(row["hardware"] and "numpy" in row["versions"] for row in rows.values())
+
+
+def test_synthetic_compares_both_orders_of_configurations(tmp_path):
+    few = ("--fit", 4, "--good", 5, "--bad", 4, "--configurations", 3, "--cells", "mono", "--strengths", 1)
+    run("synthetic.py", *few, "--sizes", 1, "--results", tmp_path)
+    (path,) = tmp_path.glob("synthetic_ranks-*.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = {row["kind"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["synthetic", "scratch", "blob", "cut_paste", "texture", "seamless"]
+    assert all(-1 <= float(row["spearman"]) <= 1 and row["configurations"] == "3" for row in rows.values())

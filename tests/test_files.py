@@ -12,7 +12,7 @@ from typing import BinaryIO, NoReturn
 import pytest
 
 from kizu.errors import OutputError
-from kizu.files import atomic_write, check_writable, output_error, prepare_folder
+from kizu.files import atomic_write, check_writable, new_folder, output_error, prepare_folder
 
 
 def writes(data: bytes) -> Callable[[BinaryIO], None]:
@@ -240,3 +240,30 @@ def test_check_writable_says_why_not(tmp_path: Path) -> None:
         check_writable(tmp_path / "file" / "a.kizu")
     with pytest.raises(OutputError, match="/proc: cannot be written: "):
         check_writable("/proc/a.kizu")
+
+
+def test_a_new_folder_appears_when_it_is_done(tmp_path: Path) -> None:
+    target = tmp_path / "新しい" / "folder"
+    with new_folder(target) as folder:
+        (folder / "a").write_bytes(b"a")
+        assert not target.exists()
+    assert [path.name for path in target.parent.iterdir()] == ["folder"]
+    assert (target / "a").read_bytes() == b"a"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_new_folder_is_gone_after_an_error(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), new_folder(tmp_path / "folder") as folder:  # noqa: PT012
+        (folder / "a").touch()
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_folder_takes_the_place_of_an_empty_one_alone(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with new_folder(tmp_path / "folder") as folder:
+        (folder / "a").touch()
+    for target in (tmp_path / "folder", tmp_path / "folder" / "a"):
+        with pytest.raises(OutputError, match="give a folder that is empty or not there"), new_folder(target):
+            raise AssertionError("not reached")
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "a"]

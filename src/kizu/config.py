@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from kizu.errors import ParameterError, unknown_name
+from kizu.memory import parse_size
 
 _UNREADABLE = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What PyYAML raises for text that is no YAML, or for a value that is not of its own tag."""
@@ -59,6 +60,9 @@ class Config(BaseModel):
     layers: tuple[str, ...] | None = Field(
         None, min_length=1, description="Feature maps to use; null: the backbone's own choice."
     )
+    groups: tuple[tuple[str, ...], ...] | None = Field(
+        None, min_length=1, description="Of an ensemble: layers that share a memory bank, each a run of `layers`."
+    )
     image_size: int | None = Field(None, ge=32, le=8192, description="Side of what the backbone sees, in pixels.")
     resize: int | None = Field(
         None, ge=32, le=8192, description="Side images are resized to before their middle is cut out; null: no cut."
@@ -101,6 +105,9 @@ class Config(BaseModel):
     hold_out: float = Field(0.1, gt=0, lt=1, description="Share of good images kept back for hold_out.")
     folds: int = Field(5, ge=2, le=100, description="Parts of the good images for k_fold.")
     seed: int = Field(0, ge=0, description="Decides everything random.")
+    memory: str | None = Field(
+        None, description="What a fit may take, such as 2GB: more images are thinned block by block; null: no limit."
+    )
     engine: Literal["onnxruntime", "openvino"] = Field("onnxruntime", description="What runs the backbone.")
     precision: Literal["float32", "bfloat16", "int8"] = Field("float32", description="What the backbone computes in.")
     providers: tuple[str, ...] | None = Field(
@@ -117,12 +124,30 @@ class Config(BaseModel):
             return tuple(name.strip() for name in value.split(","))
         return tuple(value) if isinstance(value, list) else value
 
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _nested(cls, value: object) -> object:
+        """``blocks.1+blocks.2,blocks.4`` on one line, or lists as YAML has them."""
+        if isinstance(value, str):
+            value = [group.split("+") for group in value.split(",")]
+        if not isinstance(value, list | tuple):
+            return value
+        groups = [tuple(group) if isinstance(group, list | tuple) else (group,) for group in value]
+        return tuple(tuple(n.strip() if isinstance(n, str) else n for n in group) for group in groups)
+
     @field_validator("mean", "std", mode="before")
     @classmethod
     def _split_numbers(cls, value: object) -> object:
         if isinstance(value, str):
             value = value.split(",")
         return tuple(float(number) for number in value) if isinstance(value, list | tuple) else value
+
+    @field_validator("memory")
+    @classmethod
+    def _check_memory(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_size(value)
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -23,9 +23,13 @@ class Defaults:
 _RESNET = ("layer1", "layer2", "layer3")
 _AS_THEY_ARE = MappingProxyType({"patch_stride": None, "patch_size": 1})
 
+_PAIRS = (("blocks.1", "blocks.2"), ("blocks.2", "blocks.4"), ("blocks.4", "blocks.5"))
+_GROUPED = Defaults(settings=MappingProxyType({"groups": _PAIRS}))
+
 # PaDiM, arXiv 2011.08785, section IV-B (and hamacho): ResNet-18 100 of 448, Wide ResNet-50-2 550 of 1792.
 _TABLE = {
     ("padim", "resnet18"): Defaults(_RESNET, MappingProxyType({"reduced_dims": 100}), _AS_THEY_ARE),
+    **{("ensemble", f"efficientnet_lite{number}"): _GROUPED for number in (0, 1, 2)},
     ("padim", "wide_resnet50_2"): Defaults(_RESNET, MappingProxyType({"reduced_dims": 550}), _AS_THEY_ARE),
 }
 

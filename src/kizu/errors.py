@@ -7,6 +7,7 @@
     ├── DataError             a data set is missing, empty, too small or inconsistent
     │   └── ImageError        one image or mask cannot be used (``.path`` names it)
     ├── BackboneError         a backbone, its weights or a layer cannot be had
+    ├── DownloadError         a file cannot be fetched, or is not the one expected
     ├── ModelFileError        a ``.kizu`` file is damaged, altered, unsafe or too new
     ├── OutputError           a result cannot be written
     ├── ExportError           a model cannot be exported, or its export does not agree with it
@@ -65,6 +66,10 @@ class ImageError(DataError):
 
 class BackboneError(KizuError):
     """A backbone, its weights or a layer cannot be had."""
+
+
+class DownloadError(KizuError):
+    """A file cannot be fetched or unpacked, or is not the one expected."""
 
 
 class ModelFileError(KizuError):

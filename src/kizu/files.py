@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -135,3 +136,33 @@ def check_writable(path: Path | str) -> None:
     if target.is_dir():
         raise OutputError(f"{path}: {_ADVICE[errno.EISDIR]}.")
     prepare_folder(target.parent)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder beside ``target`` that takes its name when the block is done, and is gone after an error.
+
+    Raises `OutputError` when ``target`` is a file or a folder that is not empty, or cannot be written.
+    """
+    _check_free(target)
+    folder = prepare_folder(target.absolute().parent) / f".kizu-{secrets.token_hex(8)}.tmp"
+    try:
+        folder.mkdir()
+        yield folder
+        if target.is_dir():
+            target.rmdir()
+        folder.replace(target)
+    except OSError as error:
+        raise output_error(target, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_free(target: Path) -> None:
+    try:
+        if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
+            return
+    except OSError as error:
+        raise output_error(target, error) from error
+    what = "holds files already" if target.is_dir() else "is a file"
+    raise OutputError(f"{target}: {what}; give a folder that is empty or not there.")

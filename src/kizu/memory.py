@@ -1,8 +1,11 @@
-"""How much memory there is, where the system says."""
+"""How much memory there is, where the system says, and sizes as people write them."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+from kizu.errors import bad_parameter
 
 _MEMINFO = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
@@ -34,3 +37,33 @@ def _left_in_group() -> int | None:
         return limit - used + int(fields["inactive_file"])
     except (OSError, ValueError, LookupError):  # no such group, or no limit: the word max
         return None
+
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size as people write it.
+
+    >>> parse_size("2GB"), parse_size("1.5 GiB"), parse_size("500mb")
+    (2000000000, 1610612736, 500000000)
+
+    Raises `ParameterError` for anything else.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text, re.ASCII)
+    size = float(found[1]) * _UNITS.get(found[2].upper(), 0) if found else 0
+    if not 1 <= size < 2**63:
+        raise bad_parameter("memory", "a size such as 2GB, 500MB or 1.5GiB", text)
+    return int(size)
+
+
+def size_text(size: int) -> str:
+    """``size`` bytes as people write it, rounded up to two digits.
+
+    >>> size_text(1_234_000_000), size_text(640_000_000)
+    ('1.3GB', '640MB')
+    """
+    unit = "GB" if size >= 10**9 else "MB"
+    step = _UNITS[unit] // 10 if size < 10 * _UNITS[unit] else _UNITS[unit]
+    return f"{-(-size // step) * step / _UNITS[unit]:g}{unit}"

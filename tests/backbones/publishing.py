@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backbones import resnets
-from backbones.serving import Site, serving
+from downloads.serving import Site, serving
 from kizu.backbones import _registry, resnet
 from kizu.backbones.weights._files import Published
 

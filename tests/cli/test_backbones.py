@@ -167,7 +167,7 @@ def test_add_what_is_damaged_all_the_same(
     kizu: Command, publisher: Publisher, brought: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file with the published checksum's beginning, and yet none of its weights: eight digits can be forged."""
-    monkeypatch.setattr("kizu.backbones.weights._checksum.agree", lambda found, published: True)
+    monkeypatch.setattr("kizu.downloads.checksum.agree", lambda found, published: True)
     brought.write_bytes(legacy(content(command(brought.parent / "ran"))))
     assert "refused: the checkpoint wants to run 'os.system'" in kizu("backbones", "add", brought).error
     assert not (brought.parent / "ran").exists()

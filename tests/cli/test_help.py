@@ -46,8 +46,9 @@ def stated_default(command: str, option: str) -> str:
 def test_the_commands() -> None:
     alone = ["check", "fit", "evaluate", "predict", "compare", "threshold", "update", "drift", "report"]
     alone += ["export", "info", "demo"]
+    data = [f"data {name}" for name in ("list", "fetch", "synthesise")]
     backbones_ = [f"backbones {name}" for name in ("list", "info", "pull", "add")]
-    assert list(COMMANDS) == [*alone, *backbones_, "presets list", "presets show"]
+    assert list(COMMANDS) == [*alone, *backbones_, "presets list", "presets show", *data]
     assert all(command.help for command in [*TOP.values(), *COMMANDS.values()])
 
 
@@ -132,3 +133,11 @@ def test_version(kizu: Command) -> None:
 
     said = kizu("--version")
     assert (said.code, said.out, said.err) == (0, f"kizu {library.__version__}\n", "")
+
+
+def test_the_kinds_of_defects_that_are_drawn_are_those_there_are() -> None:
+    from kizu.synthetic import DEFAULT_SIZE, DEFAULT_STRENGTH, KINDS
+
+    assert stated_default("data synthesise", "kinds") == ",".join(KINDS)
+    assert stated_default("data synthesise", "strength") == str(DEFAULT_STRENGTH)
+    assert stated_default("data synthesise", "size") == str(DEFAULT_SIZE)

@@ -28,6 +28,12 @@ VARIANTS = {
         {"coreset_count": 90, "reweight": "walkthrough", "reweight_neighbors": 5, "search": "approximate"},
         {"coreset_ratio": 0.5, "robust": True},
     ],
+    "ensemble": [
+        {"coreset_ratio": 0.5},
+        {"parts": [[0, 4], [2, 6]], "coreset_ratio": 0.2},
+        {"parts": [[0, 2], [2, 3], [1, 6]], "coreset_ratio": 0.3, "search": "approximate"},
+        {"parts": [[0, 3], [3, 6]], "coreset_ratio": 0.5, "robust": True},
+    ],
     "padim": [{}, {"reduced_dims": 3, "regularisation": 0.5}, {"robust": True}],
 }
 """Parameters to try besides the defaults; a detector without an entry is tried with its defaults alone."""
@@ -75,7 +81,7 @@ class Recorder:
 
 
 def test_kizus_own_are_all_tried():
-    assert {"padim", "patchcore"} <= {name for name, _ in FITTED}
+    assert {"ensemble", "padim", "patchcore"} <= {name for name, _ in FITTED}
 
 
 @every_name

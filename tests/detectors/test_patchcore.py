@@ -7,11 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from kizu import neighbors
-from kizu.detectors import _scoring, _selection, build, patchcore
+from kizu.detectors import _bank, _scoring, _selection, build, patchcore
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import ParameterError
-from kizu.neighbors import Accuracy
+from kizu.neighbors import Accuracy, _approximate
 from kizu.projection import safe_dimensions
 from reference.coreset import k_center_greedy
 from reference.patchcore import scores as plain_scores
@@ -193,7 +192,7 @@ def test_the_coreset_can_start_from_the_first_row():
 @pytest.mark.parametrize("count", [2, 5, 9, 500])
 @pytest.mark.parametrize("search", ["exact", "approximate"])
 def test_the_walkthroughs_weight_agrees_with_plain_loops(count, search, monkeypatch):
-    monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
+    monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     parameters = {"reweight": "walkthrough", "reweight_neighbors": count, "search": search}
     detector = PatchCore(coreset_count=100, **parameters).fit([embeddings(6, channels=12)])
     test = embeddings(5, seed=1, channels=12) * np.float32(1.5)
@@ -205,7 +204,7 @@ def test_the_walkthroughs_weight_agrees_with_plain_loops(count, search, monkeypa
 
 @pytest.mark.parametrize("reweight", [True, "walkthrough"])
 def test_weights_are_exact_however_poor_the_search(reweight, monkeypatch):
-    monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
+    monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     good, test = embeddings(30, 10, 10, 24), embeddings(20, 10, 10, 24, seed=1)
     parameters = {"coreset_count": 900, "reweight": reweight}
     truth = PatchCore(**parameters, search="exact").fit([good]).score(test)
@@ -216,7 +215,7 @@ def test_weights_are_exact_however_poor_the_search(reweight, monkeypatch):
 
 @pytest.mark.parametrize(("bank", "search"), [(49, "exact"), (50, "approximate"), (51, "approximate")])
 def test_auto_searches_approximately_from_a_number_of_rows(bank, search, monkeypatch):
-    monkeypatch.setattr(patchcore, "APPROXIMATE_FROM", 50)
+    monkeypatch.setattr(_bank, "APPROXIMATE_FROM", 50)
     good = embeddings(6)
     detector = PatchCore(coreset_count=bank).fit([good])
     assert detector.summary()["search"] == search
@@ -246,7 +245,7 @@ def test_approximate_search_is_as_accurate_as_asked():
 @pytest.mark.parametrize("at_a_time", [1, 32])
 def test_image_scores_are_exact_however_poor_the_search(count, at_a_time, monkeypatch):
     monkeypatch.setattr(_scoring, "CONFIRMED_AT_A_TIME", at_a_time)
-    monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
+    monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     good, test = embeddings(30, 10, 10, 24), embeddings(20, 10, 10, 24, seed=1)
     parameters = {"coreset_count": 900, "neighbors": count}
     truth = PatchCore(**parameters, search="exact").fit([good]).score(test)
@@ -258,7 +257,7 @@ def test_image_scores_are_exact_however_poor_the_search(count, at_a_time, monkey
 
 
 def test_eq_7_starts_from_the_exact_nearest_row(monkeypatch):
-    monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
+    monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     asked = []
     paper_weight = patchcore.paper_weight
 
@@ -279,7 +278,7 @@ def test_eq_7_starts_from_the_exact_nearest_row(monkeypatch):
 
 
 def test_accuracy_is_measured(monkeypatch):
-    monkeypatch.setattr(neighbors, "SEARCH_BREADTHS", (1,))
+    monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     detector = PatchCore(coreset_count=900, search="approximate").fit([embeddings(30, 10, 10, 24)])
     assert 0.1 < detector.accuracy_.recall < 0.95
     assert 0.001 < detector.accuracy_.error < 0.5
@@ -319,6 +318,6 @@ def test_a_fit_holds_the_embeddings_once_and_a_quarter(images, times):
 
 @pytest.mark.parametrize(("ratio", "search"), [(0.5, "approximate"), (0.51, "exact"), (1.0, "exact")])
 def test_auto_holds_no_second_copy_of_a_large_bank(ratio, search, monkeypatch):
-    monkeypatch.setattr(patchcore, "APPROXIMATE_FROM", 10)
+    monkeypatch.setattr(_bank, "APPROXIMATE_FROM", 10)
     detector = PatchCore(coreset_ratio=ratio).fit([embeddings(10)])
     assert detector.summary()["search"] == search

@@ -7,13 +7,13 @@ import pytest
 
 from detectors.test_contract import FITTED, Recorder, assert_same_scores, assert_same_state, embeddings, fitted
 from kizu import detectors
-from kizu.detectors import Detector, patchcore
+from kizu.detectors import Detector, _bank
 from kizu.detectors.padim import PaDiM
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import DataError, ModelFileError, NotFittedError, ParameterError
 from reference.coreset import k_center_continued
 
-OWN = [(name, given) for name, given in FITTED if name in ("patchcore", "padim")]
+OWN = [(name, given) for name, given in FITTED if name in ("ensemble", "patchcore", "padim")]
 every_variant = pytest.mark.parametrize(("name", "parameters"), OWN)
 
 NEW = embeddings(8, seed=3)
@@ -93,7 +93,7 @@ def test_progress_is_told(name, parameters):
     assert all(total in (0, made) for total, made in recorder.stages)
 
 
-@pytest.mark.parametrize("name", ["patchcore", "padim"])
+@pytest.mark.parametrize("name", ["ensemble", "patchcore", "padim"])
 def test_not_fitted(name):
     with pytest.raises(NotFittedError, match=r"call fit\(\) first"):
         detectors.build(name, {}).updated([NEW])
@@ -176,7 +176,7 @@ def test_left_out_is_about_what_an_update_without_it_gives(parameters):
 @every_variant
 def test_scores_that_never_get_higher_are_told(name, parameters):
     detector = fitted(name, parameters)
-    assert detector.never_higher == (name == "patchcore" and not parameters.get("reweight"))
+    assert detector.never_higher == (name in ("ensemble", "patchcore") and not parameters.get("reweight"))
 
 
 def test_a_count_of_rows_grows_by_no_more_than_covering_takes():
@@ -219,7 +219,7 @@ def test_a_bank_of_schemas_1_and_2_is_updated_too():
 
 
 def test_search_becomes_approximate_once_that_is_worth_it(monkeypatch):
-    monkeypatch.setattr(patchcore, "APPROXIMATE_FROM", 64)
+    monkeypatch.setattr(_bank, "APPROXIMATE_FROM", 64)
     old = fitted("patchcore", {"coreset_ratio": 0.1})
     assert old.summary()["search"] == "exact"
     found = old.updated([NEW])

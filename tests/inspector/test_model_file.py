@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
+import mmap
+import os
 import pickle
 import shutil
 import struct
 import warnings
+import weakref
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -348,3 +352,92 @@ def test_rubbish_is_refused(
         directory[draw.draw(st.integers(start, len(directory) - 1))] = draw.draw(st.integers(0, 255))
     path.write_bytes(directory)
     loaded_or_refused(path)
+
+
+def scores(inspector: kizu.Inspector) -> list[tuple[float, bytes]]:
+    found = [inspector.predict(tile(number)) for number in (0, 3, 9)]
+    return [(one.score, one.anomaly_map.tobytes()) for one in found]
+
+
+def base_of(array: np.ndarray) -> object:
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array.obj if isinstance(array, memoryview) else array
+
+
+def test_entries_start_where_arrays_can_be_used_in_place(each_model: Path) -> None:
+    data = each_model.read_bytes()
+    with zipfile.ZipFile(each_model) as archive:
+        for entry in archive.infolist():
+            assert data.index(archive.read(entry), entry.header_offset) % 64 == 0
+
+
+def test_mapped_scores_the_same(each_model: Path) -> None:
+    assert scores(kizu.load(each_model, mapped=True)) == scores(kizu.load(each_model))
+
+
+def test_mapped_leaves_the_bank_in_the_file(model: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(model, tmp_path / "a.kizu"))
+    assert isinstance(base_of(kizu.load(path, mapped=True).detector.bank_), mmap.mmap)
+    assert isinstance(base_of(kizu.load(path).detector.bank_), bytes)
+
+
+def test_mapped_reads_entries_into_memory_that_an_older_kizu_wrote(model: Path, tmp_path: Path) -> None:
+    """Those start anywhere."""
+    path = packed(tmp_path / "a.kizu", list(unpacked(model).items()))
+    inspector = kizu.load(path, mapped=True)
+    assert inspector.detector.bank_.flags.aligned
+    assert scores(inspector) == scores(kizu.load(model))
+
+
+def test_a_mapped_model_can_be_replaced(model: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(model, tmp_path / "a.kizu"))
+    inspector = kizu.load(path, mapped=True)
+    expected = scores(kizu.load(model))
+    if os.name == "nt":
+        with pytest.raises(kizu.errors.OutputError):
+            inspector.save(path)
+        return
+    inspector.save(path)
+    assert path.read_bytes() == model.read_bytes()
+    assert scores(inspector) == expected
+    path.unlink()
+    assert scores(inspector) == expected
+
+
+def test_a_model_read_into_memory_does_not_care_what_becomes_of_the_file(model: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(model, tmp_path / "a.kizu"))
+    inspector = kizu.load(path)
+    path.write_bytes(b"")
+    assert scores(inspector) == scores(kizu.load(model))
+
+
+@pytest.mark.parametrize("entry", ["manifest.json", "backbone.onnx", "detector/bank.npy"])
+def test_mapped_is_verified_too(model: Path, tmp_path: Path, entry: str) -> None:
+    entries = unpacked(model)
+    data = bytearray(entries[entry])
+    data[-2] ^= 0x01
+    path = packed(tmp_path / "a.kizu", list({**entries, entry: bytes(data)}.items()))
+    kept = kizu.load(model)  # its graph is known, and that of the file must be looked at even so
+    with pytest.raises(ModelFileError, match=r"was altered|is not readable"):
+        kizu.load(path, mapped=True)
+    del kept
+
+
+def test_mapped_cut_short_anywhere(model: Path, tmp_path: Path) -> None:
+    data, path = model.read_bytes(), tmp_path / "a.kizu"
+    for length in [0, 1, *np.linspace(100, len(data) - 1, 25, dtype=int).tolist()]:
+        path.write_bytes(data[:length])
+        with pytest.raises(ModelFileError, match="truncated or damaged"):
+            kizu.load(path, mapped=True)
+
+
+def test_alike_models_share_one_engine(each_model: Path) -> None:
+    one, other, threads = kizu.load(each_model), kizu.load(each_model), kizu.load(each_model, threads=1)
+    assert one.engine is other.engine
+    assert one.graph is other.graph is threads.graph
+    assert one.engine is not threads.engine
+    gone = weakref.ref(one.engine)
+    del one, other
+    gc.collect()
+    assert gone() is None

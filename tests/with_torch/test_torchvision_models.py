@@ -15,7 +15,7 @@ import torch
 import torchvision
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from backbones.serving import Site, serving
+from downloads.serving import Site, serving
 from kizu.backbones import get
 from kizu.backbones.foreign import _torch_export
 from kizu.backbones.foreign._forms import Convention

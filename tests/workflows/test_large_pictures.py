@@ -86,6 +86,11 @@ def test_an_update_of_it(folder: Path, sampled: kizu.Inspector, tmp_path: Path) 
     [
         ({"tile_stride": 32}, "`tile_stride` must be null where tile_size is; got 32. It says how large tiles are"),
         ({"random_tiles": 2}, "`random_tiles` must be null where tile_size is"),
+        ({**RANDOM, "memory": "2GB"}, "`memory` must be null where tile_size is given; got '2GB'. To fit in less"),
+        (
+            {**RANDOM, "detector": {"name": "ensemble", "robust": True}},
+            "`random_tiles` must be null in a robust fit",
+        ),
         (
             {"tile_size": 64, "resize": 80},
             "`resize` must be left out where tile_size is given; got 80. Tiles show all",
@@ -175,7 +180,7 @@ def test_tiles_are_not_exported(sampled: kizu.Inspector, tmp_path: Path) -> None
     assert not (tmp_path / "a.onnx").exists()
 
 
-@pytest.mark.parametrize("detector", ["patchcore", {"name": "padim", "reduced_dims": 4}])
+@pytest.mark.parametrize("detector", ["patchcore", "ensemble", {"name": "padim", "reduced_dims": 4}])
 @pytest.mark.parametrize("roi", ["40,30 180,30 110,140", "0.1,0.2,0.5,0.5"])
 def test_an_area_is_exported(folder: Path, tmp_path: Path, detector: Any, roi: str) -> None:
     kizu.fit(folder, image_size=64, false_alarms=0.2, detector=detector, roi=roi).save(tmp_path / "a.kizu")
@@ -212,3 +217,70 @@ def test_int8_measures_ranges_on_tiles(folder: Path) -> None:
     inspector = kizu.fit(folder, **RANDOM, precision="int8")
     assert inspector.glimpse(parquet(0)).shape == (64, 64, 3)
     assert inspector.predict(parquet(0)).anomaly_map.shape == (150, 200)
+
+
+def test_a_preset_leaves_sizes_to_the_tiles(folder: Path) -> None:
+    config = kizu.fit(folder, preset="lite-fast", tile_size=128, false_alarms=0.2).config
+    assert (config.image_size, config.keep_aspect, config.resize) == (128, False, None)
+
+
+ENSEMBLE: dict[str, Any] = {**TILES, "detector": "ensemble"}
+
+
+def test_an_ensemble_on_tiles(folder: Path, tmp_path: Path) -> None:
+    """Images of two sizes, tiles drawn at random; calibrated on whole images, and updated."""
+    for number in range(20):
+        write(tmp_path / "mixed" / f"{number:02}.png", parquet(number, 150, 200 + 40 * (number % 2)))
+    inspector = kizu.fit(tmp_path / "mixed", **ENSEMBLE, random_tiles=3)
+    assert inspector.calibration is not None
+    assert inspector.calibration.method == "leave_one_out"
+    for number in range(3):
+        fitted_on = inspector.measure(read_image(tmp_path / "mixed" / f"{number:02}.png"))[0]
+        assert inspector.calibration.scores[number] > fitted_on * 0.999
+    new = np.array([inspector.measure(parquet(number))[0] for number in range(100, 130)])
+    assert (new > inspector.calibration.threshold).mean() < 0.45
+    flawed = parquet(131)
+    flawed[60:70, 60:70] = 250
+    found = inspector.predict(flawed)
+    assert found.verdict == "ng"
+    assert np.hypot(*(np.array(np.unravel_index(found.anomaly_map.argmax(), (150, 200))) - 65)) < 12
+    inspector.save(tmp_path / "a.kizu")
+    write(tmp_path / "new" / "0.png", parquet(50))
+    done = workflows.update(tmp_path / "a.kizu", [tmp_path / "new"])
+    assert (done.calibrating, len(done.after.scores)) == (1, 21)
+
+
+def test_an_ensemble_scores_strips_as_the_whole(folder: Path) -> None:
+    inspector = kizu.fit(folder, **ENSEMBLE)
+    image = parquet(70)
+    whole = inspector.detector.score(inspector.embed(image))
+    score, anomaly_map = inspector.measure(image)
+    assert score == pytest.approx(float(whole.images[0]), rel=1e-6)
+    np.testing.assert_allclose(anomaly_map, inspector.map_of(whole.patches[0], (150, 200)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("tiles", [{"image_size": 64, "false_alarms": 0.2}, TILES])
+def test_an_ensemble_in_an_area(folder: Path, tiles: dict[str, Any]) -> None:
+    inspector = kizu.fit(folder, **tiles, detector="ensemble", roi="40,30 180,30 110,140")
+    sound, beyond, hit = parquet(70), parquet(70), parquet(70)
+    beyond[140:150, 0:10] = 250
+    hit[60:70, 100:110] = 250
+    scores = [inspector.predict(image).score for image in (sound, beyond, hit)]
+    assert scores[1] == scores[0]
+    assert scores[2] > scores[0]
+
+
+def test_images_of_tiles_are_worked_on_one_at_a_time(sampled: kizu.Inspector, folder: Path) -> None:
+    """Each of them takes memory in proportion to its size."""
+    import threading
+
+    seen = set()
+    measure = kizu.Inspector.measure
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            kizu.Inspector,
+            "measure",
+            lambda self, image: (seen.add(threading.current_thread()), measure(self, image))[1],
+        )
+        list(workflows.predict(sampled, [folder]))
+    assert seen == {threading.current_thread()}

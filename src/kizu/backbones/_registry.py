@@ -1,7 +1,7 @@
 """Backbones by name: kizu's own, those of other packages, and those that a source makes from a reference.
 
 A source is what stands before a colon: ``torchvision:convnext_tiny``, ``timm:vit_small_patch16_224``,
-``onnx:net.onnx``.
+``onnx:net.onnx``, ``joined:efficientnet_lite0+efficientnet_lite2``.
 Other packages bring backbones by the entry-point group ``kizu.backbones``; an entry point's value is a `Backbone`::
 
     [project.entry-points."kizu.backbones"]
@@ -30,6 +30,7 @@ SOURCES = {
     "torchvision": "kizu.backbones.torchvision_models",
     "timm": "kizu.backbones.timm_models",
     "onnx": "kizu.backbones.onnx_file",
+    "joined": "kizu.backbones.joined",
 }
 """Modules with a function ``find(reference, *, weights, mean, std) -> Backbone``, by the word before the colon."""
 

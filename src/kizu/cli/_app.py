@@ -13,6 +13,7 @@ from kizu.cli import (
     _backbones,
     _check,
     _compare,
+    _data,
     _demo,
     _drift,
     _evaluate,
@@ -51,6 +52,7 @@ app.command("info")(_info.info)
 app.command("demo")(_demo.demo)
 app.add_typer(_backbones.app, name="backbones")
 app.add_typer(_presets.app, name="presets")
+app.add_typer(_data.app, name="data")
 
 _UsageError: Any = typer.BadParameter.__base__
 

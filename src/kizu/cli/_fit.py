@@ -130,6 +130,14 @@ def fit(
             help="ONNX Runtime's execution providers, best first, with commas. [default: the CPU]", metavar="A,B"
         ),
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="What the fit may take, as 2GB or 500MB: of more images than that, patches are thinned block by "
+            "block. [default: no limit]",
+            metavar="SIZE",
+        ),
+    ] = None,
     robust: Annotated[
         bool,
         typer.Option(
@@ -156,7 +164,7 @@ def fit(
     given |= {"review_budget": review_budget, "calibration": calibration}
     given |= {"engine": engine, "precision": precision, "providers": providers}
     given |= {"tile_size": tile_size, "tile_stride": tile_stride, "tile_border": tile_border}
-    given |= {"random_tiles": random_tiles, "roi": roi, "foreground": foreground or None}
+    given |= {"random_tiles": random_tiles, "roi": roi, "foreground": foreground or None, "memory": memory}
     document |= {name: value for name, value in given.items() if value is not None}
     more = [*(["detector.robust=true"] if robust else []), *(settings or [])]
     chosen = parse(with_settings(_with_detector(document, detector), more), str(config or "kizu fit"))

@@ -97,6 +97,9 @@ class Detector(ABC):
     scored whole. Otherwise they may come in parts, and be of any size.
     """
 
+    side_by_side: ClassVar[bool] = False
+    """Whether several threads may call ``score`` at once: folders of images are then inspected several at a time."""
+
     @abstractmethod
     def check(self) -> None:
         """Raise `ParameterError` when a parameter is out of range."""
@@ -141,6 +144,12 @@ class Detector(ABC):
         Only after ``leave_one_out=True, later=True``, of a detector that ``leaves_one_out_later``.
         """
         raise NotFittedError(f"this {type(self).__name__} was not fitted to leave images out later.")
+
+    def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool | None:
+        """Whether a fit of so many embeddings ``(h, w, D)``, given ``memory`` bytes, streams: none can be left out
+        then. None: ``fit`` does not take ``memory``. Raises `ParameterError` where it is too little.
+        """
+        return None
 
     @property
     def never_higher(self) -> bool:

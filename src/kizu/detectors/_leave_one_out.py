@@ -25,6 +25,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from kizu.errors import DataError
 from kizu.neighbors import ExactNeighbors, Neighbors
 from kizu.progress import Advance
 
@@ -70,6 +71,20 @@ class Without:
 
 
 @dataclass(frozen=True)
+class News:
+    """The images learnt last: from number ``first`` on, covered within ``cover_radius``, a plain distance."""
+
+    first: int
+    cover_radius: float
+
+
+def require_two(images: int) -> None:
+    """Raises `DataError` where there are fewer."""
+    if images < 2:
+        raise DataError("leaving one image out needs at least 2 good images; add images.")
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """One image against the bank without it.
 
@@ -85,31 +100,30 @@ class LeftOut:
 
 def leave_one_out(
     rows: Float32,
+    starts: Indices,
     owners: Int32,
     exact: ExactNeighbors,
     search: Neighbors,
     *,
-    patches: int,
     radius: float | None,
     neighbors: int,
     advance: Advance,
 ) -> Iterator[LeftOut]:
     """Every image left out once, in order.
 
-    ``rows`` ``(n · patches, D)``: all patches the bank was selected from, image by image; ``owners`` ``(M,)``,
-    ascending: the image of each bank row. ``exact`` and ``search`` find bank rows; ``radius`` is the cover radius, a
-    plain distance; None: that of ``rows`` as searched, for a bank that was selected in a projection. ``advance`` is
-    called twice an image.
+    ``rows`` ``(N, D)``: all patches the bank was selected from, image by image; ``starts`` ``(n + 1,)``: each image's
+    first one, and N. ``owners`` ``(M,)``, ascending: the image of each bank row. ``exact`` and ``search`` find bank
+    rows; ``radius`` is the cover radius, a plain distance; None: that of ``rows`` as searched, for a bank that was
+    selected in a projection. ``advance`` is called twice an image.
     """
-    images = rows.reshape(-1, patches, rows.shape[1])
     looked, held = [], []
-    for image, queries in enumerate(images):
+    for image, queries in enumerate(_images(rows, starts)):
         found = search.search(queries, neighbors + SPARE)
         looked.append(_others(*found, owners, image, neighbors))
         held.append(_held(*found, owners, image))
         advance(1)
-    banks = _banks(rows, owners, exact, np.concatenate(held), len(images), radius)
-    for image, (queries, bank) in enumerate(zip(images, banks, strict=True)):
+    banks = _banks(rows, owners, exact, np.concatenate(held), len(starts) - 1, radius)
+    for image, (queries, bank) in enumerate(zip(_images(rows, starts), banks, strict=True)):
         yield LeftOut(queries, *_with_stand_ins(queries, *looked[image], bank, neighbors), bank)
         advance(1)
 
@@ -125,17 +139,20 @@ def stand_ins(
     neighbors: int,
     advance: Advance,
 ) -> Iterator[Float32]:
-    """Of every image in order the stand-ins ``(S, D)`` for its rows; arguments as of `leave_one_out`.
-
-    ``starts`` ``(n + 1,)``: each image's first row, so that images may have different numbers of them.
-    """
+    """Of every image in order the stand-ins ``(S, D)`` for its rows; arguments as of `leave_one_out`."""
     held = []
-    for image, (first, last) in enumerate(pairwise(starts.tolist())):
-        held.append(_held(*search.search(rows[first:last], neighbors + SPARE), owners, image))
+    for image, queries in enumerate(_images(rows, starts)):
+        held.append(_held(*search.search(queries, neighbors + SPARE), owners, image))
         advance(1)
     for bank in _banks(rows, owners, exact, np.concatenate(held), len(starts) - 1, radius):
         yield bank.stand_ins
         advance(1)
+
+
+def _images(rows: Float32, starts: Indices) -> Iterator[Float32]:
+    """The patches of one image after another."""
+    for first, last in pairwise(starts.tolist()):
+        yield np.ascontiguousarray(rows[first:last])
 
 
 class SearchWithout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,7 +13,13 @@ from kizu.detectors._base import Float32, finite
 from kizu.errors import DataError
 
 PROBES = 2048
-"""Queries on which the accuracy of the approximate search is measured."""
+"""Patches on which the accuracy of the approximate search is measured, about."""
+
+PROBE_IMAGES = 2
+"""Good images that they are taken from at least."""
+
+LARGEST_PROBE = 4096
+"""Patches that are taken from one image at most: of larger ones a piece will do."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +85,44 @@ def thinned(rows: Float32, keep: npt.NDArray[np.int64]) -> Float32:
     return rows
 
 
-def probes_of(rows: Float32, rng: np.random.Generator) -> Float32:
-    """Queries ``(≤ PROBES, D)`` to measure recall on: half good patches, half like no good patch.
+def probes_of(rows: Float32, grids: Grids, rng: np.random.Generator) -> list[Float32]:
+    """Images ``(h, w, D)`` to measure accuracy on, about `PROBES` patches: half good, half like no good image.
 
     Near its rows a graph finds nearly everything; defects lie far from them. The second half takes about half its
-    channels from one good patch and the rest from another, which lies about as far out as real defects do.
+    channels from one good image and the rest from another, which lies about as far out as real defects do. Images are
+    taken in one piece since neighbouring patches are searched together: whole, or of larger ones the middle.
     """
-    count = min(PROBES // 2, len(rows))
-    good, other = (rows[rng.choice(len(rows), count, replace=False)] for _ in range(2))
-    strange = np.where(rng.random(rows.shape[1]) < 0.5, good, other)
+    starts = grids.starts
+    patches = max(1, int(starts[-1]) // len(grids.each))
+    good = []
+    for image in probe_images(len(grids.each), patches, rng).tolist():
+        whole = rows[starts[image] : starts[image + 1]].reshape(*grids.each[image], rows.shape[1])
+        good.append(_middle(whole, LARGEST_PROBE))
+    height, width = (min(image.shape[axis] for image in good) for axis in (0, 1))
+    return list(probes_from(np.stack([image[:height, :width] for image in good]), rng))
+
+
+def _middle(image: Float32, patches: int) -> Float32:
+    """A piece of ``image`` ``(h, w, D)`` of about so many patches, as square as it is; all of a smaller one.
+
+    >>> [_middle(np.zeros(shape), 16).shape[:2] for shape in ((8, 100, 1), (1, 64, 1), (3, 3, 1))]
+    [(4, 4), (1, 16), (3, 3)]
+    """
+    side = math.isqrt(patches)
+    height = min(image.shape[0], max(side, patches // image.shape[1]))
+    width = min(image.shape[1], patches // height)
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
+
+
+def probe_images(images: int, patches: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Numbers, ascending, of the images that probes are taken from."""
+    count = min(images, max(PROBE_IMAGES, PROBES // (2 * patches)))
+    return np.sort(rng.choice(images, count, replace=False))
+
+
+def probes_from(good: Float32, rng: np.random.Generator) -> Float32:
+    """``good`` ``(n, h, w, D)``, and as many that are mixed from them."""
+    across = 1 if good.shape[1] > 1 else 2  # patches of an area come in one row
+    strange = np.where(rng.random(good.shape[-1]) < 0.5, good, np.flip(np.roll(good, 1, axis=0), across))
     return np.concatenate([good, strange])

@@ -13,6 +13,7 @@ from kizu.errors import ParameterError, unknown_name
 ENTRY_POINTS = "kizu.detectors"
 
 _BUILT_IN = {
+    "ensemble": "kizu.detectors.ensemble:Ensemble",
     "patchcore": "kizu.detectors.patchcore:PatchCore",
     "padim": "kizu.detectors.padim:PaDiM",
 }

@@ -135,6 +135,17 @@ def doubted(rows: Float32, grid: tuple[int, int], progress: Progress) -> Suspici
     return found
 
 
+NOTHING_ASIDE = np.empty((0, 2), np.int64)
+"""No image stands out."""
+
+
+def put_aside(rows: Float32, grid: tuple[int, int], progress: Progress) -> npt.NDArray[np.int64]:
+    """`doubted`, and what is not to be learnt overwritten in ``rows``: the `Suspicion.counts`."""
+    found = doubted(rows, grid, progress)
+    overwrite(rows, found.aside)
+    return found.counts
+
+
 def _say(text: str) -> None:
     warnings.warn(text, KizuWarning, stacklevel=5)
 

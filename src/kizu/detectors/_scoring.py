@@ -15,7 +15,11 @@ from kizu.detectors._reweighting import of_paper, of_walkthrough
 from kizu.neighbors import Neighbors
 
 CONFIRMED_AT_A_TIME = 8
-"""Highest patch scores of an image that are searched exactly at a time, until none other can be higher."""
+"""Highest patch scores of an image that are searched exactly at a time, at most: one at first, then twice as many
+each time, until none other can be higher."""
+
+LOOKED_AT_AGAIN = 16
+"""Highest patch scores that are searched more thoroughly before: mostly one exact search is enough then."""
 
 
 class SearchedBank(Neighbors, Protocol):
@@ -25,6 +29,11 @@ class SearchedBank(Neighbors, Protocol):
     def rows(self) -> Float32: ...
 
 
+Indices = npt.NDArray[np.int64]
+
+Search = Callable[[Float32, int], tuple[Float32, Indices]]
+"""As `Neighbors.search`."""
+
 Weight = Callable[[Float32, int, SearchedBank], np.float32]
 """Weight of an image by its patch of largest score ``(D,)``, the number of the bank row nearest to it, and the
 bank.
@@ -32,7 +41,7 @@ bank.
 
 
 def finished(
-    queries: Float32, distances: Float32, nearest: npt.NDArray[np.int64], bank: SearchedBank, weight: Weight | None
+    queries: Float32, distances: Float32, nearest: Indices, bank: SearchedBank, weight: Weight | None
 ) -> tuple[Float32, np.float32]:
     """Patch scores ``(P,)`` and the score of one image.
 
@@ -46,23 +55,36 @@ def finished(
 
 
 def confirmed(
-    queries: Float32, distances: Float32, nearest: npt.NDArray[np.int64], bank: SearchedBank
-) -> tuple[Float32, npt.NDArray[np.int64]]:
+    queries: Float32,
+    distances: Float32,
+    nearest: Indices,
+    bank: SearchedBank,
+    again: Search | None = None,
+) -> tuple[Float32, Indices]:
     """``distances`` and ``nearest`` of `finished` where an approximate search found them, never too small: with
-    those of the highest patch score made exact.
+    those of the highest patch score made exact. ``again`` is a more thorough search for a few of them.
     """
     distances, nearest = distances.copy(), nearest.copy()
+    if again is not None:
+        _look_again(queries, distances, nearest, again)
     patches = distances.mean(axis=1)
     order = np.argsort(-patches, kind="stable")
-    highest = np.float32(-1)
-    for first in range(0, len(order), CONFIRMED_AT_A_TIME):
-        part = order[first : first + CONFIRMED_AT_A_TIME]
-        if patches[part[0]] <= highest:
-            break
+    highest, first, count = np.float32(-1), 0, 1
+    while first < len(order) and patches[order[first]] > highest:
+        part = order[first : first + count]
         distances[part], indices = bank.search(queries[part], distances.shape[1])
         nearest[part] = indices[:, 0]
         highest = max(highest, distances[part].mean(axis=1).max())
+        first, count = first + count, min(2 * count, CONFIRMED_AT_A_TIME)
     return distances, nearest
+
+
+def _look_again(queries: Float32, distances: Float32, nearest: Indices, again: Search) -> None:
+    """Search the highest patches once more, and take what is nearer."""
+    highest = np.argsort(-distances.mean(axis=1), kind="stable")[:LOOKED_AT_AGAIN]
+    found, indices = again(queries[highest], distances.shape[1])
+    nearer = found.mean(axis=1) < distances[highest].mean(axis=1)
+    distances[highest[nearer]], nearest[highest[nearer]] = found[nearer], indices[nearer, 0]
 
 
 def paper_weight(neighbors: int) -> Weight:

@@ -29,23 +29,37 @@ class Selection:
 
     def select(self, rows: Float32, rng: np.random.Generator, progress: Progress) -> tuple[Coreset, Float32 | None]:
         """What is picked of ``rows`` ``(N, D)``, and the projection ``(D, d)`` that was made for it."""
-        count = min(self.count or max(1, round(self.ratio * len(rows))), len(rows))
-        start = int(rng.integers(len(rows))) if self.start == "random" else 0
+        count = self.wanted(len(rows))
+        start = self.first(len(rows), rng)
         if count == len(rows):
             return Coreset(np.arange(count), np.full(count, np.inf), 0.0), None
-        dimensions = self.projected(*rows.shape)
-        projection = None
-        if dimensions is not None:
-            projection = projection_matrix(self.projection, rows.shape[1], dimensions, rng)
+        projection = self.matrix(len(rows), rows.shape[1], rng)
         with progress.stage("Selecting the coreset", count) as advance:
-            return k_center_greedy(_in(projection, rows), count, start=start, advance=advance), projection
+            return k_center_greedy(self.seen(rows, projection), count, start=start, advance=advance), projection
+
+    def wanted(self, patches: int) -> int:
+        """How many of so many patches are picked."""
+        return min(self.count or max(1, round(self.ratio * patches)), patches)
+
+    def first(self, patches: int, rng: np.random.Generator) -> int:
+        """The patch that is picked first."""
+        return int(rng.integers(patches)) if self.start == "random" else 0
+
+    def matrix(self, patches: int, channels: int, rng: np.random.Generator) -> Float32 | None:
+        """A new projection ``(D, d)`` for so many patches; None: there is none."""
+        dimensions = self.projected(patches, channels)
+        return None if dimensions is None else projection_matrix(self.projection, channels, dimensions, rng)
+
+    def seen(self, rows: Float32, projection: Float32 | None) -> Float32:
+        """``rows`` as selection sees them."""
+        return rows if projection is None else rows @ projection
 
     def go_on(
         self, rows: Float32, bank: Float32, projection: Float32 | None, radius: float, progress: Progress
     ) -> Coreset:
         """What is picked of new ``rows``, after the ``bank`` as it is, until all lie within ``radius``."""
         at_least = 0 if self.count else round(self.ratio * len(rows))
-        points, centres = _in(projection, rows), _in(projection, bank)
+        points, centres = self.seen(rows, projection), self.seen(bank, projection)
         with progress.stage("Selecting from the new patches", 0) as advance:
             return k_center_continued(points, centres, at_least=at_least, radius=radius, advance=advance)
 
@@ -64,7 +78,3 @@ def require_projection(known: npt.NDArray[np.float32] | None, wanted: int | None
             "the model does not hold the projection its coreset was selected in (an older kizu wrote it), so it "
             "cannot be updated; fit again with all images."
         )
-
-
-def _in(projection: Float32 | None, rows: Float32) -> Float32:
-    return rows if projection is None else rows @ projection

@@ -54,6 +54,7 @@ class PaDiM(Detector):
     name = "padim"
     min_images = 2
     leaves_one_out = True
+    side_by_side = True
 
     def __init__(
         self, *, reduced_dims: int | None = None, regularisation: float = 0.01, robust: bool = False

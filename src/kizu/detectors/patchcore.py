@@ -19,36 +19,32 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from kizu.detectors import _checks
+from kizu.detectors import _bank, _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores
-from kizu.detectors._leave_one_out import SearchWithout, stand_ins
+from kizu.detectors._leave_one_out import LeftOut, News, SearchWithout, require_two, stand_ins
 from kizu.detectors._leave_one_out import leave_one_out as leaving_one_out
 from kizu.detectors._patches import Grids, gathered, probes_of, thinned
-from kizu.detectors._robust import described, doubted, overwrite, set_aside
+from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors._scoring import SearchedBank, Weight, confirmed, finished, paper_weight, walkthrough_weight
 from kizu.detectors._selection import Selection, require_projection
-from kizu.errors import DataError, ModelFileError, NotFittedError, bad_parameter
-from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, tuned
-from kizu.progress import Progress, Silent
+from kizu.detectors._streaming import Plan, Streamed, plan, streamed, tell
+from kizu.errors import ModelFileError, bad_parameter
+from kizu.memory import size_text
+from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors
+from kizu.progress import Advance, Progress, Silent, ignore
 from kizu.projection import KINDS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from kizu.graphs import Graph as OnnxGraph
-
-APPROXIMATE_FROM = 4096
-"""Bank rows from which ``search="auto"`` searches approximately: below, the exact search is as fast."""
-
-APPROXIMATE_UP_TO = 0.5
-"""Share of all good patches up to which ``search="auto"`` searches approximately: the graph needs a second copy of
-the bank, and that must fit into what thinning gave back."""
 
 WALKTHROUGH = "walkthrough"
 
@@ -84,6 +80,10 @@ class PatchCore(Detector):
     leaves_one_out = True
     leaves_one_out_later = True
     position_bound = False
+    side_by_side = True
+
+    left_out_: Scores
+    _stand_ins: tuple[int, Sequence[Float32]]
 
     def __init__(
         self,
@@ -146,45 +146,78 @@ class PatchCore(Detector):
         progress: Progress | None = None,
         leave_one_out: bool = False,
         later: bool = False,
+        memory: int | None = None,
     ) -> Self:
         """As `Detector.fit`. Holds every embedding once, and thins them in place; grids may differ.
 
-        ``leave_one_out`` also gives ``left_out_``, or with ``later`` stand-ins for what `without` leaves out, at the
-        price of a second copy of the bank until it is done. Raises `DataError` when there is but one image to leave
-        out.
+        ``leave_one_out`` also gives ``left_out_``, or with ``later`` what `without` takes, at the price of a second
+        copy of the bank until it is done. Raises `DataError` when there is but one image to leave out.
+
+        With ``memory``, in bytes, and ``images``, at most so much is taken: where that means to stream (`streams`),
+        patches are thinned block by block, ``cover_radius_`` is an upper bound, grids may not differ, and neither
+        ``leave_one_out`` nor ``robust`` is possible.
         """
         self.check()
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
+        if memory is not None and images is not None:
+            batches = iter(embeddings)
+            first = next(batches, np.empty((0, 1, 1, 1), np.float32))
+            embeddings = chain([first] if len(first) else [], batches)
+            chosen = self._plan(memory, images, first.shape[1:3], first.shape[3])
+            if chosen is not None:
+                tell(chosen, self._selection.wanted(images * first.shape[1] * first.shape[2]), memory)
+                return self._fit_streamed(streamed(embeddings, chosen, self._selection, images, rng, progress))
         rows, grids = gathered(embeddings, images)
-        aside = self._doubted(rows, grids, progress)
+        self.set_aside_ = put_aside(rows, grids.one, progress) if self.robust else NOTHING_ASIDE
+        self.learn(rows, grids, rng, progress, in_place=not leave_one_out)
+        if leave_one_out:
+            require_two(len(grids.each))
+            self._leave_out(rows, grids, News(0, self.cover_radius_), progress, later=later)
+            if not later:
+                self.left_out_ = self.left_out_.without(self.set_aside_[:, 0])
+        return self
+
+    def learn(
+        self,
+        rows: Float32,
+        grids: Grids,
+        rng: np.random.Generator,
+        progress: Progress,
+        *,
+        in_place: bool = False,
+    ) -> None:
+        """Select the bank from ``rows`` ``(N, D)``, the patches of images of ``grids`` one after another, and prepare
+        its search; ``in_place`` thins ``rows`` themselves.
+        """
         coreset, self.projection_ = self._selection.select(rows, rng, progress)
-        probes, self.patches_ = probes_of(rows, rng), len(rows)
+        probes, self.patches_ = probes_of(rows, grids, rng), len(rows)
         keep = np.sort(coreset.indices)
         self.owners_ = grids.owners(keep)
         self.cover_radius_ = coreset.cover_radius
-        if leave_one_out:
-            self.bank_ = rows if len(keep) == len(rows) else rows[keep]
-            self._index(probes)
-            if len(grids.each) < 2:
-                raise DataError("leaving one image out needs at least 2 good images; add images.")
-            if later:
-                self._stand_ins = self._leave_out_later(rows, grids, 0, self.cover_radius_, progress)
-            else:
-                found = self._leave_one_out(rows, grids.one, 0, self.cover_radius_, progress)
-                self.left_out_ = found.without(aside)
-        else:
+        if in_place:
             self.bank_ = thinned(rows, keep)
-            self._index(probes)
-        return self
+        else:
+            self.bank_ = np.ascontiguousarray(rows if len(keep) == len(rows) else rows[keep])
+        self._index(lambda: probes)
 
-    def _doubted(self, rows: Float32, grids: Grids, progress: Progress) -> npt.NDArray[np.int64]:
-        """Numbers of the images that stand out; what of them is not to be learnt is overwritten in ``rows``."""
-        self.set_aside_ = np.empty((0, 2), np.int64)
-        if self.robust:
-            found = doubted(rows, grids.one, progress)
-            overwrite(rows, found.aside)
-            self.set_aside_ = found.counts
-        return self.set_aside_[:, 0]
+    def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool:
+        """As `Detector.streams`."""
+        return self._plan(memory, images, grid, channels) is not None
+
+    def _plan(self, memory: int, images: int, grid: tuple[int, ...], channels: int) -> Plan | None:
+        patches = grid[0] * grid[1]
+        chosen = plan(memory, images, patches, channels, self._selection.wanted(images * patches))
+        if chosen is not None and self.robust:
+            hint = f"It looks at all patches at once, which {size_text(memory)} of memory do not hold."
+            raise bad_parameter("robust", "false", self.robust, hint)
+        return chosen
+
+    def _fit_streamed(self, found: Streamed) -> Self:
+        self.bank_, self.owners_, self.projection_ = found.bank, found.owners, found.projection
+        self.cover_radius_, self.patches_ = found.cover_radius, found.patches
+        self.set_aside_ = NOTHING_ASIDE
+        self._index(lambda: found.probes)
+        return self
 
     @property
     def never_higher(self) -> bool:
@@ -212,6 +245,21 @@ class PatchCore(Detector):
         self._require_fitted("bank_")
         progress = progress or Silent()
         rows, grids = gathered(embeddings, images)
+        other, news = self.grown(rows, grids, rng or np.random.default_rng(0), progress, at_most)
+        if leave_one_out:
+            other._leave_out(rows, grids, news, progress, later=later)
+        return other
+
+    def grown(
+        self,
+        rows: Float32,
+        grids: Grids,
+        rng: np.random.Generator,
+        progress: Progress,
+        at_most: float | None = None,
+    ) -> tuple[Self, News]:
+        """`updated` from ``rows`` ``(N, D)`` as `learn` takes them, and what is needed to leave these images out."""
+        _bank.whole(self._search)
         selection = self._selection
         require_projection(self.projection_, selection.projected(self.patches_, rows.shape[1]), self.cover_radius_)
         radius = self.cover_radius_ if at_most is None else min(at_most, self.cover_radius_)
@@ -223,31 +271,64 @@ class PatchCore(Detector):
         other.bank_ = np.concatenate([self.bank_, rows[keep]])
         other.owners_ = np.concatenate([known, first + grids.owners(keep)]).astype(np.int32)
         other.cover_radius_, other.patches_ = max(self.cover_radius_, coreset.cover_radius), self.patches_ + len(rows)
-        other._index(probes_of(rows, rng or np.random.default_rng(0)))
-        vars(other).pop("left_out_", None)
-        vars(other).pop("_stand_ins", None)
-        if leave_one_out and later:
-            other._stand_ins = other._leave_out_later(rows, grids, first, coreset.cover_radius, progress)
-        elif leave_one_out:
-            other.left_out_ = other._leave_one_out(rows, grids.one, first, coreset.cover_radius, progress)
-        return other
+        other._index(lambda: probes_of(rows, grids, rng))
+        for before in ("left_out_", "_stand_ins"):
+            vars(other).pop(before, None)
+        return other, News(first, coreset.cover_radius)
 
-    def _leave_out_later(
-        self, rows: Float32, grids: Grids, first: int, radius: float, progress: Progress
-    ) -> tuple[int, list[Float32]]:
-        """What `without` needs: ``first``, the number of the first image, and stand-ins for the rows of each."""
-        with progress.stage("Preparing to leave each image out", 2 * len(grids.each)) as advance:
-            found = stand_ins(
-                rows,
-                grids.starts,
-                self.owners_ - np.int32(first),
-                self._exact,
-                self._search,
-                radius=radius if self.projection_ is None else None,
-                neighbors=self.neighbors,
-                advance=advance,
-            )
-            return first, list(found)
+    def _leave_out(self, rows: Float32, grids: Grids, news: News, progress: Progress, *, later: bool) -> None:
+        """Score each image of ``news``, with patches ``rows``, as had it not been learnt, or prepare for that; see
+        `kizu.detectors._leave_one_out`.
+        """
+        if later:
+            with progress.stage("Preparing to leave each image out", 2 * len(grids.each)) as advance:
+                self.prepare_without(rows, grids, news, advance)
+        else:
+            self.left_out_ = self._leave_one_out(rows, grids, news, progress)
+
+    def _leave_one_out(self, rows: Float32, grids: Grids, news: News, progress: Progress) -> Scores:
+        grid, images = grids.one, len(grids.each)
+        found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
+        with progress.stage("Leaving each image out", 2 * images) as advance:
+            for image, one in enumerate(self.leaving_out(rows, grids, news, advance)):
+                near = confirmed(one.queries, one.distances, one.nearest, one.bank)
+                scores, score = finished(one.queries, *near, one.bank, self._weight)
+                found.patches[image], found.images[image] = scores.reshape(grid), score
+        return found
+
+    def leaving_out(self, rows: Float32, grids: Grids, news: News, advance: Advance = ignore) -> Iterator[LeftOut]:
+        """The images with patches ``rows``, those learnt last, against the bank without each, one after another;
+        ``advance`` is called twice an image.
+        """
+        return leaving_one_out(
+            rows,
+            grids.starts,
+            *self._searched_for(news),
+            radius=self._radius(news),
+            neighbors=self.neighbors,
+            advance=advance,
+        )
+
+    def prepare_without(self, rows: Float32, grids: Grids, news: News, advance: Advance = ignore) -> None:
+        """Keep what `without` takes; arguments as of `leaving_out`."""
+        prepared = stand_ins(
+            rows,
+            grids.starts,
+            *self._searched_for(news),
+            radius=self._radius(news),
+            neighbors=self.neighbors,
+            advance=advance,
+        )
+        self._stand_ins = news.first, list(prepared)
+
+    def _searched_for(self, news: News) -> tuple[npt.NDArray[np.int32], ExactNeighbors, _bank.Search]:
+        """Owners, exact and usual search as `kizu.detectors._leave_one_out` takes them."""
+        owners = self.owners_ - np.int32(news.first)  # of earlier images negative: those are not left out
+        return owners, _bank.whole(self._search), self._search
+
+    def _radius(self, news: News) -> float | None:
+        """Within which the bank covers the images of ``news``, a plain distance; None where it is another one."""
+        return news.cover_radius if self.projection_ is None else None
 
     def without(self, image: int) -> Self:
         """As `Detector.without`; see `kizu.detectors._leave_one_out`."""
@@ -255,57 +336,31 @@ class PatchCore(Detector):
             super().without(image)
         first, prepared = self._stand_ins
         other = copy.copy(self)
-        other._search = SearchWithout(self._exact, self._search, self.owners_, first + image, prepared[image])
+        other._search = SearchWithout(
+            _bank.whole(self._search), self._search, self.owners_, first + image, prepared[image]
+        )
         return other
 
-    def _leave_one_out(
-        self, rows: Float32, grid: tuple[int, int], first: int, radius: float, progress: Progress
-    ) -> Scores:
-        """What each image would score had it not been among those learnt last, number ``first`` and on, with patches
-        ``rows`` that the bank covers within ``radius``; see `kizu.detectors._leave_one_out`.
-        """
-        patches = grid[0] * grid[1]
-        images = len(rows) // patches
-        found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
-        with progress.stage("Leaving each image out", 2 * images) as advance:
-            left_out = leaving_one_out(
-                rows,
-                self.owners_ - np.int32(first),  # of earlier images negative: those are not left out
-                self._exact,
-                self._search,
-                patches=patches,
-                radius=radius if self.projection_ is None else None,
-                neighbors=self.neighbors,
-                advance=advance,
-            )
-            for image, one in enumerate(left_out):
-                near = confirmed(one.queries, one.distances, one.nearest, one.bank)
-                scores, score = finished(one.queries, *near, one.bank, self._weight)
-                found.patches[image], found.images[image] = scores.reshape(grid), score
-        return found
-
-    def _index(self, probes: Float32) -> None:
+    def _index(self, probes: Callable[[], Iterable[Float32]]) -> None:
         """Prepare the search of the bank."""
-        self.accuracy_ = Accuracy()
-        self._search: ExactNeighbors | ApproximateNeighbors | SearchWithout = ExactNeighbors(self.bank_)
-        worth_it = APPROXIMATE_FROM <= len(self.bank_) <= APPROXIMATE_UP_TO * self.patches_
-        if self.search == "approximate" or (self.search == "auto" and worth_it):
-            self._search, self.accuracy_ = tuned(self.bank_, probes, self.search_error)
+        self._search: _bank.Search
+        self._search, self.accuracy_ = _bank.prepared(
+            self.bank_, self.search, self.patches_, probes, self.search_error
+        )
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("bank_")
-        batch, height, width, channels = embeddings.shape
-        queries = np.ascontiguousarray(embeddings.reshape(-1, channels))
-        distances, indices = self._search.search(queries, self.neighbors)
-        found = Scores(np.empty((batch, height, width), np.float32), np.empty(batch, np.float32))
-        for image in range(batch):
-            part = slice(image * height * width, (image + 1) * height * width)
-            near = distances[part], indices[part, 0]
-            if not isinstance(self._search, ExactNeighbors):
-                near = confirmed(queries[part], *near, self._scored_by)
-            patches, score = finished(queries[part], *near, self._scored_by, self._weight)
-            found.patches[image], found.images[image] = patches.reshape(height, width), score
+        images = np.ascontiguousarray(embeddings)
+        found = Scores(np.empty(images.shape[:3], np.float32), np.empty(len(images), np.float32))
+        for place, near in enumerate(_bank.near(self._search, images, self.neighbors)):
+            queries = images[place].reshape(-1, images.shape[3])
+            patches, found.images[place] = finished(queries, *near, self.exact, self._weight)
+            found.patches[place] = patches.reshape(images.shape[1:3])
         return found
+
+    def look_up(self, patches: Float32) -> Float32:
+        """``patches`` ``(h, w, D)`` of one image → distances ``(h · w,)`` to the nearest rows, never too small."""
+        return _bank.look_up(self._search, patches, 1)[0][:, 0]
 
     @property
     def _selection(self) -> Selection:
@@ -325,15 +380,14 @@ class PatchCore(Detector):
         return (walkthrough_weight if self.reweight == WALKTHROUGH else paper_weight)(self.reweight_neighbors)
 
     @property
-    def _exact(self) -> ExactNeighbors:
-        if isinstance(self._search, SearchWithout):
-            raise NotFittedError("an image is left out of this PatchCore, which can only score.")
-        return self._search.exact if isinstance(self._search, ApproximateNeighbors) else self._search
+    def searches_exactly(self) -> bool:
+        """Whether nothing about the search is approximate."""
+        return isinstance(self._search, ExactNeighbors)
 
     @property
-    def _scored_by(self) -> SearchedBank:
-        """The bank that scores are made exact by: without an image where one is left out."""
-        return self._search if isinstance(self._search, ExactNeighbors) else self._search.exact
+    def exact(self) -> SearchedBank:
+        """The bank, searched exactly; without an image where one is left out."""
+        return _bank.exact(self._search)
 
     def write(
         self, graph: OnnxGraph, embedding: str, grid: tuple[int, int], progress: Progress | None = None
@@ -359,32 +413,18 @@ class PatchCore(Detector):
             state["projection"] = self.projection_
         if self.robust:
             state["set_aside"] = self.set_aside_
-        if isinstance(self._search, ApproximateNeighbors):
-            graph = self._search.graph
-            state |= {"levels": graph.levels, "offsets": graph.offsets, "links": graph.links}
-            state["entry"], state["breadth"] = np.array(graph.entry), np.array(graph.breadth)
-        return state
+        return state | _bank.state_of(self._search)
 
     def _restore(self, state: Mapping[str, Array]) -> None:
-        self.bank_ = state["bank"]
-        if self.bank_.ndim != 2 or self.bank_.dtype != np.float32 or not len(self.bank_):
-            raise ModelFileError("the memory bank is not a float32 matrix; restore the model file.")
-        self.owners_ = state.get("owners", np.zeros(0, np.int32))  # none in schemas 1 and 2
-        if len(self.owners_) not in (0, len(self.bank_)) or self.owners_.dtype != np.int32:
-            raise ModelFileError("the memory bank's images are not one a row; restore the model file.")
+        owners = state.get("owners", np.zeros(0, np.int32))  # none in schemas 1 and 2
+        self.bank_, self.owners_ = _bank.checked(state["bank"], owners)
         self.cover_radius_ = float(state["cover_radius"].item())
         patches = state["patches"].item() if "patches" in state else len(self.bank_) / self.coreset_ratio
         self.patches_, self.projection_ = int(patches), state.get("projection")  # neither in schemas 1 and 2
         if self.projection_ is not None and self.projection_.shape[:-1] != self.bank_.shape[1:]:
             raise ModelFileError("the projection does not fit the memory bank; restore the model file.")
         self.set_aside_ = set_aside(state)
-        self.accuracy_ = Accuracy()
-        self._search = ExactNeighbors(self.bank_)
-        if "links" in state and self.search != "exact":
-            self.accuracy_ = Accuracy(*state["accuracy"].tolist())
-            entry, breadth = int(state["entry"].item()), int(state["breadth"].item())
-            graph = Graph(state["levels"], state["offsets"], state["links"], entry, breadth)
-            self._search = ApproximateNeighbors(self.bank_, graph)
+        self._search, self.accuracy_ = _bank.restored(self.bank_, state, self.search)
 
     def search_exactly(self) -> None:
         self._require_fitted("bank_")

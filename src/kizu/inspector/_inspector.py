@@ -19,13 +19,13 @@ from kizu.inspector import _model_file
 from kizu.inspector._area_file import area_from_png, to_png
 from kizu.inspector._frame import Frame, Sight
 from kizu.inspector._prediction import Prediction
-from kizu.inspector._running import open_as, open_to_look
+from kizu.inspector._running import engine_choice, known_graph, shared_engine, to_look
 from kizu.inspector._tiles import middle_tile, some_tiles, strips
 
 Image = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 Source = str | Path | Image
-Opener = Callable[[Config, bytes], backbones.Engine]
+Opener = Callable[[Config, _model_file.Content], backbones.Engine]
 Sources = list[Source] | tuple[Source, ...] | Iterator[Source]
 
 
@@ -201,8 +201,14 @@ class Inspector:
         engine: str | None = None,
         precision: str | None = None,
         providers: Sequence[str] | None = None,
+        mapped: bool = False,
     ) -> Inspector:
         """Read ``NAME.kizu``. ``exact`` switches approximate search off.
+
+        Inspectors of one backbone, engine, precision and number of threads share one engine in memory.
+        ``mapped`` leaves what the detector learnt in the file, to be read as it is looked at: for programs that hold
+        many models. Nothing may then be written into the file; replacing it by another is safe, but on Windows, where
+        it is refused as long as the inspector lives.
 
         ``engine``, ``precision`` and ``providers`` are those of the fit unless given here; ``config`` keeps telling
         of the fit.
@@ -213,10 +219,11 @@ class Inspector:
             MissingExtraError: the engine's package is not installed.
         """
 
-        def opened(settings: Config, graph: bytes) -> backbones.Engine:
-            return open_as(settings, graph, engine=engine, precision=precision, providers=providers, threads=threads)
+        def opened(settings: Config, content: _model_file.Content) -> backbones.Engine:
+            chosen = engine_choice(settings, engine, precision, providers, threads)
+            return shared_engine(content.graph, content.graph_id, chosen)
 
-        return cls._read(Path(path), opened, exact=exact)
+        return cls._read(Path(path), opened, exact=exact, mapped=mapped)
 
     @classmethod
     def look(cls, path: str | Path) -> Inspector:
@@ -224,11 +231,13 @@ class Inspector:
 
         Raises `ModelFileError` as `load`.
         """
-        return cls._read(Path(path), open_to_look)
+        return cls._read(
+            Path(path), lambda settings, content: shared_engine(content.graph, content.graph_id, to_look(settings))
+        )
 
     @classmethod
-    def _read(cls, path: Path, opened: Opener, *, exact: bool = False) -> Inspector:
-        content = _model_file.read(path)
+    def _read(cls, path: Path, opened: Opener, *, exact: bool = False, mapped: bool = False) -> Inspector:
+        content = _model_file.read(path, mapped=mapped, known=known_graph)
         try:
             detector = _restore_detector(content)
             settings = config.parse(content.manifest["config"])
@@ -240,9 +249,10 @@ class Inspector:
         if exact:
             detector.search_exactly()
         try:
-            engine = opened(settings, content.graph)
+            engine = opened(settings, content)
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from None
+        content.release()
         return cls(
             config=settings,
             graph=content.graph,

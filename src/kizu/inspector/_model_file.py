@@ -31,6 +31,7 @@ import numpy.typing as npt
 from kizu._version import __version__
 from kizu.errors import ModelFileError
 from kizu.files import atomic_write
+from kizu.inspector._entries import AlteredEntryError, Entries, aligned
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
@@ -48,18 +49,30 @@ _LARGEST_MANIFEST = 256 * 2**20
 _UNREADABLE = (zipfile.BadZipFile, EOFError, ValueError, RuntimeError, OverflowError, struct.error)
 """What a damaged zip can make `zipfile` raise; NotImplementedError and RecursionError are RuntimeErrors."""
 
+Known = Callable[[str], bytes | None]
+"""A graph by its SHA-256; None where it is not in memory."""
+
+
+def _unknown(_: str) -> bytes | None:
+    return None
+
 
 @dataclass(frozen=True)
 class Content:
     """What a model file holds: the manifest, the backbone's graph, the detector's arrays by name, PNG files of check
-    images, and that of the inspected area.
+    images, and that of the inspected ``area``.
+
+    ``graph_id``: the graph's SHA-256. ``release`` gives back the memory of mapped arrays looked at so far. Arrays are
+    not to be written to.
     """
 
     manifest: dict[str, Any]
     graph: bytes
+    graph_id: str
     arrays: dict[str, Array]
     checks: tuple[bytes, ...]
-    area: bytes | None = None
+    area: bytes | None
+    release: Callable[[], None]
 
 
 def write(
@@ -86,14 +99,28 @@ def write(
     def write_zip(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, data in {MANIFEST: head, **entries}.items():
-                archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+                archive.writestr(aligned(zipfile.ZipInfo(name, _EPOCH), file.tell()), data)
 
     atomic_write(path, write_zip)
 
 
-def read(path: Path) -> Content:
-    """Read and verify a model file. Raises `ModelFileError`: what is wrong with which file, and what to do."""
-    return _opened(path, _read_archive)
+def read(path: Path, *, mapped: bool = False, known: Known = _unknown) -> Content:
+    """Read and verify a model file. Raises `ModelFileError`: what is wrong with which file, and what to do.
+
+    ``mapped``: leave arrays in the file, which must stay as it is (`kizu.inspector._entries`); those of models of
+    kizu 0.1 are read into memory. ``known`` gives a graph by its SHA-256, where it is in memory already.
+    """
+
+    def read_archive(path: Path, file: BinaryIO, archive: zipfile.ZipFile) -> Content:
+        manifest = _read_manifest(path, archive)
+        _check_entries(path, archive, manifest["entries"])
+        try:
+            return _content(path, manifest, Entries(file, archive, manifest["entries"], mapped=mapped), known)
+        except AlteredEntryError as error:
+            reason = f"{error.name} was altered (its checksum differs)"
+            raise ModelFileError(f"{path}: {reason}. Restore the file or fit again.") from None
+
+    return _opened(path, read_archive)
 
 
 def identity(path: Path) -> str:
@@ -105,16 +132,16 @@ def identity(path: Path) -> str:
     return _opened(path, _identity)
 
 
-def _identity(path: Path, archive: zipfile.ZipFile) -> str:
+def _identity(path: Path, file: BinaryIO, archive: zipfile.ZipFile) -> str:
     _read_manifest(path, archive)
     return hashlib.sha256(archive.read(MANIFEST)).hexdigest()[:IDENTITY_DIGITS]
 
 
-def _opened(path: Path, use: Callable[[Path, zipfile.ZipFile], T]) -> T:
+def _opened(path: Path, use: Callable[[Path, BinaryIO, zipfile.ZipFile], T]) -> T:
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             _check_sizes(path, archive, file.seek(0, io.SEEK_END))
-            return use(path, archive)
+            return use(path, file, archive)
     except FileNotFoundError:
         raise ModelFileError(f"{path}: no such model file. Check the path, or make one with `kizu fit`.") from None
     except IsADirectoryError:
@@ -125,18 +152,18 @@ def _opened(path: Path, use: Callable[[Path, zipfile.ZipFile], T]) -> T:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}. Check disk and network.") from None
 
 
-def _read_archive(path: Path, archive: zipfile.ZipFile) -> Content:
-    manifest = _read_manifest(path, archive)
-    _check_entries(path, archive, manifest["entries"])
-    data = {name: archive.read(name) for name in manifest["entries"]}
-    for name, expected in manifest["entries"].items():
-        if hashlib.sha256(data[name]).hexdigest() != expected:
-            raise ModelFileError(f"{path}: {name} was altered (its checksum differs). Restore the file or fit again.")
-    graph, area = data.pop(GRAPH), data.pop(AREA, None)
-    checks = [name for name in data if name.startswith(CHECKS)]
-    images = tuple(data.pop(name) for name in sorted(checks, key=lambda name: int(Path(name).stem)))
-    arrays = {Path(name).stem: _from_npy(path, name, content) for name, content in data.items()}
-    return Content(manifest, graph, arrays, images, area)
+def _content(path: Path, manifest: dict[str, Any], entries: Entries, known: Known) -> Content:
+    names, graph_id = manifest["entries"], manifest["entries"][GRAPH]
+    graph = known(graph_id)
+    if graph is None:
+        graph = entries.data(GRAPH)
+    else:
+        entries.verify(GRAPH)
+    checks = sorted((name for name in names if name.startswith(CHECKS)), key=lambda name: int(Path(name).stem))
+    arrays = {Path(name).stem: _array(path, name, entries) for name in names if name.startswith(ARRAYS)}
+    images = tuple(entries.data(name) for name in checks)
+    area = entries.data(AREA) if AREA in names else None
+    return Content(manifest, graph, graph_id, arrays, images, area, entries.release)
 
 
 def _check_sizes(path: Path, archive: zipfile.ZipFile, size: int) -> None:
@@ -191,9 +218,10 @@ def _to_npy(array: Array) -> bytes:
     return buffer.getvalue()
 
 
-def _from_npy(path: Path, name: str, data: bytes) -> Array:
+def _array(path: Path, name: str, entries: Entries) -> Array:
     try:
-        array: Array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+        return entries.array(name)
+    except (AlteredEntryError, OSError, zipfile.BadZipFile, EOFError):
+        raise
     except Exception as error:  # a damaged header makes NumPy raise whatever its parsers do, SyntaxError among it
         raise _damaged(path, f"{name}: {' '.join(str(error).split())}") from None
-    return array

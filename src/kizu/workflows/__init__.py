@@ -17,11 +17,13 @@ from kizu.workflows._drift import DriftFound, find_drift
 from kizu.workflows._drift_plot import draw_drift
 from kizu.workflows._evaluate import Evaluation, evaluate
 from kizu.workflows._export import Export, export
+from kizu.workflows._fetch_data import FetchedData, fetch_data, list_data
 from kizu.workflows._fit import fit
 from kizu.workflows._history import Restored, Version, history, restore, undo
 from kizu.workflows._predict import Predictions, load, look, predict
 from kizu.workflows._report import Report, make_report
 from kizu.workflows._report_target import ReportTarget
+from kizu.workflows._synthesise import Synthesised, synthesise
 from kizu.workflows._threshold import Decided, decide
 from kizu.workflows._update import Update, update
 
@@ -34,10 +36,12 @@ __all__ = [
     "DriftFound",
     "Evaluation",
     "Export",
+    "FetchedData",
     "Predictions",
     "Report",
     "ReportTarget",
     "Restored",
+    "Synthesised",
     "Update",
     "Version",
     "add_backbone",
@@ -51,16 +55,19 @@ __all__ = [
     "draw_drift",
     "evaluate",
     "export",
+    "fetch_data",
     "find_drift",
     "fit",
     "history",
     "list_backbones",
+    "list_data",
     "load",
     "look",
     "make_report",
     "predict",
     "pull_backbone",
     "restore",
+    "synthesise",
     "undo",
     "update",
 ]

@@ -9,7 +9,8 @@ from typing import Any
 from kizu import backbones
 from kizu.backbones import Backbone, BackboneCard, Located, Preparable
 from kizu.backbones._card import MIN_IMAGE_SIZE
-from kizu.backbones.weights import _cache, _checksum, _files
+from kizu.backbones.weights import _cache, _files
+from kizu.downloads import checksum
 from kizu.errors import BackboneError
 from kizu.files import atomic_write, prepare_folder
 from kizu.progress import Progress, Silent
@@ -103,7 +104,7 @@ def add_backbone(file: str | Path, *, progress: Progress | None = None) -> Backb
     found = _files.checksum(source)
     for name in backbones.names():
         published = _published(backbones.get(name))
-        if published is not None and _checksum.agree(found, published.sha256):
+        if published is not None and checksum.agree(found, published.sha256):
             with (progress or Silent()).stage(f"Checking {source.name}", 1) as advance:
                 _keep(source, name, found, published.path)
                 advance()

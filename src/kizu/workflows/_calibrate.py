@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kizu import detectors
 from kizu.calibration import Calibration, Decision, Method
@@ -19,7 +19,8 @@ from kizu.inspector import Inspector
 from kizu.progress import Progress
 from kizu.workflows._check_images import CheckImages
 from kizu.workflows._embeddings import Embeddings
-from kizu.workflows._reading import Reader
+from kizu.workflows._reading import Image, Reader
+from kizu.workflows._side_by_side import worked
 
 HELD_OUT_AT_LEAST = 5
 """Good images kept back for the threshold at least: fewer say next to nothing about it."""
@@ -92,8 +93,8 @@ def from_left_out_later(
         closing(reader.images(samples, advance)) as read,
     ):
         measured = [
-            _measured(replace(inspector, detector=inspector.detector.without(number)), image)
-            for number, (_, image) in enumerate(read)
+            _measured(replace(inspector, detector=inspector.detector.without(number)), sample, image)
+            for number, (sample, image) in enumerate(read)
             if number not in aside
         ]
     scores, peaks = np.array(measured).T
@@ -111,18 +112,22 @@ def from_images(
     """From images that were not fitted on."""
     with (
         progress.stage("Finding the threshold", len(samples)) as advance,
-        closing(reader.images(samples, advance)) as read,
+        closing(worked(reader, samples, inspector, _measured, advance)) as read,
     ):
         measured = []
-        for _, image in read:
+        for _, image, found in read:
             kept.held_out(image)
-            measured.append(_measured(inspector, image))
+            measured.append(found)
     scores, peaks = np.array(measured).T
     return Calibration(scores, peaks, decision_of(inspector.config), method)
 
 
-def from_folds(inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress) -> Calibration:
-    """Each part of the samples by a detector fitted on the other parts, drawn by the seed; ``inspector`` stays."""
+def from_folds(
+    inspector: Inspector, reader: Reader, samples: Sequence[Sample], progress: Progress, given: Mapping[str, Any]
+) -> Calibration:
+    """Each part of the samples by a detector fitted on the other parts, drawn by the seed; ``inspector`` stays.
+    ``given``: more arguments of that fit.
+    """
     config = inspector.config
     shuffled = np.random.default_rng(config.seed).permutation(len(samples))
     parts = [sorted(part.tolist()) for part in np.array_split(shuffled, config.folds)]
@@ -132,18 +137,20 @@ def from_folds(inspector: Inspector, reader: Reader, samples: Sequence[Sample], 
         detector = detectors.build(config.detector.name, config.detector.parameters)
         fold = f"fold {number} of {config.folds}"
         with closing(Embeddings(inspector, reader.again(), others, progress, (f"Reading, {fold}",))) as embeddings:
-            detector.fit(embeddings, images=len(others), rng=np.random.default_rng(config.seed), progress=progress)
+            detector.fit(
+                embeddings, images=len(others), rng=np.random.default_rng(config.seed), progress=progress, **given
+            )
         left_out = [samples[place] for place in part]
+        fitted = replace(inspector, detector=detector)
         with (
             progress.stage(f"Scoring, {fold}", len(left_out)) as advance,
-            closing(reader.again().images(left_out, advance)) as read,
+            closing(worked(reader.again(), left_out, fitted, _measured, advance)) as read,
         ):
-            fitted = replace(inspector, detector=detector)
-            measured += [_measured(fitted, image) for _, image in read]
+            measured += [found for *_, found in read]
     scores, peaks = np.array(measured).T
     return Calibration(scores, peaks, decision_of(config), "k_fold")
 
 
-def _measured(inspector: Inspector, image: npt.NDArray[np.uint8]) -> tuple[float, float]:
+def _measured(inspector: Inspector, _: Sample, image: Image) -> tuple[float, float]:
     score, anomaly_map = inspector.measure(image)
     return score, float(anomaly_map.max())

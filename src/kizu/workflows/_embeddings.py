@@ -13,6 +13,7 @@ from kizu.errors import DataError
 from kizu.inspector import Inspector
 from kizu.progress import Progress
 from kizu.workflows._reading import Image, Reader
+from kizu.workflows._side_by_side import embedded
 
 Float32 = npt.NDArray[np.float32]
 
@@ -45,7 +46,7 @@ class Embeddings:
         self._progress = progress
         self._stages = list(stages)
         self._seen = seen
-        self._seed = inspector.config.seed
+        self._numbers = {sample.path: number for number, sample in enumerate(samples)}
         self.size = (0, 0)
         self._current: Generator[Float32, None, None] | None = None
 
@@ -64,15 +65,19 @@ class Embeddings:
         stage = self._stages.pop(0) if len(self._stages) > 1 else self._stages[0]
         with (
             self._progress.stage(stage, len(samples)) as advance,
-            closing(reader.images(samples, advance)) as read,
+            closing(embedded(reader, samples, self._inspector, self._embed, advance)) as read,
         ):
-            for number, (sample, image) in enumerate(read):
+            for _, image, embedding in read:
                 seen(image)
                 self.size = (image.shape[0], image.shape[1])
-                try:
-                    embedding = self._inspector.embed_some(image, np.random.default_rng([self._seed, number]))
-                except DataError as error:
-                    raise DataError(f"{sample.path}: {error}") from None
                 yield embedding
         self._samples = reader.readable(samples)
         self._reader, self._seen = reader.again(), _nothing
+
+    def _embed(self, sample: Sample, image: Image) -> Float32:
+        """Tiles are drawn by the seed and the sample's place among all, whatever is skipped."""
+        rng = np.random.default_rng([self._inspector.config.seed, self._numbers[sample.path]])
+        try:
+            return self._inspector.embed_some(image, rng)
+        except DataError as error:
+            raise DataError(f"{sample.path}: {error}") from None

@@ -17,6 +17,7 @@ from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
 from kizu.workflows._area import find_area
+from kizu.workflows._budget import for_detector, within_memory
 from kizu.workflows._calibrate import (
     Division,
     divide,
@@ -65,6 +66,8 @@ def fit(
     progress = progress or Silent()
     backbone = backbones.prepare(backbone_of(complete), progress)
     inspector = _unfitted(complete, backbone, detector)
+    inspector, division = within_memory(inspector, division, dataset, asked="calibration" in given | settings)
+    complete = inspector.config
     reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     inspector = replace(inspector, area=find_area(complete, reader.again(), division.to_fit, progress))
     int8_error = None
@@ -107,7 +110,10 @@ def _fit_detector(
     config, samples = inspector.config, division.to_fit
     rng = np.random.default_rng(config.seed)
     given: dict[str, Any] = {"images": len(samples), "rng": rng, "progress": progress}
+    budget = for_detector(config, inspector.graph)
+    limit = {} if budget is None else {"memory": budget}
     later = division.method == "leave_one_out" and leaves_out_later(inspector)
+    given |= limit
     given |= {"leave_one_out": True} if division.method == "leave_one_out" else {}
     given |= {"later": True} if later else {}
     stages = ("Reading images", "Leaving each image out")
@@ -120,7 +126,7 @@ def _fit_detector(
         left_out = cast(detectors.LeavesOneOut, inspector.detector).left_out_
         calibration = from_left_out(inspector, left_out, embeddings.size)
     elif division.method == "k_fold":
-        calibration = from_folds(inspector, reader, reader.readable(samples), progress)
+        calibration = from_folds(inspector, reader, reader.readable(samples), progress, limit)
     else:
         calibration = from_images(inspector, reader, division.held_out, division.method, kept, progress)
     calibration.warn_if_few()

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from kizu.regions import check_min_area
 from kizu.report import check_parts
 from kizu.workflows._outputs import Outputs, Scaling
 from kizu.workflows._reading import Reader
+from kizu.workflows._side_by_side import worked
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,11 @@ def load(
     engine: str | None = None,
     precision: str | None = None,
     providers: Sequence[str] | None = None,
+    mapped: bool = False,
 ) -> Inspector:
     """Read a model file made by `kizu.fit` and ``save``; the same as `Inspector.load`."""
-    return Inspector.load(path, exact=exact, threads=threads, engine=engine, precision=precision, providers=providers)
+    choice: dict[str, Any] = {"engine": engine, "precision": precision, "providers": providers}
+    return Inspector.load(path, exact=exact, threads=threads, mapped=mapped, **choice)
 
 
 def look(path: str | Path) -> Inspector:
@@ -136,10 +140,14 @@ def inspect_samples(
             opened = Outputs.opened(Path(out), samples, save, scaling, inspector.truth_of, min_area=min_area)
             outputs = stack.enter_context(opened)
         advance = stack.enter_context(progress.stage("Inspecting images", len(samples)))
-        for sample, image in stack.enter_context(closing(reader.images(samples, advance))):
-            prediction = inspector.inspect(image, sample.path)
+        read = stack.enter_context(closing(worked(reader, samples, inspector, _inspect, advance)))
+        for sample, image, prediction in read:
             truth = load_mask(sample, prediction.size, max_pixels=reader.max_pixels) if sample.label else None
             inspected = Inspected(sample, image, prediction, truth)
             if outputs is not None:
                 outputs.add(inspected.sample, image, prediction, truth)
             yield inspected
+
+
+def _inspect(inspector: Inspector, sample: Sample, image: npt.NDArray[np.uint8]) -> Prediction:
+    return inspector.inspect(image, sample.path)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +19,27 @@ from kizu.images import DEFAULT_MAX_PIXELS, read_ahead, read_image
 from kizu.progress import Advance, ignore
 
 Image = npt.NDArray[np.uint8]
+Result = TypeVar("Result")
 
 DIGITS = 16
 """Of a checksum, enough to tell images apart: of a million, two agree by chance with a probability of 3e-8."""
+
+
+WORKERS = max(2, min(8, os.cpu_count() or 1))
+"""Files read and worked on side by side."""
+
+
+@dataclass(frozen=True)
+class _Read(Generic[Result]):
+    """An image, the SHA-256 of its shape and pixels, and what was made of it."""
+
+    image: Image
+    digest: bytes
+    result: Result
+
+
+def _nothing(sample: Sample, image: Image) -> None:
+    pass
 
 
 class Reader:
@@ -43,27 +64,44 @@ class Reader:
         Close it when leaving it early. Raises `ImageError` at the first file that cannot be read, unless those are
         to be skipped.
         """
+        with closing(self.worked(samples, _nothing, advance)) as worked:
+            for sample, image, _ in worked:
+                yield sample, image
+
+    def worked(
+        self, samples: Sequence[Sample], work: Callable[[Sample, Image], Result], advance: Advance = ignore
+    ) -> Generator[tuple[Sample, Image, Result], None, None]:
+        """As `images`, and with each what ``work`` made of it.
+
+        Several files are read and worked on side by side, each by one thread from its file to the result: threads
+        that share one image's work wait for each other, and these do not. ``work`` must bear that.
+        """
         already = len(self.skipped)
-        fetch = read_ahead(samples, lambda sample: read_image(sample.path, max_pixels=self.max_pixels))
+        fetch = read_ahead(samples, lambda sample: self._read(sample, work), workers=WORKERS)
         with closing(fetch) as ahead:  # an error must not leave that to the garbage collector, in whatever thread
             for fetched in ahead:
                 try:
-                    image = fetched.get()
+                    read = fetched.get()
                 except ImageError as error:
                     self._skip(error)
                 else:
-                    self._add(fetched.item.path.name, image)
-                    yield fetched.item, image
+                    self._add(fetched.item.path.name, read.digest)
+                    yield fetched.item, read.image, read.result
                 advance(1)
         if samples and len(self.skipped) - already == len(samples):
             raise DataError(f"none of {len(samples)} images can be read; the first: {self.skipped[already]}")
 
-    def _add(self, name: str, image: Image) -> None:
+    def _read(self, sample: Sample, work: Callable[[Sample, Image], Result]) -> _Read[Result]:
+        image = read_image(sample.path, max_pixels=self.max_pixels)
+        digest = hashlib.sha256(str(image.shape).encode())
+        digest.update(np.ascontiguousarray(image).data)
+        return _Read(image, digest.digest(), work(sample, image))
+
+    def _add(self, name: str, pixels: bytes) -> None:
         encoded = name.encode(errors="surrogatepass")  # not every name a file system has is valid Unicode
-        pixels = hashlib.sha256(str(image.shape).encode() + image.tobytes())
         self.count += 1
-        self.digests.append(pixels.hexdigest()[:DIGITS])
-        self._digest.update(encoded + pixels.digest())
+        self.digests.append(pixels.hex()[:DIGITS])
+        self._digest.update(encoded + pixels)
 
     def _skip(self, error: ImageError) -> None:
         if not self.skip_unreadable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from kizu import backbones, detectors, images, maps
@@ -30,9 +32,13 @@ def resolve(config: Config) -> Config:
     table = defaults_for(config.detector.name, config.backbone)
     given = {name: getattr(config, name) for name in config.model_fields_set}
     parameters = {**table.parameters, **config.detector.parameters}
-    detector = detectors.build(config.detector.name, parameters)
     values: dict[str, Any] = {**table.settings, **given}
+    if config.layers and "groups" not in given:
+        values.pop("groups", None)  # the table's are of its own layers
     values["layers"] = config.layers or table.layers or card.default_layers
+    if values.get("groups") is not None:
+        parameters["parts"] = _parts(values["groups"], values["layers"], card, config)
+    detector = detectors.build(config.detector.name, parameters)
     if "patch_stride" not in values:
         values["patch_stride"] = card.default_patch_stride
     tiles = resolve_tiles(config, card, values["layers"], values["patch_stride"], detector)
@@ -50,6 +56,26 @@ def resolve(config: Config) -> Config:
     complete = Config(**{**config.model_dump(exclude={"detector"}), **values})
     card.check(complete.layers or (), values["image_size"], complete.patch_stride)
     return complete
+
+
+def _parts(
+    groups: Sequence[Sequence[str]], layers: Sequence[str], card: backbones.BackboneCard, config: Config
+) -> list[list[int]]:
+    """The channels of each group: the first, and the one behind the last."""
+    if "parts" not in detectors.detector_class(config.detector.name).defaults():
+        hint = "Use --detector ensemble."
+        raise bad_parameter("groups", f"null for the detector {config.detector.name}", groups, hint)
+    if config.embedding_dims is not None:
+        raise bad_parameter("groups", "null where embedding_dims mixes the layers", groups)
+    ends = list(accumulate((layer.channels for layer in card.check(layers, card.default_image_size)), initial=0))
+    parts = []
+    for group in groups:
+        first = layers.index(group[0]) if group and group[0] in layers else len(layers)
+        if tuple(layers[first : first + len(group)]) != tuple(group):
+            known = ", ".join(layers)
+            raise bad_parameter("groups", f"runs of neighbouring layers out of {known}", [list(g) for g in groups])
+        parts.append([ends[first], ends[first + len(group)]])
+    return parts
 
 
 def _calibration(config: Config, detector: detectors.Detector) -> str:

@@ -52,6 +52,9 @@ def _check(config: Config, detector: Detector) -> None:
         name = "keep_aspect" if config.resize is None else "resize"
         hint = "Tiles show all of an image, in its own proportions."
         raise bad_parameter(name, "left out where tile_size is given", getattr(config, name), hint)
+    if config.tile_size is not None and config.memory is not None:
+        hint = "To fit in less memory, fit on fewer tiles: random_tiles."
+        raise bad_parameter("memory", "null where tile_size is given", config.memory, hint)
     if config.random_tiles is None:
         return
     if detector.position_bound:

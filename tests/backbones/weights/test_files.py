@@ -6,7 +6,7 @@ import pytest
 
 from backbones import publishing
 from backbones.publishing import Publisher
-from backbones.weights.test_download import Recorder
+from downloads.test_fetch import Recorder
 from kizu.backbones import get, prepare
 from kizu.backbones.weights import _cache, _files
 from kizu.errors import BackboneError

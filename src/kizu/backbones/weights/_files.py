@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from kizu.backbones.weights import _cache, _checksum
-from kizu.errors import BackboneError
+from kizu.backbones.weights import _cache
+from kizu.downloads import checksum as _checksum
+from kizu.errors import BackboneError, DownloadError
 from kizu.progress import Progress, Silent
 
 RANDOM = "none"
@@ -84,13 +85,11 @@ class Published:
                     f"{self.sha256}). Delete it and fetch it anew with: kizu backbones pull {self.backbone}"
                 )
             return self.path
-        from kizu.backbones.weights import _download
+        from kizu.downloads import fetch
 
         try:
-            return _download.fetch(
-                self.url, self.path, sha256=self.sha256, size=self.size, progress=progress or Silent()
-            )
-        except BackboneError as error:
+            return fetch(self.url, self.path, sha256=self.sha256, size=self.size, progress=progress or Silent())
+        except DownloadError as error:
             raise BackboneError(f"{error} {self._by_hand()}") from error
 
     def _by_hand(self) -> str:

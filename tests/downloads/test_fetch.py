@@ -18,9 +18,9 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from backbones.serving import Site, serving
-from kizu.backbones.weights import _download, _http
-from kizu.errors import BackboneError, OutputError
+from downloads.serving import Site, serving
+from kizu.downloads import _fetch, _http
+from kizu.errors import DownloadError, OutputError
 
 CONTENT = np.random.default_rng(0).bytes(700_001)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -69,15 +69,15 @@ def left(target: Path) -> list[str]:
 def broken_off(site: Site, target: Path, after: int) -> None:
     """A download that stops after so many bytes."""
     site.cut = after
-    with pytest.raises(BackboneError, match="run again: it goes on where it stopped"):
-        _download.fetch(site.url, target, sha256=SHA256)
+    with pytest.raises(DownloadError, match="run again: it goes on where it stopped"):
+        _fetch.fetch(site.url, target, sha256=SHA256)
     site.requests.clear()
 
 
 @pytest.mark.parametrize("digits", [8, 64])
 def test_whole(site: Site, target: Path, digits: int) -> None:
     progress = Recorder()
-    assert _download.fetch(site.url, target, sha256=SHA256[:digits], progress=progress) == target
+    assert _fetch.fetch(site.url, target, sha256=SHA256[:digits], progress=progress) == target
     assert target.read_bytes() == CONTENT
     assert left(target) == ["net.pth"]
     assert progress.stages == [("Downloading net.pth", len(CONTENT), "bytes")]
@@ -88,22 +88,22 @@ def test_whole(site: Site, target: Path, digits: int) -> None:
 
 
 def test_what_is_here_already_is_left_alone(site: Site, target: Path) -> None:
-    _download.fetch(site.url, target, sha256=SHA256)
-    _download.fetch(site.url, target, sha256=SHA256)
+    _fetch.fetch(site.url, target, sha256=SHA256)
+    _fetch.fetch(site.url, target, sha256=SHA256)
     assert len(site.requests) == 1
 
 
 def test_a_wrong_file_in_its_place_is_replaced(site: Site, target: Path) -> None:
     target.parent.mkdir()
     target.write_bytes(b"old")
-    _download.fetch(site.url, target, sha256=SHA256)
+    _fetch.fetch(site.url, target, sha256=SHA256)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_length_the_server_does_not_say(target: Path) -> None:
     progress = Recorder()
     with serving(Site(CONTENT, chunked=True)) as site:
-        _download.fetch(site.url, target, sha256=SHA256, size=700_000, progress=progress)
+        _fetch.fetch(site.url, target, sha256=SHA256, size=700_000, progress=progress)
     assert progress.stages[0][1] == 700_000
     assert target.read_bytes() == CONTENT
 
@@ -116,7 +116,7 @@ def test_going_on_where_it_stopped(target: Path, after: int, validator: dict[str
         broken_off(site, target, after)
         assert not target.exists()
         assert (target.parent / "net.pth.part").read_bytes() == CONTENT[:after]
-        _download.fetch(site.url, target, sha256=SHA256, progress=progress)
+        _fetch.fetch(site.url, target, sha256=SHA256, progress=progress)
         assert site.starts() == [f"bytes={after}-"]
         assert site.requests[0].get("If-Range", "") == (site.etag or site.modified)
     assert target.read_bytes() == CONTENT
@@ -127,14 +127,14 @@ def test_going_on_where_it_stopped(target: Path, after: int, validator: dict[str
 def test_a_chunked_one_that_breaks(target: Path) -> None:
     with serving(Site(CONTENT, chunked=True)) as site:
         broken_off(site, target, 300_000)
-        _download.fetch(site.url, target, sha256=SHA256)
+        _fetch.fetch(site.url, target, sha256=SHA256)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_weak_etag_is_not_used(site: Site, target: Path) -> None:
     site.etag = 'W/"first"'
     broken_off(site, target, 1000)
-    _download.fetch(site.url, target, sha256=SHA256)
+    _fetch.fetch(site.url, target, sha256=SHA256)
     assert "If-Range" not in site.requests[0]
     assert target.read_bytes() == CONTENT
 
@@ -142,7 +142,7 @@ def test_a_weak_etag_is_not_used(site: Site, target: Path) -> None:
 def test_beginning_anew_where_the_server_knows_no_ranges(target: Path) -> None:
     with serving(Site(CONTENT, ranges=False)) as site:
         broken_off(site, target, 300_000)
-        _download.fetch(site.url, target, sha256=SHA256)
+        _fetch.fetch(site.url, target, sha256=SHA256)
         assert site.starts() == ["bytes=300000-"]
     assert target.read_bytes() == CONTENT
 
@@ -151,7 +151,7 @@ def test_beginning_anew_where_the_file_has_changed(target: Path) -> None:
     with serving(Site(OTHER, etag='"older"')) as site:
         broken_off(site, target, 300_000)
         site.content, site.etag = CONTENT, '"newer"'
-        _download.fetch(site.url, target, sha256=SHA256)
+        _fetch.fetch(site.url, target, sha256=SHA256)
         assert len(site.requests) == 1
     assert target.read_bytes() == CONTENT
 
@@ -160,17 +160,17 @@ def test_a_part_of_another_file_is_found_by_the_checksum(target: Path) -> None:
     with serving(Site(OTHER, etag="")) as site:
         broken_off(site, target, 300_000)
         site.content = CONTENT
-        with pytest.raises(BackboneError, match="what was downloaded is not the expected file"):
-            _download.fetch(site.url, target, sha256=SHA256)
+        with pytest.raises(DownloadError, match="what was downloaded is not the expected file"):
+            _fetch.fetch(site.url, target, sha256=SHA256)
         assert left(target) == []
-        _download.fetch(site.url, target, sha256=SHA256)
+        _fetch.fetch(site.url, target, sha256=SHA256)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_range_from_another_place(site: Site, target: Path) -> None:
     broken_off(site, target, 300_000)
     site.wrong_start = 100
-    _download.fetch(site.url, target, sha256=SHA256)
+    _fetch.fetch(site.url, target, sha256=SHA256)
     assert site.starts() == ["bytes=300000-", ""]
     assert target.read_bytes() == CONTENT
 
@@ -179,7 +179,7 @@ def test_a_range_from_another_place(site: Site, target: Path) -> None:
 def test_a_part_as_long_as_the_file_or_longer(site: Site, target: Path, part: bytes) -> None:
     target.parent.mkdir()
     (target.parent / "net.pth.part").write_bytes(part)
-    _download.fetch(site.url, target, sha256=SHA256)
+    _fetch.fetch(site.url, target, sha256=SHA256)
     assert target.read_bytes() == CONTENT
     assert left(target) == ["net.pth"]
     assert len(site.requests) == (1 if part == CONTENT else 2)
@@ -189,45 +189,70 @@ def test_a_wrong_checksum(site: Site, target: Path) -> None:
     target.parent.mkdir()
     target.write_bytes(b"old")
     with pytest.raises(
-        BackboneError, match=rf"is not the expected file \(its SHA-256 is {SHA256}, expected 0{{64}}\)"
+        DownloadError, match=rf"is not the expected file \(its SHA-256 is {SHA256}, expected 0{{64}}\)"
     ):
-        _download.fetch(site.url, target, sha256="0" * 64)
+        _fetch.fetch(site.url, target, sha256="0" * 64)
     assert left(target) == ["net.pth"]
     assert target.read_bytes() == b"old"
 
 
 def test_too_short_a_checksum(site: Site, target: Path) -> None:
     with pytest.raises(ValueError, match="too short for a checksum"):
-        _download.fetch(site.url, target, sha256="")
+        _fetch.fetch(site.url, target, sha256="")
+
+
+def test_without_a_checksum(site: Site, target: Path) -> None:
+    _fetch.fetch(site.url, target, sha256=None)
+    assert target.read_bytes() == CONTENT
+    _fetch.fetch(site.url, target, sha256=None)
+    assert len(site.requests) == 1
+
+
+def test_without_a_checksum_it_goes_on_where_it_stopped(site: Site, target: Path) -> None:
+    site.cut = 300_000
+    with pytest.raises(DownloadError, match="goes on where it stopped"):
+        _fetch.fetch(site.url, target, sha256=None)
+    assert not target.exists()
+    _fetch.fetch(site.url, target, sha256=None)
+    assert site.starts() == ["", "bytes=300000-"]
+    assert target.read_bytes() == CONTENT
+
+
+def test_without_a_checksum_a_part_as_long_as_the_file_is_fetched_anew(site: Site, target: Path) -> None:
+    target.parent.mkdir()
+    (target.parent / "net.pth.part").write_bytes(OTHER)
+    _fetch.fetch(site.url, target, sha256=None)
+    assert site.starts() == [f"bytes={len(OTHER)}-", ""]
+    assert target.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(("status", "words"), [(404, "404 Not Found"), (403, "403 Forbidden"), (503, "503 Service")])
 def test_a_server_that_refuses(site: Site, target: Path, status: int, words: str) -> None:
     site.status = status
     with pytest.raises(
-        BackboneError, match=rf"net\.pth: cannot be downloaded: the server says {words}.*\. Try later"
+        DownloadError, match=rf"net\.pth: cannot be downloaded: the server says {words}.*\. Try later"
     ):
-        _download.fetch(site.url, target, sha256=SHA256)
+        _fetch.fetch(site.url, target, sha256=SHA256)
     assert left(target) == []
 
 
 def test_no_server(target: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with pytest.raises(BackboneError, match=r"cannot be downloaded: Connection refused\. Check the network"):
-        _download.fetch(f"http://127.0.0.1:{port}/net.pth", target, sha256=SHA256)
+    with pytest.raises(DownloadError, match=r"cannot be downloaded: Connection refused\. Check the network"):
+        _fetch.fetch(f"http://127.0.0.1:{port}/net.pth", target, sha256=SHA256)
 
 
 def test_no_name(target: Path) -> None:
-    with pytest.raises(BackboneError, match="there is no network, or no server of that name"):
-        _download.fetch("http://no-such-host.invalid/net.pth", target, sha256=SHA256)
+    with pytest.raises(DownloadError, match="there is no network, or no server of that name"):
+        _fetch.fetch("http://no-such-host.invalid/net.pth", target, sha256=SHA256)
 
 
 def test_a_server_that_says_nothing(site: Site, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site.silent = True
-    monkeypatch.setattr(_download, "TIMEOUT", 0.2)
-    with pytest.raises(BackboneError, match="cannot be downloaded: the server does not answer"):
-        _download.fetch(site.url, target, sha256=SHA256)
+    monkeypatch.setattr(_fetch, "TIMEOUT", 0.2)
+    with pytest.raises(DownloadError, match="cannot be downloaded: the server does not answer"):
+        _fetch.fetch(site.url, target, sha256=SHA256)
 
 
 def test_a_server_that_speaks_something_else(target: Path) -> None:
@@ -241,39 +266,39 @@ def test_a_server_that_speaks_something_else(target: Path) -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises(BackboneError, match=r"cannot be downloaded: 220 mail ready\. Check the network"):
-            _download.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/net.pth", target, sha256=SHA256)
+        with pytest.raises(DownloadError, match=r"cannot be downloaded: 220 mail ready\. Check the network"):
+            _fetch.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/net.pth", target, sha256=SHA256)
         thread.join()
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://example.org/net.pth", "net.pth"])
 def test_only_http(url: str, target: Path) -> None:
-    with pytest.raises(BackboneError, match="only http and https addresses"):
-        _download.fetch(url, target, sha256=SHA256)
+    with pytest.raises(DownloadError, match="only http and https addresses"):
+        _fetch.fetch(url, target, sha256=SHA256)
 
 
 @pytest.mark.parametrize("url", ["http://", "http://127.0.0.1:port/net.pth", "http://a b/net.pth"])
 def test_an_address_that_is_none(url: str, target: Path) -> None:
-    with pytest.raises(BackboneError, match="cannot be downloaded: "):
-        _download.fetch(url, target, sha256=SHA256)
+    with pytest.raises(DownloadError, match="cannot be downloaded: "):
+        _fetch.fetch(url, target, sha256=SHA256)
 
 
 def test_sent_on(site: Site, target: Path) -> None:
     with serving(Site(b"", location=site.url)) as first:
-        _download.fetch(first.url, target, sha256=SHA256)
+        _fetch.fetch(first.url, target, sha256=SHA256)
     assert target.read_bytes() == CONTENT
 
 
 def test_sent_on_to_a_file_of_this_machine(target: Path) -> None:
-    with serving(Site(b"", location="file:///etc/hostname")) as site, pytest.raises(BackboneError, match="cannot be"):
-        _download.fetch(site.url, target, sha256=SHA256)
+    with serving(Site(b"", location="file:///etc/hostname")) as site, pytest.raises(DownloadError, match="cannot be"):
+        _fetch.fetch(site.url, target, sha256=SHA256)
 
 
 def test_sent_on_in_a_circle(target: Path) -> None:
     with serving(Site(b"")) as site:
         site.location = site.url
-        with pytest.raises(BackboneError, match="the server says 302 The HTTP server returned a redirect error"):
-            _download.fetch(site.url, target, sha256=SHA256)
+        with pytest.raises(DownloadError, match="the server says 302 The HTTP server returned a redirect error"):
+            _fetch.fetch(site.url, target, sha256=SHA256)
 
 
 def test_never_sent_on_from_https_to_http() -> None:
@@ -288,30 +313,30 @@ def test_a_proxy_is_used(site: Site, target: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("http_proxy", site.url.removesuffix("/net.pth"))
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    _download.fetch("http://no-such-host.invalid/net.pth", target, sha256=SHA256)
+    _fetch.fetch("http://no-such-host.invalid/net.pth", target, sha256=SHA256)
     assert target.read_bytes() == CONTENT
 
 
 def test_no_folder_can_be_made(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="choose another"):
-        _download.fetch(site.url, tmp_path / "file" / "net.pth", sha256=SHA256)
+        _fetch.fetch(site.url, tmp_path / "file" / "net.pth", sha256=SHA256)
     assert site.requests == []
 
 
 def test_a_folder_in_its_place(site: Site, target: Path) -> None:
     target.mkdir(parents=True)
     with pytest.raises(OutputError, match="is a folder; give the name of a file in it"):
-        _download.fetch(site.url, target, sha256=SHA256)
+        _fetch.fetch(site.url, target, sha256=SHA256)
 
 
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from kizu.backbones.weights import _download, _http
+from kizu.downloads import _fetch
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
-    _download.fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])
+    _fetch.fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3])
 except Exception as error:
     print(f"{type(error).__name__}: {error}")
 """
@@ -327,7 +352,7 @@ def test_a_full_disk(site: Site, target: Path) -> None:
     kept = (target.parent / "net.pth.part").stat().st_size
     assert 0 < kept <= 300_000
     site.requests.clear()
-    _download.fetch(site.url, target, sha256=SHA256)  # there is room again
+    _fetch.fetch(site.url, target, sha256=SHA256)  # there is room again
     assert site.starts() == [f"bytes={kept}-"]
     assert target.read_bytes() == CONTENT
 
@@ -336,7 +361,7 @@ INTERRUPTED = """
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from kizu.backbones.weights import _download, _http
+from kizu.downloads import _fetch
 
 class Impatient:
     @contextmanager
@@ -346,7 +371,7 @@ class Impatient:
                 raise KeyboardInterrupt
         yield advance
 
-_download.fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3], progress=Impatient())
+_fetch.fetch(sys.argv[1], Path(sys.argv[2]), sha256=sys.argv[3], progress=Impatient())
 """
 
 
@@ -357,7 +382,7 @@ def test_an_interrupted_one_goes_on(site: Site, target: Path) -> None:
     assert not target.exists()
     kept = (target.parent / "net.pth.part").stat().st_size
     site.requests.clear()
-    _download.fetch(site.url, target, sha256=SHA256)
+    _fetch.fetch(site.url, target, sha256=SHA256)
     assert site.starts() == [f"bytes={kept}-"]
     assert target.read_bytes() == CONTENT
 
@@ -367,10 +392,10 @@ def test_two_at_once(site: Site, target: Path) -> None:
     class Nosy(Recorder):
         @contextmanager
         def stage(self, description: str, total: int, *, unit: str = "") -> Iterator[Any]:
-            with pytest.raises(BackboneError, match=r"net\.pth: is being downloaded by another kizu\. Wait for that"):
-                _download.fetch(site.url, target, sha256=SHA256)
+            with pytest.raises(DownloadError, match=r"net\.pth: is being downloaded by another kizu\. Wait for that"):
+                _fetch.fetch(site.url, target, sha256=SHA256)
             yield lambda steps=1: None
 
-    _download.fetch(site.url, target, sha256=SHA256, progress=Nosy())
+    _fetch.fetch(site.url, target, sha256=SHA256, progress=Nosy())
     assert target.read_bytes() == CONTENT
     assert left(target) == ["net.pth"]

@@ -19,8 +19,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from kizu._version import __version__
-from kizu.backbones.weights import _checksum, _http
-from kizu.errors import BackboneError
+from kizu.downloads import _http, checksum
+from kizu.errors import DownloadError
 from kizu.files import move_into_place, output_error, prepare_folder
 from kizu.progress import Advance, Progress, Silent
 
@@ -35,22 +35,23 @@ def fetch(
     url: str,
     target: Path,
     *,
-    sha256: str,
+    sha256: str | None,
     size: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Download ``url`` to ``target``, whose folder is made if need be, and return ``target``.
 
     ``sha256`` is the file's checksum or its published beginning of at least eight digits; a ``target`` that has it
-    already is left alone, one that has not is replaced. ``size`` in bytes serves the progress bar where the server
-    does not say it. The environment's proxies are used.
+    already is left alone, one that has not is replaced. None: no checksum is published; then the length that the
+    server says is all that is checked, and a ``target`` that is there counts as whole. ``size`` in bytes serves the
+    progress bar where the server does not say it. The environment's proxies are used.
 
     Raises:
-        BackboneError: the file cannot be had, or is not the one expected.
+        DownloadError: the file cannot be had, or is not the one expected.
         OutputError: it cannot be written.
     """
     if urlsplit(url).scheme not in ("http", "https"):
-        raise BackboneError(f"{url}: only http and https addresses can be downloaded from.")
+        raise DownloadError(f"{url}: only http and https addresses can be downloaded from.")
     prepare_folder(target.parent)
     if _is_here(target, sha256):
         return target
@@ -61,19 +62,21 @@ def fetch(
     return target
 
 
-def _is_here(target: Path, sha256: str) -> bool:
+def _is_here(target: Path, sha256: str | None) -> bool:
+    if sha256 is None:
+        return target.is_file()
     try:
-        return _checksum.agree(_checksum.of(target), sha256)
+        return checksum.agree(checksum.of(target), sha256)
     except FileNotFoundError:
         return False
     except OSError as error:
         raise output_error(target, error) from error
 
 
-def _finish(url: str, part: Path, target: Path, sha256: str) -> None:
+def _finish(url: str, part: Path, target: Path, sha256: str | None) -> None:
     try:
-        found = _checksum.of(part)
-        if _checksum.agree(found, sha256):
+        found = "" if sha256 is None else checksum.of(part)
+        if sha256 is None or checksum.agree(found, sha256):
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
             move_into_place(part, target)
@@ -81,7 +84,7 @@ def _finish(url: str, part: Path, target: Path, sha256: str) -> None:
         part.unlink()
     except OSError as error:
         raise output_error(target, error) from error
-    raise BackboneError(
+    raise DownloadError(
         f"{url}: what was downloaded is not the expected file (its SHA-256 is {found}, expected {sha256}) and was "
         "removed. Something between here and there may alter downloads; try again or from another network."
     )
@@ -97,7 +100,7 @@ class _Transfer:
         self._size = size
         self._progress = progress
 
-    def run(self, sha256: str) -> None:
+    def run(self, sha256: str | None) -> None:
         """Go on where the part ends, or begin anew where that is not possible."""
         start = self._part.stat().st_size if self._part.is_file() else 0
         with ExitStack() as stack:
@@ -107,7 +110,9 @@ class _Transfer:
                 error.close()
                 if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not start:
                     raise self._refused(error) from error
-                if _checksum.agree(_checksum.of(self._part), sha256):  # it was whole and only not put in place
+                if sha256 and checksum.agree(
+                    checksum.of(self._part), sha256
+                ):  # it was whole and only not put in place
                     return
                 response = stack.enter_context(self._begin_anew())
             if response.status == HTTPStatus.PARTIAL_CONTENT and _http.range_start(response) != start:
@@ -172,12 +177,12 @@ class _Transfer:
         self._state.write(validator)
         self._state.flush()
 
-    def _broken(self, problem: object) -> BackboneError:
-        return BackboneError(f"{self._url}: cannot be downloaded: {_http.reason(problem)}. {_AGAIN}")
+    def _broken(self, problem: object) -> DownloadError:
+        return DownloadError(f"{self._url}: cannot be downloaded: {_http.reason(problem)}. {_AGAIN}")
 
-    def _refused(self, error: HTTPError) -> BackboneError:
+    def _refused(self, error: HTTPError) -> DownloadError:
         said = f"the server says {error.code} {error.reason or ''}".strip()
-        return BackboneError(f"{self._url}: cannot be downloaded: {said}. Try later, or from another network.")
+        return DownloadError(f"{self._url}: cannot be downloaded: {said}. Try later, or from another network.")
 
 
 @contextmanager
@@ -192,7 +197,7 @@ def _claimed(path: Path, target: Path) -> Iterator[IO[str]]:
         with file:
             mine = _locked(file)
             if not mine:
-                raise BackboneError(f"{target}: is being downloaded by another kizu. Wait for that and run again.")
+                raise DownloadError(f"{target}: is being downloaded by another kizu. Wait for that and run again.")
             yield file
     finally:
         if mine and not path.with_suffix("").exists():

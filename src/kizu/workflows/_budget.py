@@ -1,0 +1,61 @@
+"""A fit within the memory it was given: what is left for the detector, and whether images can be left out."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+from kizu.config import Config
+from kizu.datasets import Dataset
+from kizu.errors import KizuWarning, bad_parameter
+from kizu.inspector import Inspector
+from kizu.memory import parse_size, size_text
+from kizu.workflows._calibrate import Division, divide
+
+PROGRAM = 330_000_000
+"""Bytes that a fit takes besides the detector's: Python, the libraries, images being read and their feature maps."""
+
+GRAPHS = 3
+"""Copies of the backbone's weights: the graph, what the engine makes of it, and room to make it."""
+
+
+def for_detector(config: Config, graph: bytes) -> int | None:
+    """Bytes left for the detector; None where there is no limit. Raises `ParameterError` where nothing is left."""
+    if config.memory is None:
+        return None
+    needed = PROGRAM + GRAPHS * len(graph)
+    left = parse_size(config.memory) - needed
+    if left <= 0:
+        raise bad_parameter("memory", f"more than the {size_text(needed)} that the program takes", config.memory)
+    return left
+
+
+def within_memory(
+    inspector: Inspector, division: Division, dataset: Dataset, *, asked: bool
+) -> tuple[Inspector, Division]:
+    """What to fit, and on which images, within ``config.memory``: where patches have to be thinned block by block,
+    images cannot be left out one by one, and some are held out for the threshold instead.
+
+    ``asked``: the user said how to calibrate. Raises `ParameterError` where that cannot be, or memory is too little.
+    """
+    budget = for_detector(inspector.config, inspector.graph)
+    if budget is None:
+        return inspector, division
+    size = len(division.to_fit), inspector.engine.grid, inspector.engine.channels
+    streams = inspector.detector.streams(budget, *size)
+    if streams is None:
+        raise bad_parameter("memory", f"left out: {inspector.detector.name} takes no limit", inspector.config.memory)
+    if not streams or division.method != "leave_one_out":
+        return inspector, division
+    if asked:
+        hint = f"{inspector.config.memory} of memory do not hold the {size[0]:,} images that leaving one out needs."
+        raise bad_parameter("calibration", "hold_out or k_fold", "leave_one_out", hint)
+    config = inspector.config.model_copy(update={"calibration": "hold_out"})
+    held = divide(dataset, inspector.detector, config)
+    warnings.warn(
+        f"{config.memory} of memory do not hold {size[0]:,} images at once: patches are thinned block by block, and "
+        f"the threshold is found on {len(held.held_out):,} images held out, not by leaving each out.",
+        KizuWarning,
+        stacklevel=3,
+    )
+    return replace(inspector, config=config), held

@@ -1,0 +1,218 @@
+"""A public data set's name → its images in a folder that `kizu fit` reads."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kizu.datasets import find_products, load_dataset
+from kizu.datasets.public import DataCard, card, names
+from kizu.datasets.solar_cells import solar_cells
+from kizu.downloads import checksum, fetch, unpack
+from kizu.errors import DataError, DownloadError, MissingExtraError, OutputError, ParameterError
+from kizu.files import new_folder, prepare_folder
+from kizu.images.listing import list_folder
+from kizu.progress import Progress, Silent
+
+_ROOM = 2.1
+"""Times the archive's size that must be free: the archive, what is in it (images hardly shrink), and a little."""
+
+MARK = "kizu-data.json"
+"""A file beside the products that says what they are, under which licence, and whom to cite."""
+
+_WRAPPERS = 2  # folders around the products in an archive, at most
+
+
+@dataclass(frozen=True)
+class FetchedData:
+    """Where a data set now is: ``products`` are folders for `kizu fit`; ``fetched``: it was not there before."""
+
+    card: DataCard
+    out: Path
+    products: tuple[Path, ...]
+    fetched: bool
+    sha256: str | None
+    """The archive's checksum, where there was an archive."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document that ``--json`` prints."""
+        made = {"out": str(self.out), "products": [str(path) for path in self.products]}
+        return {"data": self.card.to_dict(), **made, "fetched": self.fetched, "sha256": self.sha256}
+
+
+def list_data() -> tuple[DataCard, ...]:
+    """Every public data set that kizu knows, by name."""
+    return tuple(map(card, names()))
+
+
+def fetch_data(
+    name: str,
+    out: str | Path | None = None,
+    *,
+    archive: str | Path | None = None,
+    accept_licence: bool = False,
+    keep_archive: bool = False,
+    progress: Progress | None = None,
+) -> FetchedData:
+    """Bring a public data set into the folder ``out`` (None: one of its name, here).
+
+    It is downloaded where its publishers offer that, or taken from ``archive``, a file brought by hand; checked
+    against the published SHA-256 where there is one, and unpacked whole or not at all. What breaks off goes on where
+    it stopped. A folder that holds it already, by the `MARK` in it, is left as it is.
+
+    Raises:
+        ParameterError: no such data set, or its licence has to be accepted first.
+        DownloadError: it cannot be had from here; the message says where it is and where it belongs.
+        MissingExtraError: it comes as a package, which is not installed.
+        OutputError: ``out`` holds something else, or cannot be written.
+    """
+    data = card(name)
+    target, shown = Path(out if out is not None else name), progress or Silent()
+    if _is_here(data, target) and (products := _products(target)) is not None:
+        return FetchedData(data, target, products, fetched=False, sha256=None)
+    _check_free(target)
+    if data.accept and not accept_licence:
+        raise ParameterError(
+            f"{name} is under {data.licence} ({data.licence_url}): {data.accept}. "
+            "If you accept that, run again with --accept-licence."
+        )
+    found = None
+    if data.package and archive is None:
+        _from_package(data, target, shown)
+    else:
+        found = _from_archive(data, target, archive, keep_archive, shown)
+    return FetchedData(data, target, _products(target) or (target,), fetched=True, sha256=found)
+
+
+def _mark(data: DataCard) -> str:
+    return json.dumps(data.to_dict(), ensure_ascii=False, indent=2) + "\n"
+
+
+def _is_here(data: DataCard, folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / MARK).read_text(encoding="utf-8"))["name"] == data.name)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _check_free(target: Path) -> None:
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise OutputError(
+            f"{target}: holds files that `kizu data fetch` did not put there; give another with -o DIR."
+        )
+
+
+def _products(folder: Path) -> tuple[Path, ...] | None:
+    """The data sets in a folder; None: there is none."""
+    try:
+        found = find_products(folder)
+        load_dataset(found[0])
+    except DataError:
+        return None
+    return found
+
+
+def _unwrap(folder: Path) -> None:
+    """Bring the data sets up, where the archive has put them all into a folder of its own."""
+    for _ in range(_WRAPPERS):
+        inner = list_folder(folder)[0]
+        if _products(folder) is not None or len(inner) != 1:
+            return
+        wrapper = inner[0].replace(folder / f".{inner[0].name}")  # out of the way of a namesake inside it
+        for child in wrapper.iterdir():
+            if not (folder / child.name).exists():
+                child.replace(folder / child.name)
+        shutil.rmtree(wrapper)
+
+
+def _from_archive(data: DataCard, target: Path, given: str | Path | None, keep: bool, progress: Progress) -> str:
+    """Download the archive, if it was not given, and unpack it; its SHA-256."""
+    if given is not None:
+        archive = Path(given)
+        found = _checked(data, archive)
+    else:
+        archive = _downloaded(data, target, progress)
+        found = data.sha256 or checksum.of(archive)
+
+    def check(folder: Path) -> None:
+        _unwrap(folder)
+        if _products(folder) is None:
+            raise DownloadError(f"{archive}: holds no data set that kizu reads. Look at {data.page}.")
+
+    unpack(archive, target, rename=data.rename, add={MARK: _mark(data)}, check=check, progress=progress)
+    if given is None and not keep:
+        with suppress(OSError):
+            archive.unlink()
+    return found
+
+
+def _checked(data: DataCard, archive: Path) -> str:
+    try:
+        found = checksum.of(archive)
+    except OSError as error:
+        raise DownloadError(f"{archive}: cannot be read: {error.strerror or error}. Check the path.") from error
+    if data.sha256 and not checksum.agree(found, data.sha256):
+        raise DownloadError(
+            f"{archive}: is not the archive of {data.name} (its SHA-256 is {found}, expected {data.sha256}). "
+            f"Get it anew from {data.page}."
+        )
+    return found
+
+
+def _downloaded(data: DataCard, target: Path, progress: Progress) -> Path:
+    """The archive, beside the folder it will be unpacked into."""
+    if not data.urls:
+        raise DownloadError(
+            f"{data.name}: cannot be downloaded by a program. Get the archive from {data.page}, and run "
+            f"`kizu data fetch {data.name} --archive FILE -o {target}`, or unpack it into {target}."
+        )
+    folder = prepare_folder(target.absolute().parent)
+    _check_room(data, folder)
+    problems = []
+    for url in data.urls:
+        try:
+            return fetch(url, folder / data.file, sha256=data.sha256, size=data.size, progress=progress)
+        except DownloadError as error:
+            problems.append(error)
+    size = f" ({data.size / 2**30:.1f} GiB)" if data.size else ""
+    raise DownloadError(
+        f"{problems[0]} By hand: get {data.file}{size} from {data.page}, and run "
+        f"`kizu data fetch {data.name} --archive FILE -o {target}`, or unpack it into {target}."
+    ) from problems[0]
+
+
+def _check_room(data: DataCard, folder: Path) -> None:
+    """Tell before gigabytes have come that they will not fit."""
+    part = folder / f"{data.file}.part"
+    here = part.stat().st_size if part.is_file() else 0
+    needed = round(_ROOM * (data.size or 0)) - here
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OutputError(
+            f"{folder}: {data.name} takes {needed / 2**30:.1f} GiB while it is unpacked, and {free / 2**30:.1f} GiB "
+            "are free; free some, or choose another drive with -o DIR."
+        )
+
+
+def _from_package(data: DataCard, target: Path, progress: Progress) -> None:
+    """The solar cells, divided as `kizu demo` does, in the layout of MVTec AD."""
+    kinds = ("mono", "poly")
+    try:
+        cells = {kind: solar_cells(kind) for kind in kinds}  # type: ignore[arg-type]
+    except MissingExtraError:
+        raise MissingExtraError(
+            f"{data.name} comes as a package, which is not installed. Run: {data.package}"
+        ) from None
+    with new_folder(target) as folder:
+        samples = [(folder / kind, sample) for kind in kinds for sample in cells[kind].samples]
+        with progress.stage(f"Copying {data.name}", len(samples)) as advance:
+            for root, sample in samples:
+                place = root / sample.split / sample.defect_type
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(sample.path, place / sample.path.name)
+                advance()
+        (folder / MARK).write_text(_mark(data), encoding="utf-8")

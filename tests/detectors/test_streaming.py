@@ -1,0 +1,177 @@
+"""PatchCore's bank of more patches than memory holds."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from kizu.detectors import _streaming
+from kizu.detectors._streaming import OVERSAMPLED, SCRATCH, plan
+from kizu.detectors.padim import PaDiM
+from kizu.detectors.patchcore import PatchCore
+from kizu.errors import DataError, KizuWarning, ParameterError
+from kizu.memory import parse_size
+
+
+def embeddings(images, height=4, width=5, channels=6, seed=0):
+    shape = (images, height, width, channels)
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+@pytest.fixture
+def nothing_fixed(monkeypatch):
+    monkeypatch.setattr(_streaming, "FIXED", 0)
+    monkeypatch.setattr(_streaming, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(_streaming, "BLOCK_ROWS", 200)
+
+
+ROW = 6 * 4 + SCRATCH
+SMALL = 20 * 20 * ROW
+"""Bytes for 20 of the images above."""
+
+
+def streamed(good, budget=SMALL, batch=1, **parameters):
+    detector = PatchCore(**{"coreset_ratio": 0.1, **parameters})
+    assert detector.streams(budget, len(good), (4, 5), 6)
+    batches = (good[first : first + batch] for first in range(0, len(good), batch))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KizuWarning)
+        return detector.fit(batches, images=len(good), memory=budget, rng=np.random.default_rng(0))
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+@pytest.mark.parametrize("count", [60, 61, 77, 200])
+def test_every_patch_lies_within_the_cover_radius_told(count):
+    good = embeddings(count)
+    detector = streamed(good)
+    rows = good.reshape(-1, 6)
+    exact = cdist(rows.astype(np.float64), detector.bank_.astype(np.float64)).min(axis=1).max()
+    assert exact <= detector.cover_radius_ * (1 + 1e-6)
+    assert detector.cover_radius_ < 4 * exact
+    assert detector.patches_ == len(rows)
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+def test_rows_are_patches_of_the_images_they_are_said_to_be_from():
+    good = embeddings(100)
+    detector = streamed(good)
+    assert (np.diff(detector.owners_) >= 0).all()
+    assert len(set(detector.owners_.tolist())) > 20
+    for row, owner in zip(detector.bank_, detector.owners_, strict=True):
+        assert (good[owner].reshape(-1, 6) == row).all(axis=1).any()
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+def test_as_many_rows_as_asked_for_where_they_fit():
+    assert len(streamed(embeddings(100), coreset_count=40).bank_) == 40
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+def test_a_bank_that_does_not_fit_is_smaller_and_says_so():
+    good = embeddings(300)
+    with pytest.warns(KizuWarning, match=r"hold a bank of \d+ rows, not the 3,000 asked for"):
+        detector = PatchCore(coreset_ratio=0.5).fit(iter([good]), images=300, memory=SMALL)
+    assert len(detector.bank_) * OVERSAMPLED <= SMALL // ROW
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+def test_batches_do_not_matter_and_neither_does_the_run():
+    good = embeddings(70)
+    banks = [streamed(good, batch=batch).bank_ for batch in (1, 1, 7, 70)]
+    for bank in banks[1:]:
+        np.testing.assert_array_equal(bank, banks[0])
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+@pytest.mark.parametrize("parameters", [{"projection_dim": 3}, {"coreset_start": "first"}, {"search": "approximate"}])
+def test_other_parameters_hold_too(parameters):
+    good = embeddings(100)
+    detector = streamed(good, **parameters)
+    assert (detector.projection_ is not None) == ("projection_dim" in parameters)
+    truth = cdist(good[0].reshape(-1, 6), detector.bank_).min(axis=1)
+    np.testing.assert_allclose(detector.score(good[:1]).images, truth.max(), rtol=1e-5)
+    again = PatchCore.from_state(detector.parameters(), detector.state())
+    np.testing.assert_array_equal(again.score(good[:3]).patches, detector.score(good[:3]).patches)
+
+
+def test_what_fits_is_fitted_as_without_a_limit():
+    good = embeddings(40)
+    plain = PatchCore(coreset_ratio=0.1).fit([good], leave_one_out=True)
+    limited = PatchCore(coreset_ratio=0.1)
+    assert limited.streams(10**9, 40, (4, 5), 6) is False
+    limited.fit(iter(np.split(good, 8)), images=40, memory=10**9, leave_one_out=True)
+    np.testing.assert_array_equal(limited.bank_, plain.bank_)
+    np.testing.assert_array_equal(limited.left_out_.images, plain.left_out_.images)
+    assert limited.cover_radius_ == plain.cover_radius_
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(2 * 10**8, 10**11), st.integers(1, 10**6), st.sampled_from([196, 1024, 4096]), st.integers(2, 2000)
+)
+def test_a_plan_keeps_to_its_budget(budget, images, patches, channels):
+    total = images * patches
+    count = max(1, total // 50)
+    with contextlib.suppress(ParameterError):
+        keeps_to(budget, plan(budget, images, patches, channels, count), total, patches, channels)
+
+
+def keeps_to(budget, chosen, total, patches, channels):
+    row = 4 * channels + SCRATCH
+    if chosen is None:
+        assert _streaming.FIXED + total * row <= budget
+        return
+    kept = chosen.blocks * chosen.per_block
+    assert chosen.block % patches == 0
+    assert chosen.block * chosen.blocks >= total
+    assert chosen.per_block >= 1
+    assert _streaming.FIXED + chosen.block * row + kept * row <= budget
+    assert 1 <= chosen.count <= max(1, kept // OVERSAMPLED)
+
+
+@pytest.mark.parametrize("images", [10_000, 10**9])
+def test_too_little_says_how_much_would_do(images):
+    size, detector = (images, (32, 32), 368), PatchCore(coreset_count=5000)
+    with pytest.raises(ParameterError, match=r"must be (\S+) larger: for .* and 160MB are left for it") as caught:
+        detector.streams(160 * 10**6, *size)
+    more = re.search(r"must be (\S+) larger", str(caught.value))
+    assert detector.streams(160 * 10**6 + parse_size(more[1]), *size)
+    with pytest.raises(ParameterError):
+        detector.streams(160 * 10**6 + int(0.8 * parse_size(more[1])), *size)
+
+
+def test_robust_looks_at_all_patches_at_once():
+    with pytest.raises(ParameterError, match=r"`robust` must be false; got True\. It looks at all patches at once"):
+        PatchCore(robust=True).streams(10**9, 100_000, (32, 32), 368)
+
+
+def test_padim_takes_no_limit():
+    assert PaDiM().streams(10**9, 100, (32, 32), 368) is None
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+def test_patches_of_an_area_come_in_one_row():
+    good = embeddings(100)
+    in_one_row = PatchCore(coreset_ratio=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KizuWarning)
+        rows = (one.reshape(1, 1, 20, 6) for one in good)
+        in_one_row.fit(rows, images=100, memory=SMALL, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(in_one_row.bank_, streamed(good).bank_)
+    assert in_one_row.score(good[:1].reshape(1, 1, 20, 6)).patches.shape == (1, 1, 20)
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+@pytest.mark.parametrize("shape", [(3, 5), (4, 6)])
+def test_images_of_different_grids_are_refused(shape):
+    given = [*embeddings(50)[:, None], embeddings(1, *shape)]
+    with pytest.raises(DataError, match="grids of 5 x 4"):
+        PatchCore(coreset_ratio=0.1).fit(given, images=51, memory=SMALL)

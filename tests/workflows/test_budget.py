@@ -1,0 +1,98 @@
+"""Fits within the memory they are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kizu
+from kizu.detectors import _streaming
+from kizu.errors import KizuWarning, ParameterError
+from kizu.workflows import _budget
+
+
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A limit that the images of the tests do not fit into, once nothing but them counts."""
+    monkeypatch.setattr(_budget, "PROGRAM", 0)
+    monkeypatch.setattr(_budget, "GRAPHS", 0)
+    monkeypatch.setattr(_streaming, "FIXED", 0)
+    monkeypatch.setattr(_streaming, "FEWEST_ROWS", 1)
+    return "6MB"
+
+
+def as_told(inspector: kizu.Inspector) -> dict[str, object]:
+    assert inspector.calibration is not None
+    return inspector.calibration.to_dict()
+
+
+SETTINGS = {"image_size": 128, "detector": {"name": "patchcore", "coreset_count": 200}}
+
+
+def test_images_are_held_out_where_they_cannot_be_left_out(parts: Path, little: str) -> None:
+    with pytest.warns(KizuWarning) as said:
+        inspector = kizu.fit(parts, memory=little, **SETTINGS)
+    text = " ".join(str(warning.message) for warning in said)
+    assert "6MB of memory do not hold" in text
+    assert "the threshold is found on" in text
+    assert inspector.config.calibration == "hold_out"
+    assert inspector.calibration is not None
+    assert inspector.calibration.method == "hold_out"
+    assert inspector.detector.summary()["bank rows"] == 200
+
+
+def test_the_same_settings_give_the_same_model(parts: Path, little: str, tmp_path: Path) -> None:
+    with pytest.warns(KizuWarning):
+        first = kizu.fit(parts, memory=little, **SETTINGS)
+    with pytest.warns(KizuWarning):
+        second = kizu.fit(parts, first.config)
+    np.testing.assert_array_equal(first.detector.bank_, second.detector.bank_)
+    assert as_told(first) == as_told(second)
+
+
+def test_an_area_is_fitted_within_the_limit_too(parts: Path, little: str) -> None:
+    with pytest.warns(KizuWarning, match="memory"):
+        inspector = kizu.fit(parts, memory="5MB", roi="0.1,0.1,0.8,0.8", **SETTINGS)
+    assert inspector.area is not None
+    assert inspector.detector.summary()["bank rows"] == 200
+    image = next(parts.rglob("*.png"))
+    assert inspector.predict(image).score >= 0
+
+
+def test_leaving_out_on_request_is_refused(parts: Path, little: str) -> None:
+    with pytest.raises(ParameterError, match=r"`calibration` must be hold_out or k_fold; got 'leave_one_out'"):
+        kizu.fit(parts, memory=little, calibration="leave_one_out", **SETTINGS)
+
+
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+def test_folds_are_fitted_within_the_limit_too(parts: Path, little: str) -> None:
+    inspector = kizu.fit(parts, memory=little, calibration="k_fold", folds=2, **SETTINGS)
+    assert inspector.calibration is not None
+    assert inspector.calibration.method == "k_fold"
+
+
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+def test_enough_memory_changes_nothing(parts: Path) -> None:
+    plain, limited = (kizu.fit(parts, memory=memory, **SETTINGS) for memory in (None, "4GB"))
+    np.testing.assert_array_equal(plain.detector.bank_, limited.detector.bank_)
+    assert as_told(plain) == as_told(limited)
+
+
+@pytest.mark.parametrize("text", ["2", "GB", "-1GB", "2 G B", "two", "0MB", ""])
+def test_sizes_that_are_none(parts: Path, text: str) -> None:
+    with pytest.raises(ParameterError, match="memory"):
+        kizu.fit(parts, memory=text)
+
+
+def test_less_than_the_program_takes(parts: Path) -> None:
+    with pytest.raises(
+        ParameterError, match=r"`memory` must be more than the \d+MB that the program takes; got '50MB'"
+    ):
+        kizu.fit(parts, memory="50MB")
+
+
+def test_other_detectors_take_no_limit(parts: Path) -> None:
+    with pytest.raises(ParameterError, match="padim takes no limit"):
+        kizu.fit(parts, detector="padim", memory="4GB")
