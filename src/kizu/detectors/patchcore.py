@@ -282,11 +282,12 @@ class PatchCore(Detector):
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("bank_")
-        images = np.ascontiguousarray(embeddings).reshape(len(embeddings), -1, embeddings.shape[-1])
+        height, width, channels = embeddings.shape[1:]
+        images = np.ascontiguousarray(embeddings).reshape(len(embeddings), height * width, channels)
         found = Scores(np.empty(embeddings.shape[:3], np.float32), np.empty(len(images), np.float32))
-        for place, near in enumerate(self._near(images, embeddings.shape[1:3])):
+        for place, near in enumerate(self._near(images, (height, width))):
             patches, found.images[place] = finished(images[place], *near, self._exact, self._weight)
-            found.patches[place] = patches.reshape(embeddings.shape[1:3])
+            found.patches[place] = patches.reshape(height, width)
         return found
 
     def _near(self, images: Float32, grid: tuple[int, ...]) -> Iterator[tuple[Float32, Indices]]:
@@ -295,7 +296,7 @@ class PatchCore(Detector):
             for queries in images:
                 distances, rows = self._search.search_image(queries.reshape(*grid, -1), self.neighbors)
                 yield confirmed(queries, distances, rows[:, 0], self._exact, self._search.search_again)
-        else:
+        elif len(images):
             distances, rows = self._search.search(images.reshape(-1, images.shape[2]), self.neighbors)
             yield from zip(np.split(distances, len(images)), np.split(rows[:, 0], len(images)), strict=True)
 
