@@ -83,13 +83,14 @@ def _watched_search(detector: detectors.Detector, watch: Stopwatch) -> Iterator[
     if search is None:
         yield
         return
-    plain = search.search
+    name = "search_image" if hasattr(search, "search_image") else "search"
+    plain = getattr(search, name)
 
     def measured(*arguments: Any) -> Any:
         with watch.measuring("search"):
             return plain(*arguments)
 
-    with mock.patch.object(search, "search", measured):
+    with mock.patch.object(search, name, measured):
         yield
 
 

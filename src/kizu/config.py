@@ -145,8 +145,10 @@ class Config(BaseModel):
     @field_validator("memory")
     @classmethod
     def _check_memory(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_size(value)
+        try:
+            parse_size("1GB" if value is None else value)
+        except ParameterError:
+            raise ValueError("write a size such as 2GB, 500MB or 1.5GiB") from None
         return value
 
     @model_validator(mode="before")

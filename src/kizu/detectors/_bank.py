@@ -51,6 +51,8 @@ def near(search: Search, images: Float32, k: int) -> Iterator[tuple[Float32, Ind
     """Of each of ``images`` ``(B, h, w, D)`` the distances ``(P, k)`` to the rows found, those of the highest patch
     exact, and the nearest of these ``(P,)``.
     """
+    if not len(images):
+        return
     batch, patches = len(images), images.shape[1] * images.shape[2]
     if isinstance(search, ExactNeighbors):
         distances, rows = search.search(images.reshape(batch * patches, images.shape[3]), k)

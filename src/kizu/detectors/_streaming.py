@@ -44,7 +44,7 @@ AT_MOST = 4
 """Rows kept for each row of the bank, at most."""
 
 BLOCK_ROWS = 131_072
-"""Rows of a block. Larger ones would hardly be thinned better, and what thinning costs grows with their square."""
+"""Rows of a block: of each some share stays, so what thinning costs grows with the square of these."""
 
 FEWEST_IMAGES = 4
 """Images in a block, at least."""

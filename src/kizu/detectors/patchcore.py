@@ -18,7 +18,6 @@ Differences from the paper:
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -26,10 +25,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from kizu.detectors import _bank, _checks
+from kizu.detectors import _bank
 from kizu.detectors._base import Array, Detector, Float32, Scores
 from kizu.detectors._leave_one_out import LeftOut, News, SearchWithout, require_two, stand_ins
 from kizu.detectors._leave_one_out import leave_one_out as leaving_one_out
+from kizu.detectors._patchcore_checks import WALKTHROUGH, check_parameters
 from kizu.detectors._patches import Grids, gathered, probes_of, thinned
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors._scoring import SearchedBank, Weight, confirmed, finished, paper_weight, walkthrough_weight
@@ -39,14 +39,11 @@ from kizu.errors import ModelFileError, bad_parameter
 from kizu.memory import size_text
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors
 from kizu.progress import Advance, Progress, Silent, ignore
-from kizu.projection import KINDS
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from kizu.graphs import Graph as OnnxGraph
-
-WALKTHROUGH = "walkthrough"
 
 
 class PatchCore(Detector):
@@ -115,27 +112,7 @@ class PatchCore(Detector):
         self.robust = robust
 
     def check(self) -> None:
-        _checks.real("coreset_ratio", self.coreset_ratio, "in (0, 1]", 0, 1, "For ten percent write 0.1.")
-        _checks.whole("coreset_count", self.coreset_count, at_least=1, optional=True)
-        _checks.whole("neighbors", self.neighbors, at_least=1)
-        if self.reweight != WALKTHROUGH and not isinstance(self.reweight, bool):
-            raise bad_parameter("reweight", f"true, false or {WALKTHROUGH}", self.reweight)
-        _checks.whole("reweight_neighbors", self.reweight_neighbors, at_least=2)
-        _checks.choice("coreset_start", self.coreset_start, ("random", "first"))
-        self._check_projection()
-        _checks.choice("search", self.search, ("auto", "exact", "approximate"))
-        _checks.real("search_error", self.search_error, "in (0, 1]", 0, 1, "For one percent write 0.01.")
-        _checks.flag("robust", self.robust)
-
-    def _check_projection(self) -> None:
-        _checks.choice("projection", self.projection, KINDS)
-        _checks.whole("projection_dim", self.projection_dim, at_least=1, optional=True)
-        if self.projection_eps is None:
-            return
-        _checks.real("projection_eps", self.projection_eps, "in (0, 1), or null", 0, math.nextafter(1, 0))
-        if self.projection_dim is not None:
-            hint = "It is there to decide that."
-            raise bad_parameter("projection_eps", "null where projection_dim is given", self.projection_eps, hint)
+        check_parameters(self)
 
     def fit(
         self,
