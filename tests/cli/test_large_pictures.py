@@ -43,6 +43,16 @@ def test_tiles(kizu: Command, data: Path, tmp_path: Path) -> None:
     assert "a model that cuts images into tiles cannot be exported" in said.error
 
 
+def test_memory_is_refused_with_tiles(kizu: Command, data: Path, tmp_path: Path) -> None:
+    said = kizu("fit", data, "-o", tmp_path / "m.kizu", *TILES, "--memory", "2GB")
+    assert said.code == 2
+    assert said.error.endswith(
+        "`memory` must be null where tile_size is given; got '2GB'. To fit in less memory, fit on fewer tiles: "
+        "random_tiles."
+    )
+    assert not (tmp_path / "m.kizu").exists()
+
+
 def test_stride_and_border(kizu: Command, data: Path, tmp_path: Path) -> None:
     given = ("--tile-size", 128, "--image-size", 64, "--tile-stride", 64, "--tile-border", 2)
     said = kizu("fit", data, "-o", tmp_path / "m.kizu", *given, "--false-alarms", 0.2, "--json")
