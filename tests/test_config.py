@@ -56,17 +56,6 @@ def test_any_configuration_survives_yaml(config: Config) -> None:
 
 OPEN = {"preset", "patch_stride", "embedding_dims", "weights", "mean", "std", "resize", "providers"}
 OPEN |= {"groups", "memory"}
-    "preset",
-    "patch_stride",
-    "embedding_dims",
-    "weights",
-    "mean",
-    "std",
-    "resize",
-    "providers",
-    "groups",
-    "memory",
-}
 """Settings for which null is an answer."""
 
 
