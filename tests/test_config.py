@@ -54,9 +54,8 @@ def test_any_configuration_survives_yaml(config: Config) -> None:
     assert parse(yaml.safe_load(config.to_yaml())) == config
 
 
-OPEN = {"preset", "patch_stride", "embedding_dims", "weights", "mean", "std", "resize", "providers"} | {
-    *("tile_size", "tile_stride", "tile_border", "tile_lattice", "random_tiles", "roi")
-}
+OPEN = {"preset", "patch_stride", "embedding_dims", "weights", "mean", "std", "resize", "providers"}
+OPEN |= {"groups", "memory", "tile_size", "tile_stride", "tile_border", "tile_lattice", "random_tiles", "roi"}
 """Settings for which null is an answer."""
 
 
@@ -113,6 +112,39 @@ def test_settings_leave_what_the_file_says_beside_them() -> None:
     changed = with_settings(document, ["detector.regularisation=0.1"])
     assert changed == {"seed": 1, "detector": {"name": "padim", "reduced_dims": 7, "regularisation": 0.1}}
     assert document == {"seed": 1, "detector": {"name": "padim", "reduced_dims": 7}}
+
+
+@pytest.mark.parametrize("groups", ["blocks.1+blocks.2, blocks.4", [["blocks.1", "blocks.2"], "blocks.4"]], ids=str)
+def test_groups_on_a_line_or_as_lists(groups: object) -> None:
+    assert parse({"groups": groups}).groups == (("blocks.1", "blocks.2"), ("blocks.4",))
+
+
+def test_groups_become_parts_of_the_channels() -> None:
+    lite = resolve(parse({"detector": "ensemble"}))
+    assert lite.groups == (("blocks.1", "blocks.2"), ("blocks.2", "blocks.4"), ("blocks.4", "blocks.5"))
+    assert lite.detector.parameters["parts"] == [[0, 64], [24, 176], [64, 368]]
+    assert resolve(lite) == lite
+    own = resolve(parse({"detector": "ensemble", "layers": "blocks.4,blocks.2", "groups": "blocks.2"}))
+    assert own.detector.parameters["parts"] == [[112, 152]]
+    one = resolve(parse({"detector": "ensemble", "layers": "blocks.4,blocks.2"}))
+    assert (one.groups, one.detector.parameters["parts"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"groups": "blocks.1+blocks.4"}, "`groups` must be runs of neighbouring layers out of blocks.1, blocks.2"),
+        ({"groups": "blocks.2+blocks.1"}, "`groups` must be runs of neighbouring layers"),
+        ({"groups": "blocks.3"}, "`groups` must be runs of neighbouring layers"),
+        ({"groups": [[]]}, "`groups` must be runs of neighbouring layers"),
+        ({"groups": "blocks.1", "detector": "patchcore"}, "`groups` must be null for the detector patchcore"),
+        ({"groups": "blocks.1", "embedding_dims": 64}, "`groups` must be null where embedding_dims"),
+    ],
+    ids=str,
+)
+def test_impossible_groups(given: dict[str, object], words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        resolve(parse({"detector": "ensemble", **given}))
 
 
 def test_layers_by_commas_or_as_a_list() -> None:

@@ -145,14 +145,14 @@ def test_every_option_of_every_command_is_in_the_reference():
 def test_every_setting_and_parameter_is_in_the_reference():
     names = [
         *Config.model_fields,
-        *(p for d in ("patchcore", "padim") for p in detectors.detector_class(d).defaults()),
+        *(p for d in ("ensemble", "patchcore", "padim") for p in detectors.detector_class(d).defaults()),
     ]
     for name in names:
         assert f"| `{name}` |" in REFERENCE, name
 
 
 def test_parameter_defaults_in_the_reference_are_the_real_ones():
-    for detector in ("patchcore", "padim"):
+    for detector in ("ensemble", "patchcore", "padim"):
         section = REFERENCE.split(f"### `detector: {detector}`")[1].split("\n#")[0]
         for name, default in detectors.detector_class(detector).defaults().items():
             (shown,) = re.findall(rf"\| `{name}` \| `?([^`|]+?)`? \|", section)

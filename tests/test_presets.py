@@ -15,9 +15,10 @@ from kizu.images import Preprocessing
 from kizu.workflows._resolve import backbone_of, resolve
 from workflows.tiles import SMALL, tile
 
-ALL = ("lite", "lite-fast", "padim-resnet18", "padim-wrn50", "patchcore-paper", "patchcore-walkthrough")
+ALL = ("accurate", "lite", "lite-fast", "padim-resnet18", "padim-wrn50", "patchcore-paper", "patchcore-walkthrough")
 OF_THE_USER = {"preset", "seed", "engine", "precision", "providers", "check_images"}
-OF_THE_USER |= {"false_alarms", "review_budget", "calibration", "hold_out", "folds"}
+OF_THE_USER |= {"false_alarms", "review_budget", "calibration", "hold_out", "folds", "memory"}
+OF_THE_USER |= {"tile_size", "tile_stride", "tile_border", "tile_lattice", "random_tiles", "roi", "foreground"}
 
 PAPERS: dict[str, dict[str, Any]] = {
     "patchcore-paper": {
@@ -85,7 +86,7 @@ def test_each_says_what_it_is_and_sets_everything_but_what_is_the_users(name: st
     assert max(map(len, text.splitlines())) <= 120
     given = presets.settings(name)
     assert OF_THE_USER.isdisjoint(given)
-    assert set(Config.model_fields) - set(given) <= OF_THE_USER | {"weights", "mean", "std"}
+    assert set(Config.model_fields) - set(given) <= OF_THE_USER | {"weights", "mean", "std", "groups"}
     resolve(Config(preset=name))
 
 
@@ -164,6 +165,12 @@ def test_another_backbone_leaves_layers_and_channels_behind() -> None:
     assert applied(preset="lite", backbone="resnet18").keys().isdisjoint({"layers", "patch_stride"})
     with pytest.raises(BackboneError, match="unknown layer 'layer2'"):
         resolve(parse({"preset": "patchcore-paper", "backbone": "efficientnet_lite0", "layers": ["layer2"]}))
+
+
+def test_groups_are_of_the_presets_layers_and_detector() -> None:
+    assert len(resolve(Config(preset="accurate")).groups or ()) == 4
+    for given in ({"detector": "padim"}, {"backbone": "resnet18"}, {"layers": ["efficientnet_lite2/blocks.2"]}):
+        assert resolve(parse({"preset": "accurate", **given})).groups is None
 
 
 @pytest.mark.parametrize("given", [{}, {"detector": "padim"}, {"backbone": "resnet18"}, {"seed": 3}])

@@ -71,7 +71,7 @@ def _parts(
     parts = []
     for group in groups:
         first = layers.index(group[0]) if group and group[0] in layers else len(layers)
-        if tuple(layers[first : first + len(group)]) != tuple(group):
+        if not group or tuple(layers[first : first + len(group)]) != tuple(group):
             known = ", ".join(layers)
             raise bad_parameter("groups", f"runs of neighbouring layers out of {known}", [list(g) for g in groups])
         parts.append([ends[first], ends[first + len(group)]])
