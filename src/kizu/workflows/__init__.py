@@ -1,5 +1,6 @@
 """What a face calls: one function each."""
 
+from kizu.workflows._auto import Choice, choose_preset
 from kizu.workflows._backbones import (
     BackboneState,
     add_backbone,
@@ -28,6 +29,7 @@ from kizu.workflows._update import Update, update
 
 __all__ = [
     "BackboneState",
+    "Choice",
     "Comparison",
     "DataCheck",
     "Decided",
@@ -46,6 +48,7 @@ __all__ = [
     "add_backbone",
     "cache_folder",
     "check",
+    "choose_preset",
     "compare",
     "decide",
     "demo",
