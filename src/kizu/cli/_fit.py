@@ -32,7 +32,8 @@ def fit(
         ),
     ] = None,
     detector: Annotated[
-        str | None, typer.Option(help="The method: patchcore or padim. [default: patchcore]", metavar="NAME")
+        str | None,
+        typer.Option(help="The method: patchcore, padim or ensemble. [default: patchcore]", metavar="NAME"),
     ] = None,
     backbone: Annotated[
         str | None, typer.Option(help="The pretrained network. [default: efficientnet_lite0]", metavar="NAME")
@@ -138,6 +139,14 @@ def fit(
             metavar="SIZE",
         ),
     ] = None,
+    auto: Annotated[
+        bool,
+        typer.Option(
+            "--auto",
+            help="Try presets and sizes on defects drawn on good images, and take the quickest of the best. "
+            "[default: off]",
+        ),
+    ] = False,
     robust: Annotated[
         bool,
         typer.Option(
@@ -151,7 +160,7 @@ def fit(
     as_json: _options.Json = False,
 ) -> None:
     """Fit a model on good images."""
-    from kizu.cli import _show
+    from kizu.cli import _auto, _show
     from kizu.cli._progress import Bars
     from kizu.config import parse, read, with_settings
     from kizu.datasets import load_dataset
@@ -174,12 +183,16 @@ def fit(
     summary = dataset.summary()
     if not as_json:
         _show.lines(summary.lines())
-    clock = _show.Clock()
+    clock, choice = _show.Clock(), None
+    if auto:
+        chosen, choice = _auto.chosen(dataset, chosen, max_pixels)
+        if not as_json:
+            _show.lines(_auto.lines(choice))
     inspector = fit_inspector(
         dataset, chosen, skip_unreadable=skip_unreadable, max_pixels=max_pixels, progress=Bars()
     )
     inspector.save(target)
-    _show.fitted(inspector, target, clock, summary, as_json)
+    _show.fitted(inspector, target, clock, summary, as_json, _auto.document(choice))
 
 
 def _with_detector(document: dict[str, Any], detector: str | None) -> dict[str, Any]:

@@ -55,10 +55,18 @@ def parts(save: str, out: Path | None) -> tuple[str, ...]:
     return PARTS if "all" in names else chosen
 
 
-def fitted(inspector: Inspector, target: Path, clock: Clock, summary: DatasetSummary, as_json: bool) -> None:
-    """A new model: as text, or with the data's ``summary`` as JSON."""
+def fitted(
+    inspector: Inspector,
+    target: Path,
+    clock: Clock,
+    summary: DatasetSummary,
+    as_json: bool,
+    more: Mapping[str, Any],
+) -> None:
+    """A new model: as text, or with the data's ``summary`` and ``more`` as JSON."""
     if as_json:
-        document({"model": str(target), "data": summary.to_dict(), **described(inspector), "seconds": clock.seconds})
+        found = {"model": str(target), "data": summary.to_dict(), **described(inspector), "seconds": clock.seconds}
+        document({**found, **more})
         return
     data = inspector.provenance["data"]
     _skipped(data["skipped"])

@@ -1,6 +1,7 @@
 """What a face calls: one function each."""
 
 from kizu.workflows._area import draw_area
+from kizu.workflows._auto import Choice, choose_preset
 from kizu.workflows._backbones import (
     BackboneState,
     add_backbone,
@@ -29,6 +30,7 @@ from kizu.workflows._update import Update, update
 
 __all__ = [
     "BackboneState",
+    "Choice",
     "Comparison",
     "DataCheck",
     "Decided",
@@ -47,6 +49,7 @@ __all__ = [
     "add_backbone",
     "cache_folder",
     "check",
+    "choose_preset",
     "compare",
     "decide",
     "demo",

@@ -1,0 +1,255 @@
+"""Good images → the preset and size that suit them, by defects drawn on some of them.
+
+A part of the good images is held out, and defects are drawn on these (`kizu.synthetic`). Each candidate is fitted on
+some of the others and ranks the held-out images, as they are and with defects. The quickest is taken of those that
+are not really worse than the best: by DeLong's paired test, or by too little to matter. Synthetic defects rank
+settings roughly as real ones do, no better (docs/decisions/0021), hence the doubt in favour of the quick.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu import synthetic
+from kizu.backbones import Located
+from kizu.config import Config, parse
+from kizu.datasets import Dataset, Sample, load_dataset, split_good
+from kizu.errors import DataError, bad_parameter
+from kizu.images import DEFAULT_MAX_PIXELS
+from kizu.metrics import AurocComparison, compare_auroc
+from kizu.progress import Progress, Silent
+from kizu.workflows._fit import fit
+from kizu.workflows._reading import Reader
+from kizu.workflows._resolve import backbone_of, resolve
+
+Image = npt.NDArray[np.uint8]
+Float64 = npt.NDArray[np.float64]
+
+CANDIDATES: tuple[tuple[str, int | None], ...] = (
+    ("lite-fast", None),
+    ("lite", None),
+    ("lite", 384),
+    ("accurate", None),
+)
+"""Presets, and sides in pixels other than their own, the quickest first."""
+
+FEWEST = 20
+"""Good images it takes: some to fit on, some to draw on."""
+
+HELD_OUT = 0.3
+"""Share of the good images that defects are drawn on, within `DRAWN_ON`."""
+
+DRAWN_ON = (8, 40)
+"""Held-out images, at least and at most."""
+
+FITTED = 120
+"""Images each candidate is fitted on, at most."""
+
+NOT_TRIED = ("tile_size", "roi", "foreground")
+"""Settings that candidates cannot be judged with: defects may lie outside the area, and sizes are those of tiles."""
+
+EACH = 2
+"""Defects drawn on each held-out image, one at a time."""
+
+TOO_LITTLE = 0.01
+"""Difference in AUROC that does not matter, whatever the test says."""
+
+CERTAIN = 0.05
+"""p-value below which a candidate is really worse than the best."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate: ``auroc`` on synthetic defects, ``milliseconds`` an image (median). ``worse``: by how much less
+    than the best where that is certain and matters, else None.
+    """
+
+    preset: str
+    image_size: int
+    auroc: float
+    milliseconds: float
+    worse: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen of ``trials``, the quickest first; ``left_out``: presets that cannot be used here, and why."""
+
+    preset: str
+    image_size: int
+    trials: tuple[Trial, ...]
+    left_out: tuple[str, ...]
+    fitted: int
+    drawn_on: int
+
+    @property
+    def reason(self) -> str:
+        """Why, in a sentence."""
+        best = max(self.trials, key=lambda trial: trial.auroc)
+        chosen = next(t for t in self.trials if (t.preset, t.image_size) == (self.preset, self.image_size))
+        if chosen is best:
+            return "it ranks defects drawn on good images best."
+        return (
+            f"it is the quickest of those that rank defects drawn on good images about as well as the best "
+            f"({best.preset} at {best.image_size} pixels: {best.auroc:.3f}, this one {chosen.auroc:.3f})."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document that ``--json`` prints."""
+        return {
+            "preset": self.preset,
+            "image_size": self.image_size,
+            "reason": self.reason,
+            "trials": [trial.to_dict() for trial in self.trials],
+            "left_out": list(self.left_out),
+            "fitted": self.fitted,
+            "drawn_on": self.drawn_on,
+        }
+
+
+def choose_preset(
+    data: str | Path | Dataset,
+    config: Config | None = None,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Choice:
+    """The preset and the size of the square to fit ``data`` with; of ``config`` the rest is taken as it is.
+
+    Raises `DataError` for fewer than `FEWEST` good images, `ParameterError` for settings of `NOT_TRIED`, and as
+    `kizu.fit` does.
+    """
+    given = config or parse({})
+    for name in NOT_TRIED:
+        if getattr(given, name):
+            hint = "Defects are drawn on whole images of one size. Choose with --preset."
+            raise bad_parameter(name, "left out with --auto", getattr(given, name), hint)
+    dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=given.seed)
+    to_fit, held_out = _divided(dataset, given.seed)
+    candidates, left_out = _usable(given)
+    tries = [Trying(complete, dataset, to_fit, held_out, max_pixels) for complete in candidates]
+    with (progress or Silent()).stage("Trying presets", len(tries)) as advance:
+        tried = []
+        for one in tries:
+            tried.append(one.run())
+            advance(1)
+    trials = _judged(tried)
+    chosen = next(trial for trial in trials if trial.worse is None)
+    return Choice(chosen.preset, chosen.image_size, trials, left_out, len(to_fit), len(held_out))
+
+
+def _divided(dataset: Dataset, seed: int) -> tuple[Sequence[Sample], Sequence[Sample]]:
+    """Images to fit on, and others to draw on; evenly thinned where there are many."""
+    good = dataset.train_good()
+    if len(good) < FEWEST:
+        raise DataError(
+            f"{dataset.root}: {len(good)} good images are too few to try presets on; give {FEWEST}, or choose with "
+            "--preset (`kizu presets list`)."
+        )
+    few, many = DRAWN_ON
+    to_fit, held_out = split_good(good, seed=seed, share=HELD_OUT, at_least=few)
+    return to_fit[:: -(-len(to_fit) // FITTED)], held_out[:: -(-len(held_out) // many)]
+
+
+def _usable(given: Config) -> tuple[list[Config], tuple[str, ...]]:
+    """Complete configurations to try, and presets whose weights are not here."""
+    found, missing = [], []
+    for preset, side in CANDIDATES:
+        said = given.model_dump(exclude_unset=True) | {"preset": preset, "check_images": 0, "calibration": None}
+        said |= {"false_alarms": 0.5}  # scores alone are wanted: no promise, and no word of one
+        complete = resolve(parse(said if side is None else said | {"image_size": side}))
+        backbone = backbone_of(complete)
+        file = backbone.weight_file() if isinstance(backbone, Located) else None
+        if file is not None and file.missing:
+            missing.append(f"{preset}: {file.missing}. Run: {file.obtain}")
+        else:
+            found.append(complete)
+    return found, tuple(missing)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Scores of the held-out images, ``good`` ``(n,)`` and with defects ``bad`` ``(m,)``."""
+
+    config: Config
+    good: Float64
+    bad: Float64
+    milliseconds: float
+
+    @property
+    def scores(self) -> Float64:
+        """Good, then bad."""
+        return np.concatenate([self.good, self.bad])
+
+    @property
+    def labels(self) -> npt.NDArray[np.bool_]:
+        """True for bad."""
+        return np.arange(len(self.good) + len(self.bad)) >= len(self.good)
+
+
+@dataclass(frozen=True)
+class Trying:
+    """A candidate, and what it is tried on."""
+
+    config: Config
+    dataset: Dataset
+    to_fit: Sequence[Sample]
+    held_out: Sequence[Sample]
+    max_pixels: int
+
+    def run(self) -> Tried:
+        """Fit, and score."""
+        apart = tuple(replace(sample, split="calibration") for sample in self.held_out)
+        fitted_on = replace(self.dataset, samples=(*self.to_fit, *apart))
+        inspector = fit(fitted_on, self.config, max_pixels=self.max_pixels)
+        if inspector.calibration is None:
+            raise ValueError("a fit calibrates")
+        bad, taken = [], []
+        with closing(self._with_defects()) as images:
+            for image in images:
+                started = time.perf_counter()
+                bad.append(inspector.measure(image)[0])
+                taken.append(time.perf_counter() - started)
+        return Tried(self.config, inspector.calibration.scores, np.array(bad), 1e3 * statistics.median(taken))
+
+    def _with_defects(self) -> Generator[Image, None, None]:
+        """Each held-out image `EACH` times, with a defect each time: the same for every candidate."""
+        reader = Reader(max_pixels=self.max_pixels)
+        with closing(reader.images(list(self.held_out))) as read:
+            images = (image for _, image in read)
+            for defect in synthetic.draw_defects(images, seed=self.config.seed, each=EACH):
+                yield defect.image
+
+
+def _judged(tried: Sequence[Tried]) -> tuple[Trial, ...]:
+    """Every candidate against the best, the quickest first."""
+    aurocs = [_against(one, one).first for one in tried]
+    best = tried[int(np.argmax(aurocs))]
+    trials = []
+    for one, auroc in zip(tried, aurocs, strict=True):
+        found = _against(one, best)
+        certain = found.p_value is not None and found.p_value < CERTAIN and found.difference > TOO_LITTLE
+        side = one.config.image_size or 0
+        worse = found.difference if certain else None
+        trials.append(Trial(one.config.preset or "", side, auroc, one.milliseconds, worse))
+    return tuple(sorted(trials, key=lambda trial: trial.milliseconds))
+
+
+def _against(one: Tried, best: Tried) -> AurocComparison:
+    found = compare_auroc(one.scores, best.scores, one.labels)
+    if found is None:
+        raise ValueError("there are good images and bad ones")
+    return found

@@ -1,0 +1,102 @@
+"""Choosing a preset by drawn defects: fits for real, and judged as the rule says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import kizu
+from kizu.config import Config, parse
+from kizu.datasets import load_dataset
+from kizu.errors import DataError
+from kizu.workflows import _auto, choose_preset
+from kizu.workflows._auto import Tried, _judged
+from workflows.tiles import tile, write
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("auto") / "tiles"
+    for number in range(30):
+        write(folder / f"{number:02}.png", tile(number))
+    return folder
+
+
+def test_every_candidate_is_tried_and_one_is_chosen(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64), ("lite", 64), ("lite", 96)))
+    choice = choose_preset(tiles, parse({"seed": 3}))
+    assert sorted((t.preset, t.image_size) for t in choice.trials) == [("lite", 64), ("lite", 96), ("lite-fast", 64)]
+    assert [t.milliseconds for t in choice.trials] == sorted(t.milliseconds for t in choice.trials)
+    assert (choice.fitted, choice.drawn_on, choice.left_out) == (21, 9, ())
+    assert all(0.5 < t.auroc <= 1 for t in choice.trials)
+    first = next(t for t in choice.trials if t.worse is None)
+    assert (choice.preset, choice.image_size) == (first.preset, first.image_size)
+    assert choice.to_dict()["reason"] == choice.reason
+    again = choose_preset(tiles, parse({"seed": 3}))
+    assert {(t.preset, t.image_size, t.auroc) for t in again.trials} == {
+        (t.preset, t.image_size, t.auroc) for t in choice.trials
+    }
+
+
+def test_presets_that_cannot_be_had_are_left_out_and_told(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIZU_CACHE", str(tiles.parent / "empty"))
+    monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64), ("padim-resnet18", 64)))
+    choice = choose_preset(tiles)
+    assert [t.preset for t in choice.trials] == ["lite-fast"]
+    assert choice.left_out == ("padim-resnet18: not downloaded. Run: kizu backbones pull resnet18",)
+
+
+def test_many_images_are_thinned(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_auto, "FITTED", 10)
+    monkeypatch.setattr(_auto, "DRAWN_ON", (2, 4))
+    to_fit, held_out = _auto._divided(load_dataset(tiles), seed=0)
+    assert 5 <= len(to_fit) <= 10
+    assert 2 <= len(held_out) <= 4
+    assert not {s.path for s in to_fit} & {s.path for s in held_out}
+
+
+def test_too_few_images(tmp_path: Path) -> None:
+    for number in range(19):
+        write(tmp_path / "few" / f"{number}.png", tile(number))
+    with pytest.raises(DataError, match="19 good images are too few to try presets on; give 20, or choose"):
+        choose_preset(tmp_path / "few")
+
+
+def tried(preset: str, separation: float, milliseconds: float, count: int = 40) -> Tried:
+    """Scores that all candidates share but for how far defects lie above good images."""
+    noise = np.random.default_rng(0).standard_normal((2, count))
+    config = Config(preset=preset, image_size=256)
+    return Tried(config, noise[0], noise[1] + separation, milliseconds)
+
+
+def verdicts(*candidates: Tried) -> dict[str, Any]:
+    return {trial.preset: trial.worse for trial in _judged(candidates)}
+
+
+def test_the_best_is_never_worse_and_a_bad_one_is() -> None:
+    found = verdicts(tried("quick", 0.2, 1), tried("good", 3, 5))
+    assert found["good"] is None
+    assert found["quick"] > 0.2
+
+
+def test_as_good_and_quicker_wins() -> None:
+    slow, quick = tried("slow", 2.0, 9), tried("quick", 1.99, 1)
+    trials = _judged([slow, quick])
+    assert [trial.preset for trial in trials] == ["quick", "slow"]
+    assert trials[0].worse is None
+
+
+def test_a_difference_too_small_to_matter_does_not_count_however_certain() -> None:
+    best, other = tried("best", 2.0, 9, count=20_000), tried("other", 1.97, 1, count=20_000)
+    found = _auto._against(other, best)
+    assert found.p_value is not None
+    assert found.p_value < _auto.CERTAIN
+    assert 0 < found.difference < _auto.TOO_LITTLE
+    assert verdicts(best, other) == {"best": None, "other": None}
+
+
+def test_it_is_in_the_package() -> None:
+    assert kizu.workflows.choose_preset is choose_preset
