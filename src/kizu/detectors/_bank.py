@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.detectors._base import Array, Float32
-from kizu.detectors._leave_one_out import SearchWithout
 from kizu.detectors._scoring import Indices, SearchedBank, confirmed
+from kizu.detectors._without import SearchWithout
 from kizu.errors import ModelFileError, NotFittedError
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, tuned
 

@@ -18,56 +18,22 @@ they follow those of a refit closely (docs/decisions/0016).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from kizu.detectors._patches import Grids
+from kizu.detectors._without import SPARE, Float32, Indices, Int32, Without, others, with_stand_ins
 from kizu.errors import DataError
-from kizu.neighbors import ExactNeighbors, Neighbors
+from kizu.neighbors import ExactNeighbors
 from kizu.progress import Advance
+from kizu.threads import side_by_side
 
-Float32 = npt.NDArray[np.float32]
-Int32 = npt.NDArray[np.int32]
-Indices = npt.NDArray[np.int64]
-
-SPARE = 7
-"""Bank rows looked up beyond those asked for: mostly enough to find some that are not the image's own."""
-
-
-class Without:
-    """A bank without some of its rows and with others in their place, searched exactly.
-
-    Row numbers are those of ``rows``: the bank as it was, then the stand-ins.
-    """
-
-    def __init__(self, bank: ExactNeighbors, own: slice, stand_ins: Float32) -> None:
-        parts = [(0, bank.part(slice(0, own.start))), (own.stop, bank.part(slice(own.stop, len(bank.rows))))]
-        if len(stand_ins):
-            parts.append((len(bank.rows), ExactNeighbors(stand_ins)))
-        self._parts = [(first, part) for first, part in parts if len(part.rows)]
-        self._bank, self.stand_ins = bank.rows, stand_ins
-
-    @property
-    def first_stand_in(self) -> int:
-        """The number of the first stand-in."""
-        return len(self._bank)
-
-    @property
-    def rows(self) -> Float32:
-        """All rows by number ``(M + S, D)``, those left out among them; a copy."""
-        return np.concatenate([self._bank, self.stand_ins])
-
-    def search(self, queries: Float32, k: int) -> tuple[Float32, Indices]:
-        """As `kizu.neighbors.Neighbors`; no columns where no row is left."""
-        none = np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        found = [(first, *part.search(queries, k)) for first, part in self._parts]
-        distances = np.concatenate([none[0], *(near for _, near, _ in found)], axis=1)
-        indices = np.concatenate([none[1], *(first + rows for first, _, rows in found)], axis=1)
-        order = np.argsort(distances, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(distances, order, 1), np.take_along_axis(indices, order, 1)
+LookUp = Callable[[Float32, int], tuple[Float32, Indices]]
+"""Patches ``(h, w, D)`` of one image and k → distances ``(h · w, k)`` to the nearest bank rows, and these."""
 
 
 @dataclass(frozen=True)
@@ -98,110 +64,61 @@ class LeftOut:
     bank: Without
 
 
-def leave_one_out(
-    rows: Float32,
-    starts: Indices,
-    owners: Int32,
-    exact: ExactNeighbors,
-    search: Neighbors,
-    *,
-    radius: float | None,
-    neighbors: int,
-    advance: Advance,
-) -> Iterator[LeftOut]:
-    """Every image left out once, in order.
+class LeavingOne:
+    """Images that were learnt last, each to be left out of the bank.
 
-    ``rows`` ``(N, D)``: all patches the bank was selected from, image by image; ``starts`` ``(n + 1,)``: each image's
-    first one, and N. ``owners`` ``(M,)``, ascending: the image of each bank row. ``exact`` and ``search`` find bank
-    rows; ``radius`` is the cover radius, a plain distance; None: that of ``rows`` as searched, for a bank that was
-    selected in a projection. ``advance`` is called twice an image.
-    """
-    looked, held = [], []
-    for image, queries in enumerate(_images(rows, starts)):
-        found = search.search(queries, neighbors + SPARE)
-        looked.append(_others(*found, owners, image, neighbors))
-        held.append(_held(*found, owners, image))
-        advance(1)
-    banks = _banks(rows, owners, exact, np.concatenate(held), len(starts) - 1, radius)
-    for image, (queries, bank) in enumerate(zip(_images(rows, starts), banks, strict=True)):
-        yield LeftOut(queries, *_with_stand_ins(queries, *looked[image], bank, neighbors), bank)
-        advance(1)
-
-
-def stand_ins(
-    rows: Float32,
-    starts: Indices,
-    owners: Int32,
-    exact: ExactNeighbors,
-    search: Neighbors,
-    *,
-    radius: float | None,
-    neighbors: int,
-    advance: Advance,
-) -> Iterator[Float32]:
-    """Of every image in order the stand-ins ``(S, D)`` for its rows; arguments as of `leave_one_out`."""
-    held = []
-    for image, queries in enumerate(_images(rows, starts)):
-        held.append(_held(*search.search(queries, neighbors + SPARE), owners, image))
-        advance(1)
-    for bank in _banks(rows, owners, exact, np.concatenate(held), len(starts) - 1, radius):
-        yield bank.stand_ins
-        advance(1)
-
-
-def _images(rows: Float32, starts: Indices) -> Iterator[Float32]:
-    """The patches of one image after another."""
-    for first, last in pairwise(starts.tolist()):
-        yield np.ascontiguousarray(rows[first:last])
-
-
-class SearchWithout:
-    """As `kizu.neighbors.Neighbors`: the bank without the rows of one image, and with stand-ins for them.
-
-    ``search`` finds bank rows, approximately if it likes; ``exact`` is the same bank, searched exactly.
+    ``rows`` ``(N, D)``: all patches the bank was selected from, image by image, of ``grids``. ``owners`` ``(M,)``,
+    ascending: the image of each bank row. ``exact`` and ``look_up`` find bank rows; ``radius`` is the cover radius, a
+    plain distance; None: that of ``rows`` as looked up, for a bank that was selected in a projection. ``advance`` is
+    called for each image, while it is looked up.
     """
 
     def __init__(
-        self, bank: ExactNeighbors, search: Neighbors, owners: Int32, image: int, stand_ins: Float32
+        self,
+        rows: Float32,
+        grids: Grids,
+        owners: Int32,
+        exact: ExactNeighbors,
+        look_up: LookUp,
+        *,
+        radius: float | None,
+        neighbors: int,
+        advance: Advance,
     ) -> None:
-        own = slice(*np.searchsorted(owners, [image, image + 1]).tolist())
-        self.exact = Without(bank, own, stand_ins)
-        self._search, self._owners, self._image = search, owners, image
+        self._rows, self._grids, self._starts = rows, grids, grids.starts.tolist()
+        self._owners, self._exact, self._look_up, self._neighbors = owners, exact, look_up, neighbors
+        self._found: list[tuple[Float32, Indices]] = []
+        held = []
+        with closing(side_by_side(self._looked_up, range(len(grids.each)))) as looked_up:
+            for found, by in looked_up:
+                self._found.append(found)
+                held.append(by)
+                advance(1)
+        self._held = np.concatenate(held)
+        self._radius = float(self._held["nearest"].max()) if radius is None else radius
+        self._freed = _freed(self._held, self._radius, len(grids.each))
 
-    def search(self, queries: Float32, k: int) -> tuple[Float32, Indices]:
-        """Distances ``(Q, k)``, never too small, and row numbers of `exact`, of which the first column is meant."""
-        found = _others(*self._search.search(queries, k + SPARE), self._owners, self._image, k)
-        distances, nearest = _with_stand_ins(queries, *found, self.exact, k)
-        return distances, nearest[:, None]
+    def without(self, image: int) -> Without:
+        """The bank without an image."""
+        own = slice(*np.searchsorted(self._owners, [image, image + 1]).tolist())
+        freed = self._freed[image]
+        rest = Without(self._exact, own, self._rows[:0])
+        added = _stand_ins(self._rows[freed], self._held["otherwise"][freed], rest, self._radius)
+        return Without(self._exact, own, added)
 
+    def left_out(self, image: int) -> LeftOut:
+        """An image against the bank without it."""
+        queries, bank = self._patches(image), self.without(image)
+        return LeftOut(queries, *with_stand_ins(queries, *self._found[image], bank, self._neighbors), bank)
 
-def _banks(
-    rows: Float32,
-    owners: Int32,
-    exact: ExactNeighbors,
-    held: npt.NDArray[np.void],
-    images: int,
-    radius: float | None,
-) -> Iterator[Without]:
-    """For each image the bank without it, in order."""
-    radius = float(held["nearest"].max()) if radius is None else radius
-    freed = _freed(held, radius, images)
-    for image in range(images):
-        own = slice(*np.searchsorted(owners, [image, image + 1]).tolist())
-        rest = Without(exact, own, rows[:0])
-        yield Without(exact, own, _stand_ins(rows[freed[image]], rest, radius))
+    def _patches(self, image: int) -> Float32:
+        return np.ascontiguousarray(self._rows[self._starts[image] : self._starts[image + 1]])
 
-
-def _others(
-    distances: Float32, indices: Indices, owners: Int32, image: int, neighbors: int
-) -> tuple[Float32, Indices]:
-    """Of the rows found, ``(P, K)``, the nearest not the image's own: ``(P, neighbors)``, inf where unknown."""
-    own = owners[indices] == image
-    order = np.argsort(own, axis=1, kind="stable")[:, :neighbors]
-    distances = np.where(
-        np.take_along_axis(own, order, 1), np.float32(np.inf), np.take_along_axis(distances, order, 1)
-    )
-    return distances, np.take_along_axis(indices, order, 1)
+    def _looked_up(self, image: int) -> tuple[tuple[Float32, Indices], npt.NDArray[np.void]]:
+        """The nearest rows that are not the image's own, and what `_held` says of its patches."""
+        patches = self._patches(image).reshape(*self._grids.each[image], self._rows.shape[1])
+        found = self._look_up(patches, self._neighbors + SPARE)
+        return others(*found, self._owners, image, self._neighbors), _held(*found, self._owners, image)
 
 
 _HELD = np.dtype([("by", np.int32), ("nearest", np.float32), ("otherwise", np.float32)])
@@ -225,33 +142,18 @@ def _freed(held: npt.NDArray[np.void], radius: float, images: int) -> list[Indic
     return [order[bounds[image] : bounds[image + 1]] for image in range(images)]
 
 
-def _stand_ins(freed: Float32, bank: Without, radius: float) -> Float32:
-    """What greedy k-center picks of ``freed`` ``(n, D)`` until each is within ``radius`` of a row or a pick."""
-    if not len(freed):
-        return freed
-    near = bank.search(freed, 1)[0]
-    left: Float32 = near[:, 0].copy() if near.shape[1] else np.full(len(freed), np.inf, np.float32)
-    picks = []
-    while left.max() > radius:
+def _stand_ins(freed: Float32, otherwise: Float32, bank: Without, radius: float) -> Float32:
+    """What greedy k-center picks of ``freed`` ``(n, D)`` until each is within ``radius`` of a row or a pick.
+
+    ``otherwise`` ``(n,)``: how far each is from the nearest row of ``bank``, as looked up; inf: not known.
+    """
+    left, unknown = otherwise.copy(), np.flatnonzero(np.isinf(otherwise))
+    near = bank.search(freed[unknown], 1)[0]
+    if near.shape[1]:
+        left[unknown] = near[:, 0]
+    picks: list[int] = []
+    while left.max(initial=0) > radius:
         picks.append(int(left.argmax()))
         left = np.minimum(left, np.linalg.norm(freed - freed[picks[-1]], axis=1))
         left[picks[-1]] = 0
     return freed[picks]
-
-
-def _with_stand_ins(
-    queries: Float32, distances: Float32, nearest: Indices, bank: Without, neighbors: int
-) -> tuple[Float32, Indices]:
-    """What was found, and what the stand-ins add; patches of which too little was found are searched exactly."""
-    if len(bank.stand_ins):
-        added, rows = ExactNeighbors(bank.stand_ins).search(queries, neighbors)
-        distances = np.concatenate([distances, added], axis=1)
-        nearest = np.concatenate([nearest, bank.first_stand_in + rows], axis=1)
-        order = np.argsort(distances, axis=1, kind="stable")[:, :neighbors]
-        distances, nearest = np.take_along_axis(distances, order, 1), np.take_along_axis(nearest, order, 1)
-    unknown = np.flatnonzero(~np.isfinite(distances).all(axis=1))
-    if len(unknown):
-        found, rows = bank.search(queries[unknown], neighbors)
-        distances, nearest = distances[:, : found.shape[1]], nearest[:, : found.shape[1]]
-        distances[unknown], nearest[unknown] = found, rows
-    return distances, nearest[:, 0]

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,12 +32,13 @@ import numpy.typing as npt
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores
 from kizu.detectors._joining import Found, joined, spread
-from kizu.detectors._leave_one_out import LeftOut, News, require_two
+from kizu.detectors._leave_one_out import LeavingOne, LeftOut, News, require_two
 from kizu.detectors._patches import Grids, gathered
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import ModelFileError, bad_parameter
 from kizu.progress import Progress, Silent
+from kizu.threads import side_by_side
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -196,14 +198,19 @@ class Ensemble(Detector):
         grid, images = grids.one, len(grids.each)
         found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
         with progress.stage("Leaving each image out", 2 * images * len(parts)) as advance:
-            left_out = [
-                member.leaving_out(part, grids, new, advance)
+            leaving = [
+                member.leaving_one(part, grids, new, advance)
                 for member, part, new in zip(self.members_, parts, news, strict=True)
             ]
-            for image, ones in enumerate(zip(*left_out, strict=True)):
-                patches = joined([_of_left_out(one) for one in ones], self.scales_)
-                found.patches[image], found.images[image] = patches.reshape(grid), patches.max()
+            with closing(side_by_side(lambda image: self._left_out(leaving, image), range(images))) as scored:
+                for image, patches in enumerate(scored):
+                    found.patches[image], found.images[image] = patches.reshape(grid), patches.max()
+                    advance(len(parts))
         return found
+
+    def _left_out(self, leaving: Sequence[LeavingOne], image: int) -> Float32:
+        """The patch scores ``(P,)`` of an image that each bank is without."""
+        return joined([_of_left_out(member.left_out(image)) for member in leaving], self.scales_)
 
     def without(self, image: int) -> Self:
         """As `Detector.without`: each bank without its rows of the image; ``scales_`` stay."""

@@ -18,27 +18,28 @@ Differences from the paper:
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from kizu.detectors import _bank
 from kizu.detectors._base import Array, Detector, Float32, Scores
-from kizu.detectors._leave_one_out import LeftOut, News, SearchWithout, require_two, stand_ins
-from kizu.detectors._leave_one_out import leave_one_out as leaving_one_out
+from kizu.detectors._leave_one_out import LeavingOne, News, require_two
 from kizu.detectors._patchcore_checks import WALKTHROUGH, check_parameters
 from kizu.detectors._patches import Grids, gathered, probes_of, thinned
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors._scoring import SearchedBank, Weight, confirmed, finished, paper_weight, walkthrough_weight
 from kizu.detectors._selection import Selection, require_projection
 from kizu.detectors._streaming import Plan, Streamed, plan, streamed, tell
+from kizu.detectors._without import SearchWithout
 from kizu.errors import ModelFileError, bad_parameter
 from kizu.memory import size_text
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors
 from kizu.progress import Advance, Progress, Silent, ignore
+from kizu.threads import side_by_side
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -268,45 +269,42 @@ class PatchCore(Detector):
         grid, images = grids.one, len(grids.each)
         found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
         with progress.stage("Leaving each image out", 2 * images) as advance:
-            for image, one in enumerate(self.leaving_out(rows, grids, news, advance)):
-                near = confirmed(one.queries, one.distances, one.nearest, one.bank)
-                scores, score = finished(one.queries, *near, one.bank, self._weight)
-                found.patches[image], found.images[image] = scores.reshape(grid), score
+            leaving = self.leaving_one(rows, grids, news, advance)
+            with closing(side_by_side(lambda image: self._left_out(leaving, image), range(images))) as scored:
+                for image, (patches, score) in enumerate(scored):
+                    found.patches[image], found.images[image] = patches.reshape(grid), score
+                    advance(1)
         return found
 
-    def leaving_out(self, rows: Float32, grids: Grids, news: News, advance: Advance = ignore) -> Iterator[LeftOut]:
-        """The images with patches ``rows``, those learnt last, against the bank without each, one after another;
-        ``advance`` is called twice an image.
+    def _left_out(self, leaving: LeavingOne, image: int) -> tuple[Float32, np.float32]:
+        """Patch scores and the score of an image."""
+        one = leaving.left_out(image)
+        near = confirmed(one.queries, one.distances, one.nearest, one.bank)
+        return finished(one.queries, *near, one.bank, self._weight)
+
+    def leaving_one(self, rows: Float32, grids: Grids, news: News, advance: Advance = ignore) -> LeavingOne:
+        """The images with patches ``rows``, those learnt last, each to be left out of the bank; ``advance`` is called
+        for each.
         """
-        return leaving_one_out(
+        return LeavingOne(
             rows,
-            grids.starts,
-            *self._searched_for(news),
-            radius=self._radius(news),
+            grids,
+            self.owners_ - np.int32(news.first),  # of earlier images negative: those are not left out
+            _bank.whole(self._search),
+            lambda patches, k: _bank.look_up(self._search, patches, k),
+            radius=news.cover_radius if self.projection_ is None else None,
             neighbors=self.neighbors,
             advance=advance,
         )
 
     def prepare_without(self, rows: Float32, grids: Grids, news: News, advance: Advance = ignore) -> None:
-        """Keep what `without` takes; arguments as of `leaving_out`."""
-        prepared = stand_ins(
-            rows,
-            grids.starts,
-            *self._searched_for(news),
-            radius=self._radius(news),
-            neighbors=self.neighbors,
-            advance=advance,
-        )
-        self._stand_ins = news.first, list(prepared)
-
-    def _searched_for(self, news: News) -> tuple[npt.NDArray[np.int32], ExactNeighbors, _bank.Search]:
-        """Owners, exact and usual search as `kizu.detectors._leave_one_out` takes them."""
-        owners = self.owners_ - np.int32(news.first)  # of earlier images negative: those are not left out
-        return owners, _bank.whole(self._search), self._search
-
-    def _radius(self, news: News) -> float | None:
-        """Within which the bank covers the images of ``news``, a plain distance; None where it is another one."""
-        return news.cover_radius if self.projection_ is None else None
+        """Keep what `without` takes; arguments as of `leaving_one`, but ``advance`` is called twice an image."""
+        leaving, prepared = self.leaving_one(rows, grids, news, advance), []
+        with closing(side_by_side(leaving.without, range(len(grids.each)))) as banks:
+            for bank in banks:
+                prepared.append(bank.stand_ins)
+                advance(1)
+        self._stand_ins = news.first, prepared
 
     def without(self, image: int) -> Self:
         """As `Detector.without`; see `kizu.detectors._leave_one_out`."""

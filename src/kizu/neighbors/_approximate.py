@@ -49,7 +49,6 @@ class ApproximateNeighbors:
     def graph(self, graph: Graph) -> None:
         """The same links with other breadths."""
         self._graph = graph
-        self._index.hnsw.efSearch = max(graph.following, 1)
 
     def search(self, queries: Float32, k: int) -> tuple[Float32, Indices]:
         """As `Neighbors`."""
@@ -95,6 +94,7 @@ class ApproximateNeighbors:
         rows = starts.astype(np.int32)
         rows[rows[:, 1] == rows[:, 0], 1] = -1  # a row met twice would be found twice
         distances, found = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        self._index.hnsw.efSearch = max(self.graph.following, k)  # of these searches alone: others say theirs
         given = (pointer(queries), k, pointer(rows), pointer(near), pointer(distances), pointer(found))
         self._index.search_level_0(len(queries), *given, starts.shape[1], _ALL_STARTS_AT_ONCE)
         return found
