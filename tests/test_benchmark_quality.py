@@ -191,6 +191,28 @@ def test_rows_of_other_versions_count_for_nothing(quality, data, tmp_path, monke
     ]
 
 
+def test_rows_measured_again_replace_the_older_ones(quality, data, tmp_path, monkeypatch):
+    wanted = (quality, data, tmp_path, "--presets", "lite-fast", "--detectors", "", "--seeds", 2)
+    measured(*wanted)
+    monkeypatch.setattr(quality, "run", lambda case, timed: {**FIGURES, "image_auroc": 0.8})
+    rows = measured(*wanted)
+    assert [(row["seed"], row["seeds"], row["image_auroc"]) for row in rows] == [
+        ("2", "1", "0.8"),
+        ("mean", "1", "0.8"),
+    ]
+
+
+def test_rows_whose_images_were_not_timed_alone_count_for_nothing(quality, data, tmp_path, monkeypatch):
+    wanted = (quality, data, tmp_path, "--presets", "lite-fast", "--detectors", "")
+    with monkeypatch.context() as older:
+        older.setattr(quality, "run", lambda case, timed: {**FIGURES, "timed_images": None})
+        measured(*wanted)
+    measured(*wanted, "--skip-done", "--seeds", "1")
+    assert len(quality.ran) == 1
+    rows = {row["seed"]: row["seeds"] for row in only(tmp_path, "quality")}
+    assert rows == {"0": "1", "1": "1", "mean": "1"}
+
+
 def test_quick_looks_stand_apart(quality, data, tmp_path):
     wanted = (quality, data, tmp_path, "--presets", "lite-fast", "--detectors", "", "--seeds", 0)
     measured(*wanted)
