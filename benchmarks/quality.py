@@ -179,7 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     if not wanted:
         raise SystemExit("nothing can be measured; name --presets, or --detectors and --backbones, that are here")
-    failed = measure(not_done(wanted, options.results) if options.skip_done else wanted, options)
+    rest = not_done(wanted, options.results) if options.skip_done else wanted
+    if len(rest) < len(wanted):
+        _results.note(f"{len(wanted) - len(rest)} of {len(wanted)} are measured already")
+    failed = measure(rest, options)
     if failed:
         raise SystemExit(f"without figures: {'; '.join(failed)}")
 

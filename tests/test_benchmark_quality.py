@@ -147,7 +147,7 @@ def test_data_that_cannot_be_fitted_is_left_out(tmp_path):
     assert list(tmp_path.glob("*.csv")) == []
 
 
-def test_a_run_that_was_stopped_keeps_its_rows_and_goes_on(quality, data, tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_keeps_its_rows_and_goes_on(quality, data, tmp_path, monkeypatch, capsys):
     wanted = (quality, data, tmp_path, "--presets", "lite-fast", "--detectors", "padim")
     fit = quality.run
 
@@ -172,6 +172,7 @@ def test_a_run_that_was_stopped_keeps_its_rows_and_goes_on(quality, data, tmp_pa
     rows = {(row["preset"], row["seed"]): row for row in measured(*wanted, "--skip-done")}
     assert quality.ran == [f"部品, padim on {LITE0}, 64², seed 1"]
     assert len(rows) == 6
+    assert "# 3 of 4 are measured already\n# 1 of 1: " in capsys.readouterr().err
     assert rows["", "mean"]["image_auroc"] == "0.05"
     assert (rows["", "mean"]["seeds"], rows["", "mean"]["bank_rows"]) == ("2", "")
 
