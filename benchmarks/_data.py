@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,13 +16,40 @@ CELLS: tuple[Cells, ...] = ("mono", "poly")
 """Kinds of solar cells in the package ``elpv-dataset``."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a data set is: a folder or list, or a kind of solar cells."""
+
+    path: str | None = None
+    cells: Cells | None = None
+
+    def load(self, seed: int = 0) -> tuple[str, Dataset]:
+        """Its name and samples; ``seed`` divides what does not come divided."""
+        if self.cells is not None:
+            return f"solar cells, {self.cells}", solar_cells(self.cells, seed=seed)
+        found = load_dataset(Path(self.path or ""), seed=seed)
+        return found.product, found
+
+
+def places(paths: Iterable[Path], cells: Iterable[Cells] = ()) -> Iterator[Place]:
+    """Those of folders, of one product or several, and of lists; then the kinds of solar cells."""
+    yield from (Place(path=str(product)) for path in paths for product in find_products(path))
+    yield from (Place(cells=kind) for kind in cells)
+
+
 def named(paths: Iterable[Path], cells: Iterable[Cells] = (), *, seed: int = 0) -> Iterator[tuple[str, Dataset]]:
-    """Folders, of one product or several, and lists, then kinds of solar cells; ``seed`` divides what does not come
-    divided.
-    """
-    products = [product for path in paths for product in find_products(path)]
-    for product in products:
-        found = load_dataset(product, seed=seed)
-        yield found.product, found
-    for kind in cells:
-        yield f"solar cells, {kind}", solar_cells(kind, seed=seed)
+    """The data sets at `places`, by name."""
+    return (place.load(seed) for place in places(paths, cells))
+
+
+def limited(data: Dataset, limit: int | None) -> Dataset:
+    """At most ``limit`` samples of each split and kind of defect."""
+    if limit is None:
+        return data
+    seen: Counter[tuple[str, str]] = Counter()
+    kept = []
+    for sample in data.samples:
+        seen[sample.split, sample.defect_type] += 1
+        if seen[sample.split, sample.defect_type] <= limit:
+            kept.append(sample)
+    return replace(data, samples=tuple(kept))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import os
 import platform
 import re
@@ -106,23 +107,35 @@ def read(path: Path) -> list[dict[str, str]]:
 def save(table: str, rows: Sequence[Row], *, key: Sequence[str], folder: Path = FOLDER) -> Path:
     """Write ``rows``: each replaces the row of the same ``key``, or is added at the end. Prints them as well."""
     path = path_of(table, folder)
-    origin = {"hardware": hardware(), "versions": ", ".join(f"{name} {of}" for name, of in versions().items())}
-    new = [{name: text(value) for name, value in {**row, **origin}.items()} for row in rows]
+    where = origin()
+    new = [{name: text(value) for name, value in {**row, **where}.items()} for row in rows]
     columns = list(new[0])
-    old = [row for row in read(path) if list(row) == columns] if path.exists() else []
+    found = read(path) if path.exists() else []
+    old = [row for row in found if list(row) == columns]
+    if len(old) < len(found):
+        note(f"{path}: {len(found) - len(old)} rows have other columns and are dropped")
     merged = {tuple(row[name] for name in key): row for row in [*old, *new]}
     _write(path, columns, list(merged.values()))
-    show([{name: value for name, value in row.items() if name not in origin} for row in new])
+    show([{name: value for name, value in row.items() if name not in where} for row in new])
     print(f"wrote {path}")
     return path
 
 
+def origin() -> dict[str, str]:
+    """The columns of every row that say where it comes from."""
+    return {"hardware": hardware(), "versions": ", ".join(f"{name} {of}" for name, of in versions().items())}
+
+
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    """Whole or not at all: a run that is stopped keeps the rows it had."""
+    from kizu.files import atomic_write
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    atomic_write(path, file.getvalue().encode())
 
 
 def text(value: Value) -> str:

@@ -26,24 +26,6 @@ def whole(text: str) -> str:
     return f"{round(float(text)):,}" if text else "–"
 
 
-def quality(row: Cells) -> dict[str, str] | None:
-    if row["seed"] != "mean":
-        return None
-    return {
-        "data": row["data"],
-        "detector": DETECTORS[row["detector"]],
-        "image AUROC": fixed(row["image_auroc"], 3),
-        "image F1": fixed(row["image_f1_max"], 3),
-        "pixel AUROC": fixed(row["pixel_auroc"], 3),
-        "PRO": fixed(row["pixel_aupro"], 3),
-        "false alarms": percent(row["false_alarms"]),
-        "missed": percent(row["missed"]),
-        "fit": f"{whole(row['fit_seconds'])} s",
-        "an image": f"{fixed(row['ms_an_image'], 1)} ms",
-        "model": f"{whole(row['model_mib'])} MiB",
-    }
-
-
 def coreset(row: Cells) -> dict[str, str] | None:
     size = f"{whole(row['picks'])} of {whole(row['rows'])} × {row['dimensions']}"
     return {
@@ -260,7 +242,6 @@ def synthetic_ranks(row: Cells) -> dict[str, str] | None:
 TABLES: dict[str, Maker] = {
     maker.__name__: maker
     for maker in (
-        quality,
         coreset,
         latency,
         startup,
@@ -279,7 +260,7 @@ TABLES: dict[str, Maker] = {
     )
 }
 ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
-DETECTORS = {"patchcore": "PatchCore", "padim": "PaDiM"}
+DETECTORS = {"patchcore": "PatchCore", "padim": "PaDiM", "ensemble": "Ensemble"}
 FORMS = {
     "blocks": "certified blocks",
     "sequential": "sequential, float32",

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+import _data
 import _results
 import kizu
 import latency
-import quality
 from kizu import backbones, images
 from kizu.backbones import quantise
 from kizu.datasets import Dataset, load_dataset
@@ -153,7 +153,7 @@ def pictures_of(data: Dataset, count: int, side: int) -> Images:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options().parse_args(arguments)
-    data = quality.limited(load_dataset(options.data, seed=0), options.limit)
+    data = _data.limited(load_dataset(options.data, seed=0), options.limit)
     choices = list(fitted(data))
     pictures = pictures_of(data, options.queries, choices[0].runs.image_size)
     taken = times(choices, pictures, options.runs, options.pause)

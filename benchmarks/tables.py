@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import _results
+from _quality_forms import SOURCES
+from _quality_forms import TABLES as QUALITY
 from _speed_forms import TABLES as SPEED
 from _table_forms import TABLES as GENERAL
 from _table_forms import Cells
 
-TABLES = GENERAL | SPEED
+TABLES = GENERAL | QUALITY | SPEED
 ROOT = Path(__file__).parent.parent
 MARKED = re.compile(r"(<!-- table:(?P<name>\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 OPENED = "<!-- table:"
@@ -27,17 +29,19 @@ def table(name: str, folder: Path) -> str:
     """The table in Markdown. Raises `SystemExit` when nothing was measured for it."""
     if name not in TABLES:
         raise SystemExit(f"there is no table {name!r}; there are {', '.join(TABLES)}")
-    paths = sorted(folder.glob(f"{name}-*.csv"))
-    if not paths:
-        raise SystemExit(f"no results for the table {name!r} in {folder}; run benchmarks/{name}.py")
-    measured = [_results.read(path) for path in paths]
-    made = [row | _where(rows, len(paths)) for rows in measured for row in map(TABLES[name], rows) if row]
-    captions = dict.fromkeys(f"{row['hardware']}; {row['versions']}" for rows in measured for row in rows)
+    source = SOURCES.get(name, name)
+    paths = sorted(folder.glob(f"{source}-*.csv"))
+    found = [(row, cells) for path in paths for row in _results.read(path) if (cells := TABLES[name](row))]
+    if not found:
+        raise SystemExit(f"no results for the table {name!r} in {folder}; run benchmarks/{source}.py")
+    machines = len({row["hardware"] for row, _ in found})
+    made = [cells | _where(row, machines) for row, cells in found]
+    captions = dict.fromkeys(f"{row['hardware']}; {row['versions']}" for row, _ in found)
     return "\n".join([*_markdown(made), "", *(f"*Measured on {caption}.*" for caption in captions), ""])
 
 
-def _where(rows: Sequence[Cells], machines: int) -> dict[str, str]:
-    return {"measured on": rows[0]["hardware"]} if machines > 1 else {}
+def _where(row: Cells, machines: int) -> dict[str, str]:
+    return {"measured on": row["hardware"]} if machines > 1 else {}
 
 
 def _markdown(rows: Sequence[Cells]) -> list[str]:
