@@ -164,7 +164,7 @@ def test_another_thread_may_give_up_ruling_out_meanwhile():
             def near(self):
                 return next(self.looks, None)
 
-        cover._bring_up(slice(0, 500), Meanwhile())
+        cover._bring_up(np.arange(500), None, Meanwhile())
     np.testing.assert_allclose(cover.squared[:500], squared_to_nearest(data, range(200))[:500], rtol=1e-12)
 
 

@@ -101,17 +101,19 @@ class Near:
         self._right[-2, : len(centres)] = lengths
         self._right[-1] = 1
 
-    def pairs(self, points: Float32, kept: Float64) -> tuple[Indices, Indices] | None:
+    def pairs(self, points: Float32, kept: Float64, columns: Indices | None = None) -> tuple[Indices, Indices] | None:
         """Numbers of the rows, ascending, and of the centres that may be nearer than ``kept`` ``(n,)``, squared.
 
-        ``points`` ``(n, D)``: the rows, centred. None where the pairs are `TOO_MANY`.
+        ``points`` ``(n, D)``: the rows, centred. ``columns``: the centres to look at, by number, as which they are
+        counted then; None: all. None where the pairs are `TOO_MANY`.
         """
+        right, centres = (self._right, self._centres) if columns is None else self._some(columns)
         found, lengths = self._components.projected(points)
         left = np.ones((len(points), found.shape[1] + 2), np.float32)
         left[:, :-2] = found
         left[:, -1] = lengths - ((1 + 2 * TOLERANCE) * self._components.stretch * kept).astype(np.float32)
-        near = (left @ self._right) < 0
-        near[:, self._centres :] = False
+        near = (left @ right) < 0
+        near[:, centres:] = False
         words = near.reshape(-1, WORD)
         hit = np.flatnonzero(words.view(np.uint64))
         if len(hit) > TOO_MANY * near.size:
@@ -119,3 +121,9 @@ class Near:
         inside, place = np.nonzero(words[hit])
         row, centre = np.divmod(hit[inside] * WORD + place, near.shape[1])
         return row, centre
+
+    def _some(self, columns: Indices) -> tuple[Float32, int]:
+        """The right side of the product for some centres, as many columns as words hold, and how many count."""
+        right = np.zeros((len(self._right), len(columns) + -len(columns) % WORD), np.float32)
+        right[:, : len(columns)] = self._right[:, columns]
+        return right, len(columns)
