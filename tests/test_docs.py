@@ -169,3 +169,24 @@ def test_links_lead_somewhere():
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
             if not target.startswith("http"):
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_the_commands_for_large_pictures_work_as_written(tmp_path, environment):
+    rng = np.random.default_rng(0)
+    for folder in ("sheets", "new-sheets", "parts"):
+        (tmp_path / folder).mkdir()
+        for number in range(4):
+            image = rng.normal(30, 4, (300, 400, 3))
+            image[80:220, 120:280] += 100 + rng.normal(0, 10, (140, 160, 1))
+            picture = np.clip(image, 0, 255).astype(np.uint8)
+            sheet = np.tile(picture, (2, 2, 1))[:560, :700]
+            write_image(tmp_path / folder / f"{number}.png", picture if folder == "parts" else sheet)
+    write_image(tmp_path / "area.png", np.full((300, 400, 3), 255, np.uint8))
+    text = (ROOT / "docs" / "large-pictures.md").read_text(encoding="utf-8")
+    lines = [line for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    assert len(lines) == 9
+    for line in lines:
+        done = run(line, tmp_path, {**environment, "PYTHONWARNINGS": "default"})
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert len(list((tmp_path / "results" / "pictures").iterdir())) == 4
+    assert (tmp_path / "inspected.png").stat().st_size

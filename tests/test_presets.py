@@ -18,6 +18,7 @@ from workflows.tiles import SMALL, tile
 ALL = ("accurate", "lite", "lite-fast", "padim-resnet18", "padim-wrn50", "patchcore-paper", "patchcore-walkthrough")
 OF_THE_USER = {"preset", "seed", "engine", "precision", "providers", "check_images"}
 OF_THE_USER |= {"false_alarms", "review_budget", "calibration", "hold_out", "folds", "memory"}
+OF_THE_USER |= {"tile_size", "tile_stride", "tile_border", "tile_lattice", "random_tiles", "roi", "foreground"}
 
 PAPERS: dict[str, dict[str, Any]] = {
     "patchcore-paper": {

@@ -68,6 +68,25 @@ class Config(BaseModel):
         None, ge=32, le=8192, description="Side images are resized to before their middle is cut out; null: no cut."
     )
     keep_aspect: bool = Field(False, description="Resize the shorter side, keep proportions, and cut the middle out.")
+    tile_size: int | None = Field(
+        None, ge=32, le=8192, description="Pixels of the image that a tile shows each way; null: no tiles."
+    )
+    tile_stride: int | None = Field(
+        None, ge=1, description="Pixels of the image from a tile to the next at most; null: as tile_border allows."
+    )
+    tile_border: int | None = Field(
+        None, ge=0, description="Patches at a tile's inner sides that must not be used; null: an eighth of a tile."
+    )
+    tile_lattice: int | None = Field(
+        None, ge=1, description="What places of tiles are multiples of; null: the coarsest layer's stride."
+    )
+    random_tiles: int | None = Field(
+        None, ge=1, description="Tiles of an image that are fitted on, drawn at random; null: all."
+    )
+    roi: str | None = Field(
+        None, description="The inspected area: X,Y,WIDTH,HEIGHT, a polygon X,Y X,Y X,Y, or a mask file; null: all."
+    )
+    foreground: bool = Field(False, description="Inspect where good images differ from their background.")
     patch_stride: int | None = Field(8, ge=1, description="Pixels a patch; null: as fine as the finest layer.")
     interpolation: Literal["bilinear", "nearest"] = Field(
         "bilinear", description="How coarser layers are brought up."

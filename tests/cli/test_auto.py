@@ -47,6 +47,15 @@ def test_what_it_chooses_is_not_to_be_given(kizu: Command, parts: Path, option: 
     assert said.error == f"--auto chooses `{option[2:].replace('-', '_')}` itself. Leave one of the two out."
 
 
+@pytest.mark.parametrize(("option", "value"), [("--tile-size", 64), ("--roi", "0,0,0.5,0.5"), ("--foreground", None)])
+def test_not_with_tiles_or_areas(kizu: Command, parts: Path, option: str, value: object) -> None:
+    said = kizu("fit", parts, "--auto", option, *(() if value is None else (value,)))
+    assert said.code == 2
+    name = option[2:].replace("-", "_")
+    assert said.error.startswith(f"`{name}` must be left out with --auto; got ")
+    assert said.error.endswith("Choose with --preset.")
+
+
 def test_too_few_images(kizu: Command, tmp_path: Path) -> None:
     write(tmp_path / "few" / "1.png", tile(1))
     assert "too few to try presets on; give 20" in kizu("fit", tmp_path / "few", "--auto").error

@@ -16,7 +16,7 @@ from kizu.detectors import _streaming
 from kizu.detectors._streaming import OVERSAMPLED, SCRATCH, plan
 from kizu.detectors.padim import PaDiM
 from kizu.detectors.patchcore import PatchCore
-from kizu.errors import KizuWarning, ParameterError
+from kizu.errors import DataError, KizuWarning, ParameterError
 from kizu.memory import parse_size
 
 
@@ -154,3 +154,24 @@ def test_robust_looks_at_all_patches_at_once():
 
 def test_padim_takes_no_limit():
     assert PaDiM().streams(10**9, 100, (32, 32), 368) is None
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+def test_patches_of_an_area_come_in_one_row():
+    good = embeddings(100)
+    in_one_row = PatchCore(coreset_ratio=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KizuWarning)
+        rows = (one.reshape(1, 1, 20, 6) for one in good)
+        in_one_row.fit(rows, images=100, memory=SMALL, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(in_one_row.bank_, streamed(good).bank_)
+    assert in_one_row.score(good[:1].reshape(1, 1, 20, 6)).patches.shape == (1, 1, 20)
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+@pytest.mark.parametrize("shape", [(3, 5), (4, 6)])
+def test_images_of_different_grids_are_refused(shape):
+    given = [*embeddings(50)[:, None], embeddings(1, *shape)]
+    with pytest.raises(DataError, match="grids of 5 x 4"):
+        PatchCore(coreset_ratio=0.1).fit(given, images=51, memory=SMALL)

@@ -61,7 +61,7 @@ def test_nothing_but_json_onnx_and_plain_arrays(each_model: Path) -> None:
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
     entries = unpacked(each_model)
     manifest = json.loads(entries.pop("manifest.json"))
-    assert manifest["schema"] == 3
+    assert manifest["schema"] == 4
     assert manifest["kizu"] == kizu.__version__
     assert entries.pop("backbone.onnx")
     assert set(manifest["entries"]) == {"backbone.onnx", *entries}
@@ -188,8 +188,8 @@ def test_sizes_beyond_the_file_take_no_memory(model: Path, tmp_path: Path) -> No
 
 
 def test_of_a_newer_kizu(model: Path, tmp_path: Path) -> None:
-    path = rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest.update(schema=4))
-    assert "written by a newer kizu (schema 4, this one reads up to 3). Update with" in refused(path)
+    path = rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest.update(schema=5))
+    assert "written by a newer kizu (schema 5, this one reads up to 4). Update with" in refused(path)
 
 
 def test_of_an_older_kizu(model: Path, tmp_path: Path) -> None:

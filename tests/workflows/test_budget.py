@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import kizu
-from kizu.detectors import _streaming
+from kizu.detectors import _streaming, patchcore
 from kizu.errors import KizuWarning, ParameterError
+from kizu.images import read_image
 from kizu.workflows import _budget
 
 
@@ -50,6 +51,20 @@ def test_the_same_settings_give_the_same_model(parts: Path, little: str, tmp_pat
         second = kizu.fit(parts, first.config)
     np.testing.assert_array_equal(first.detector.bank_, second.detector.bank_)
     assert as_told(first) == as_told(second)
+
+
+@pytest.mark.usefixtures("little")
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+def test_an_area_is_fitted_within_the_limit_too(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = []
+    streamed = patchcore.streamed
+    monkeypatch.setattr(patchcore, "streamed", lambda *given: (fits.append(given), streamed(*given))[1])
+    inspector = kizu.fit(parts, memory="4MB", roi="0,0 1,0 1,1 0.5,1", **SETTINGS)
+    assert len(fits) == 1
+    assert inspector.detector.summary()["bank rows"] == 200
+    patches = inspector.embed(read_image(next(parts.rglob("*.png")))).shape[2]
+    assert inspector.detector.patches_ % patches == 0  # type: ignore[attr-defined]
+    assert 100 < patches < 256
 
 
 def test_leaving_out_on_request_is_refused(parts: Path, little: str) -> None:

@@ -54,6 +54,40 @@ def fit(
     image_size: Annotated[
         int | None, typer.Option(help="Side images are resized to, in pixels. [default: 256]", metavar="N")
     ] = None,
+    tile_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Cut images into tiles that show so many of their pixels each way. [default: no tiles]", metavar="N"
+        ),
+    ] = None,
+    tile_stride: Annotated[
+        int | None,
+        typer.Option(help="Pixels from a tile to the next at most. [default: three quarters of a tile]", metavar="N"),
+    ] = None,
+    tile_border: Annotated[
+        int | None,
+        typer.Option(
+            help="Patches at a tile's inner sides that must not be used. [default: an eighth of a tile]", metavar="N"
+        ),
+    ] = None,
+    random_tiles: Annotated[
+        int | None,
+        typer.Option(help="Fit on so many tiles of each image, drawn at random. [default: all]", metavar="N"),
+    ] = None,
+    roi: Annotated[
+        str | None,
+        typer.Option(
+            help="Inspect an area alone: X,Y,WIDTH,HEIGHT or a polygon 'X,Y X,Y X,Y', in pixels or fractions; or a "
+            "mask file. [default: everything]",
+            metavar="AREA",
+        ),
+    ] = None,
+    foreground: Annotated[
+        bool,
+        typer.Option(
+            "--foreground", help="Inspect only where good images differ from their background. [default: off]"
+        ),
+    ] = False,
     config: Annotated[
         Path | None,
         typer.Option(help="A YAML file of settings; options given here win over it. [default: none]", metavar="FILE"),
@@ -138,7 +172,8 @@ def fit(
     given |= {"weights": weights, "false_alarms": false_alarms, "seed": seed}
     given |= {"review_budget": review_budget, "calibration": calibration}
     given |= {"engine": engine, "precision": precision, "providers": providers}
-    given |= {"memory": memory}
+    given |= {"tile_size": tile_size, "tile_stride": tile_stride, "tile_border": tile_border}
+    given |= {"random_tiles": random_tiles, "roi": roi, "foreground": foreground or None, "memory": memory}
     document |= {name: value for name, value in given.items() if value is not None}
     more = [*(["detector.robust=true"] if robust else []), *(settings or [])]
     chosen = parse(with_settings(_with_detector(document, detector), more), str(config or "kizu fit"))

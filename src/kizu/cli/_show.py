@@ -16,6 +16,7 @@ from kizu.errors import ParameterError
 
 if TYPE_CHECKING:
     from kizu.datasets import DatasetSummary
+    from kizu.images import Area
     from kizu.inspector import Inspector
     from kizu.workflows import Demo, Evaluation, Export, Predictions
 
@@ -71,6 +72,8 @@ def fitted(
     _skipped(data["skipped"])
     print(f"Fitted {inspector.detector.name} on {data['fitted']} good images in {clock.seconds:.1f} s.")
     lines(_cut(inspector, summary.most_common))
+    lines(_tiles(inspector, summary.most_common))
+    lines(_area(inspector, target))
     lines(set_aside(inspector))
     lines(_decisions(inspector))
     print(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {target} IMAGES")
@@ -105,10 +108,27 @@ def _cut(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
         return
     width, height = size
     seen = inspector.preprocessing.seen((height, width))
-    if (seen.width, seen.height) != size:
+    if inspector.tiling is None and inspector.area is None and (seen.width, seen.height) != size:
         shares = f"{100 * seen.width / width:.0f} % x {100 * seen.height / height:.0f} %"
         what = f"(image_size {inspector.config.image_size}, cut out after a resize to {inspector.config.resize})"
         yield f"Only the middle {shares} of a {width} x {height} image is inspected {what}; the edges are not."
+
+
+def _tiles(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
+    """How images of ``size`` (width, height) are cut, where they are."""
+    if inspector.tiling is None or size is None or (inspector.area is not None and not inspector.area.scales):
+        return
+    tiles = sum(len(row) for row in inspector.frame((size[1], size[0])).rows_of_tiles())
+    fitted = inspector.config.random_tiles
+    drawn = f", {min(fitted, tiles)} of them fitted on, drawn at random" if fitted else ""
+    yield f"A {size[0]} x {size[1]} image is {tiles} tiles{drawn}."
+
+
+def _area(inspector: Inspector, target: Path) -> Iterator[str]:
+    """How much of an image is inspected, where not all of it is."""
+    if inspector.area is not None:
+        share = f"{inspector.area.share:.1%}"
+        yield f"Inspected: {share} of the picture. To see which: kizu info {target} --area PICTURE.png"
 
 
 def described(inspector: Inspector) -> dict[str, Any]:
@@ -129,8 +149,14 @@ def described(inspector: Inspector) -> dict[str, Any]:
             "method": calibration.method,
             "images": len(calibration.scores),
         },
+        **({} if inspector.area is None else {"area": _described_area(inspector.area)}),
         "provenance": {name: value for name, value in inspector.provenance.items() if name != "images"},
     }
+
+
+def _described_area(area: Area) -> dict[str, Any]:
+    height, width = area.size
+    return {"share": round(area.share, 4), "width": width, "height": height, "other_sizes": area.scales}
 
 
 def info(inspector: Inspector, path: Path, as_json: bool) -> None:
@@ -147,6 +173,8 @@ def info(inspector: Inspector, path: Path, as_json: bool) -> None:
     _section(f"Detector {inspector.detector.name}", inspector.detector.parameters())
     _section("Learnt", content["detector"])
     _section("Calibration", content["calibration"] or {})
+    if inspector.area is not None:
+        _section("Inspected area", content["area"])
     provenance = content["provenance"]
     _section("Data", provenance.get("data", {}))
     if provenance.get("history"):
@@ -228,7 +256,8 @@ def exported(result: Export, model: Path, as_json: bool) -> None:
         return
     agreement = result.agreement
     names = " and ".join(map(str, result.files))
-    print(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of any size.")
+    size = "any size" if result.image_size == "any" else f"{result.image_size} pixels"
+    print(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of {size}.")
     score, map_ = f"{agreement.score:.1g} of their value", f"{agreement.map:.1g} of their range"
     print(f"Checked on {agreement.images} images: scores differ from the model's by {score} at most, maps by {map_}.")
     if result.search != "exact":

@@ -87,6 +87,16 @@ class Detector(ABC):
     read twice. A detector that cannot is calibrated on images held out.
     """
 
+    leaves_one_out_later: ClassVar[bool] = False
+    """Whether ``fit`` and ``updated`` also take ``later=True``, which with ``leave_one_out`` sets no ``left_out_``
+    but lets ``without`` be called: so images can be left out of a fit on parts of them, and be scored whole.
+    """
+
+    position_bound: ClassVar[bool] = True
+    """Whether a patch's score depends on where in the grid it lies: then all embeddings must be of one grid, and be
+    scored whole. Otherwise they may come in parts, and be of any size.
+    """
+
     side_by_side: ClassVar[bool] = False
     """Whether several threads may call ``score`` at once: folders of images are then inspected several at a time."""
 
@@ -127,6 +137,13 @@ class Detector(ABC):
 
     def search_exactly(self) -> None:  # noqa: B027
         """Switch off whatever is approximate in ``score``; most detectors have nothing to switch off."""
+
+    def without(self, image: int) -> Detector:
+        """This detector as if ``image`` had not been among those learnt last, by its number there, from 0.
+
+        Only after ``leave_one_out=True, later=True``, of a detector that ``leaves_one_out_later``.
+        """
+        raise NotFittedError(f"this {type(self).__name__} was not fitted to leave images out later.")
 
     def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool | None:
         """Whether a fit of so many embeddings ``(h, w, D)``, given ``memory`` bytes, streams: none can be left out

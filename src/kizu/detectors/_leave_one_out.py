@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -77,9 +78,9 @@ class News:
     cover_radius: float
 
 
-def require_two(rows: Float32, grid: tuple[int, int]) -> None:
-    """Raises `DataError` where ``rows`` are the patches of fewer images."""
-    if len(rows) < 2 * grid[0] * grid[1]:
+def require_two(images: int) -> None:
+    """Raises `DataError` where there are fewer."""
+    if images < 2:
         raise DataError("leaving one image out needs at least 2 good images; add images.")
 
 
@@ -99,39 +100,96 @@ class LeftOut:
 
 def leave_one_out(
     rows: Float32,
+    starts: Indices,
     owners: Int32,
     exact: ExactNeighbors,
     search: Neighbors,
     *,
-    patches: int,
     radius: float | None,
     neighbors: int,
     advance: Advance,
 ) -> Iterator[LeftOut]:
     """Every image left out once, in order.
 
-    ``rows`` ``(n · patches, D)``: all patches the bank was selected from, image by image; ``owners`` ``(M,)``,
-    ascending: the image of each bank row. ``exact`` and ``search`` find bank rows; ``radius`` is the cover radius, a
-    plain distance; None: that of ``rows`` as searched, for a bank that was selected in a projection. ``advance`` is
-    called twice an image.
+    ``rows`` ``(N, D)``: all patches the bank was selected from, image by image; ``starts`` ``(n + 1,)``: each image's
+    first one, and N. ``owners`` ``(M,)``, ascending: the image of each bank row. ``exact`` and ``search`` find bank
+    rows; ``radius`` is the cover radius, a plain distance; None: that of ``rows`` as searched, for a bank that was
+    selected in a projection. ``advance`` is called twice an image.
     """
-    images = rows.reshape(-1, patches, rows.shape[1])
     looked, held = [], []
-    for image, patches_of_one in enumerate(images):
-        found = search.search(np.ascontiguousarray(patches_of_one), neighbors + SPARE)
+    for image, queries in enumerate(_images(rows, starts)):
+        found = search.search(queries, neighbors + SPARE)
         looked.append(_others(*found, owners, image, neighbors))
         held.append(_held(*found, owners, image))
         advance(1)
-    every = np.concatenate(held)
-    radius = float(every["nearest"].max()) if radius is None else radius
-    freed = _freed(every, radius, len(images))
-    for image, patches_of_one in enumerate(images):
-        queries = np.ascontiguousarray(patches_of_one)
-        own = slice(*np.searchsorted(owners, [image, image + 1]).tolist())
-        rest = Without(exact, own, rows[:0])
-        bank = Without(exact, own, _stand_ins(rows[freed[image]], rest, radius))
+    banks = _banks(rows, owners, exact, np.concatenate(held), len(starts) - 1, radius)
+    for image, (queries, bank) in enumerate(zip(_images(rows, starts), banks, strict=True)):
         yield LeftOut(queries, *_with_stand_ins(queries, *looked[image], bank, neighbors), bank)
         advance(1)
+
+
+def stand_ins(
+    rows: Float32,
+    starts: Indices,
+    owners: Int32,
+    exact: ExactNeighbors,
+    search: Neighbors,
+    *,
+    radius: float | None,
+    neighbors: int,
+    advance: Advance,
+) -> Iterator[Float32]:
+    """Of every image in order the stand-ins ``(S, D)`` for its rows; arguments as of `leave_one_out`."""
+    held = []
+    for image, queries in enumerate(_images(rows, starts)):
+        held.append(_held(*search.search(queries, neighbors + SPARE), owners, image))
+        advance(1)
+    for bank in _banks(rows, owners, exact, np.concatenate(held), len(starts) - 1, radius):
+        yield bank.stand_ins
+        advance(1)
+
+
+def _images(rows: Float32, starts: Indices) -> Iterator[Float32]:
+    """The patches of one image after another."""
+    for first, last in pairwise(starts.tolist()):
+        yield np.ascontiguousarray(rows[first:last])
+
+
+class SearchWithout:
+    """As `kizu.neighbors.Neighbors`: the bank without the rows of one image, and with stand-ins for them.
+
+    ``search`` finds bank rows, approximately if it likes; ``exact`` is the same bank, searched exactly.
+    """
+
+    def __init__(
+        self, bank: ExactNeighbors, search: Neighbors, owners: Int32, image: int, stand_ins: Float32
+    ) -> None:
+        own = slice(*np.searchsorted(owners, [image, image + 1]).tolist())
+        self.exact = Without(bank, own, stand_ins)
+        self._search, self._owners, self._image = search, owners, image
+
+    def search(self, queries: Float32, k: int) -> tuple[Float32, Indices]:
+        """Distances ``(Q, k)``, never too small, and row numbers of `exact`, of which the first column is meant."""
+        found = _others(*self._search.search(queries, k + SPARE), self._owners, self._image, k)
+        distances, nearest = _with_stand_ins(queries, *found, self.exact, k)
+        return distances, nearest[:, None]
+
+
+def _banks(
+    rows: Float32,
+    owners: Int32,
+    exact: ExactNeighbors,
+    held: npt.NDArray[np.void],
+    images: int,
+    radius: float | None,
+) -> Iterator[Without]:
+    """For each image the bank without it, in order."""
+    radius = float(held["nearest"].max()) if radius is None else radius
+    freed = _freed(held, radius, images)
+    for image in range(images):
+        own = slice(*np.searchsorted(owners, [image, image + 1]).tolist())
+        rest = Without(exact, own, rows[:0])
+        yield Without(exact, own, _stand_ins(rows[freed[image]], rest, radius))
 
 
 def _others(

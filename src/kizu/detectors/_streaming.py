@@ -23,9 +23,9 @@ import numpy.typing as npt
 
 from kizu.coreset import k_center_greedy
 from kizu.detectors._base import Float32, finite
-from kizu.detectors._patches import probe_images, probes_from, thinned
+from kizu.detectors._patches import different_grids, probe_images, probes_from, thinned
 from kizu.detectors._selection import Selection
-from kizu.errors import KizuWarning, ParameterError
+from kizu.errors import DataError, KizuWarning, ParameterError
 from kizu.memory import size_text
 from kizu.progress import Progress
 
@@ -157,13 +157,16 @@ class _Blocks:
 
     def __iter__(self) -> Iterator[tuple[Float32, Int32]]:
         wanted: set[int] = set()
-        filled, image = 0, 0
+        filled, image, grid = 0, 0, (0, 0)
         for batch in map(finite, self._embeddings):
             for one in batch:
                 if self._rows is None:
-                    self.patches = one.shape[0] * one.shape[1]
+                    grid = (one.shape[0], one.shape[1])
+                    self.patches = grid[0] * grid[1]
                     self._rows = np.empty((self._size, one.shape[2]), np.float32)
                     wanted = {0, *probe_images(self._images, self.patches, self._rng).tolist()}
+                if one.shape[:2] != grid:
+                    raise DataError(different_grids(grid, (one.shape[0], one.shape[1])))
                 if filled == len(self._rows):
                     yield self._rows, _numbers(image, filled // self.patches)
                     filled = 0

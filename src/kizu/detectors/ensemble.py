@@ -32,7 +32,7 @@ from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores
 from kizu.detectors._joining import Found, joined, spread
 from kizu.detectors._leave_one_out import LeftOut, News, require_two
-from kizu.detectors._patches import gathered
+from kizu.detectors._patches import Grids, gathered
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import ModelFileError, bad_parameter
@@ -61,7 +61,11 @@ class Ensemble(Detector):
     name = "ensemble"
     min_images = 1
     leaves_one_out = True
+    leaves_one_out_later = True
+    position_bound = False
     side_by_side = True
+
+    left_out_: Scores
 
     def __init__(
         self,
@@ -115,25 +119,28 @@ class Ensemble(Detector):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        later: bool = False,
     ) -> Self:
-        """As `Detector.fit`. Holds every embedding once, and the banks beside them.
+        """As `Detector.fit`. Holds every embedding once, and the banks beside them; grids may differ.
 
         Raises `DataError` when there is but one image to leave out, `ParameterError` for parts beyond the channels.
         """
         self.check()
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
-        rows, grid = gathered(embeddings, images)
+        rows, grids = gathered(embeddings, images)
         parts = [rows[:, span] for span in self._spans(rows.shape[1])]
         if leave_one_out:
-            require_two(rows, grid)
-        self.set_aside_ = put_aside(rows, grid, progress) if self.robust else NOTHING_ASIDE
+            require_two(len(grids.each))
+        self.set_aside_ = put_aside(rows, grids.one, progress) if self.robust else NOTHING_ASIDE
         self.members_ = [self._member() for _ in parts]
         for member, part in zip(self.members_, parts, strict=True):
-            member.learn(part, grid, rng, progress)
+            member.learn(part, grids, rng, progress)
         self.scales_ = np.array([spread(part) for part in parts])
         if leave_one_out:
             news = [News(0, member.cover_radius_) for member in self.members_]
-            self.left_out_ = self._leave_one_out(parts, grid, news, progress).without(self.set_aside_[:, 0])
+            self._leave_out(parts, grids, news, progress, later=later)
+            if not later:
+                self.left_out_ = self.left_out_.without(self.set_aside_[:, 0])
         return self
 
     @property
@@ -148,6 +155,7 @@ class Ensemble(Detector):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        later: bool = False,
         at_most: float | None = None,
     ) -> Self:
         """As `Detector.updated`: each bank grows as a `PatchCore`'s does; ``scales_`` stay. A new patch scores
@@ -155,35 +163,54 @@ class Ensemble(Detector):
         """
         self._require_fitted("members_")
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
-        rows, grid = gathered(embeddings, images)
+        rows, grids = gathered(embeddings, images)
         parts = [rows[:, span] for span in self._spans(rows.shape[1])]
         limits = [None if at_most is None else at_most * float(scale) for scale in self.scales_]
         grown = [
-            member.grown(part, grid, rng, progress, limit)
+            member.grown(part, grids, rng, progress, limit)
             for member, part, limit in zip(self.members_, parts, limits, strict=True)
         ]
         other = copy.copy(self)
         other.members_ = [member for member, _ in grown]
         vars(other).pop("left_out_", None)
         if leave_one_out:
-            other.left_out_ = other._leave_one_out(parts, grid, [news for _, news in grown], progress)
+            other._leave_out(parts, grids, [news for _, news in grown], progress, later=later)
         return other
 
+    def _leave_out(
+        self, parts: Sequence[Float32], grids: Grids, news: Sequence[News], progress: Progress, *, later: bool
+    ) -> None:
+        """Score each image learnt last as had it not been, or prepare for that; ``parts`` are their patches,
+        ``(N, Dₚ)`` each.
+        """
+        if not later:
+            self.left_out_ = self._leave_one_out(parts, grids, news, progress)
+            return
+        with progress.stage("Preparing to leave each image out", 2 * len(grids.each) * len(parts)) as advance:
+            for member, part, new in zip(self.members_, parts, news, strict=True):
+                member.prepare_without(part, grids, new, advance)
+
     def _leave_one_out(
-        self, parts: Sequence[Float32], grid: tuple[int, int], news: Sequence[News], progress: Progress
+        self, parts: Sequence[Float32], grids: Grids, news: Sequence[News], progress: Progress
     ) -> Scores:
-        """What each image learnt last would score had it not been; ``parts`` are their patches, ``(N, Dₚ)`` each."""
-        images = len(parts[0]) // (grid[0] * grid[1])
+        grid, images = grids.one, len(grids.each)
         found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
         with progress.stage("Leaving each image out", 2 * images * len(parts)) as advance:
             left_out = [
-                member.leaving_out(part, grid, new, advance)
+                member.leaving_out(part, grids, new, advance)
                 for member, part, new in zip(self.members_, parts, news, strict=True)
             ]
             for image, ones in enumerate(zip(*left_out, strict=True)):
                 patches = joined([_of_left_out(one) for one in ones], self.scales_)
                 found.patches[image], found.images[image] = patches.reshape(grid), patches.max()
         return found
+
+    def without(self, image: int) -> Self:
+        """As `Detector.without`: each bank without its rows of the image; ``scales_`` stay."""
+        self._require_fitted("members_")
+        other = copy.copy(self)
+        other.members_ = [member.without(image) for member in self.members_]
+        return other
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("members_")

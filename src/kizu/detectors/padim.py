@@ -24,7 +24,7 @@ import numpy.typing as npt
 from kizu import memory
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores, finite
-from kizu.detectors._patches import gathered
+from kizu.detectors._patches import different_grids, gathered
 from kizu.detectors._robust import described, doubted, level, set_aside
 from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError, bad_parameter
 from kizu.gaussian import RunningGaussian, left_out, mahalanobis
@@ -85,7 +85,7 @@ class PaDiM(Detector):
         """
         self.check()
         progress = progress or Silent()
-        stream = (image for batch in map(finite, embeddings) for image in batch)
+        stream = (image for batch in map(finite, _of_one_grid(embeddings)) for image in batch)
         first = next(stream, None)
         if first is None:
             raise _too_few()
@@ -114,7 +114,8 @@ class PaDiM(Detector):
         self, chosen: Iterable[Float32], images: int | None, progress: Progress
     ) -> tuple[Float32, npt.NDArray[np.bool_]]:
         """The ``chosen`` channels ``(n, h, w, d)``, without what is not to be learnt, and which images stand out."""
-        rows, grid = gathered((image[None] for image in chosen), images)
+        rows, grids = gathered((image[None] for image in chosen), images)
+        grid = grids.one
         if len(rows) < self.min_images * grid[0] * grid[1]:
             raise _too_few()
         found = doubted(rows, grid, progress)
@@ -144,7 +145,8 @@ class PaDiM(Detector):
             )
         progress = progress or Silent()
         sums = self._sums_again(progress)
-        for batch in _batched(image[..., self.channels_] for some in map(finite, embeddings) for image in some):
+        learnt = _of_one_grid(embeddings, (self.mean_.shape[0], self.mean_.shape[1]))
+        for batch in _batched(image[..., self.channels_] for some in map(finite, learnt) for image in some):
             sums.update(batch.reshape(len(batch), -1, len(self.channels_)))
         if sums.count == self.count_:
             raise DataError("no embeddings to learn from; give at least one good image.")
@@ -203,6 +205,8 @@ class PaDiM(Detector):
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("cholesky_")
         batch, height, width, _ = embeddings.shape
+        if (height, width) != self.mean_.shape[:2]:
+            raise DataError(different_grids((self.mean_.shape[0], self.mean_.shape[1]), (height, width)))
         difference = embeddings[..., self.channels_] - self.mean_
         distances = mahalanobis(difference.reshape(batch, height * width, len(self.channels_)), self.cholesky_)
         return Scores(distances.reshape(batch, height, width), distances.max(axis=1))
@@ -283,6 +287,16 @@ def _warn_if_few(images: int, dimensions: int) -> None:
             KizuWarning,
             stacklevel=3,
         )
+
+
+def _of_one_grid(embeddings: Iterable[Float32], grid: tuple[int, int] | None = None) -> Iterator[Float32]:
+    """``embeddings`` as long as they are of ``grid``, or all of that of the first. Raises `DataError`."""
+    for batch in embeddings:
+        found = (batch.shape[1], batch.shape[2])
+        grid = grid or found
+        if found != grid:
+            raise DataError(different_grids(grid, found))
+        yield batch
 
 
 def _batched(images: Iterable[Float32]) -> Iterator[Float32]:

@@ -18,20 +18,21 @@ Differences from the paper:
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from kizu.detectors import _bank
 from kizu.detectors._base import Array, Detector, Float32, Scores
-from kizu.detectors._leave_one_out import LeftOut, News, require_two
+from kizu.detectors._leave_one_out import LeftOut, News, SearchWithout, require_two, stand_ins
 from kizu.detectors._leave_one_out import leave_one_out as leaving_one_out
 from kizu.detectors._patchcore_checks import WALKTHROUGH, check_parameters
-from kizu.detectors._patches import gathered, probes_of, thinned
+from kizu.detectors._patches import Grids, gathered, probes_of, thinned
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
-from kizu.detectors._scoring import Indices, Weight, confirmed, finished, paper_weight, walkthrough_weight
+from kizu.detectors._scoring import SearchedBank, Weight, confirmed, finished, paper_weight, walkthrough_weight
 from kizu.detectors._selection import Selection, require_projection
 from kizu.detectors._streaming import Plan, Streamed, plan, streamed, tell
 from kizu.errors import ModelFileError, bad_parameter
@@ -74,7 +75,12 @@ class PatchCore(Detector):
     name = "patchcore"
     min_images = 1
     leaves_one_out = True
+    leaves_one_out_later = True
+    position_bound = False
     side_by_side = True
+
+    left_out_: Scores
+    _stand_ins: tuple[int, Sequence[Float32]]
 
     def __init__(
         self,
@@ -116,16 +122,17 @@ class PatchCore(Detector):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        later: bool = False,
         memory: int | None = None,
     ) -> Self:
-        """As `Detector.fit`. Holds every embedding once, and thins them in place.
+        """As `Detector.fit`. Holds every embedding once, and thins them in place; grids may differ.
 
-        ``leave_one_out`` also gives ``left_out_``, at the price of a second copy of the bank until it is done. Raises
-        `DataError` when there is but one image to leave out.
+        ``leave_one_out`` also gives ``left_out_``, or with ``later`` what `without` takes, at the price of a second
+        copy of the bank until it is done. Raises `DataError` when there is but one image to leave out.
 
         With ``memory``, in bytes, and ``images``, at most so much is taken: where that means to stream (`streams`),
-        patches are thinned block by block, ``cover_radius_`` is an upper bound, and neither ``leave_one_out`` nor
-        ``robust`` is possible.
+        patches are thinned block by block, ``cover_radius_`` is an upper bound, grids may not differ, and neither
+        ``leave_one_out`` nor ``robust`` is possible.
         """
         self.check()
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
@@ -137,31 +144,32 @@ class PatchCore(Detector):
             if chosen is not None:
                 tell(chosen, self._selection.wanted(images * first.shape[1] * first.shape[2]), memory)
                 return self._fit_streamed(streamed(embeddings, chosen, self._selection, images, rng, progress))
-        rows, grid = gathered(embeddings, images)
-        self.set_aside_ = put_aside(rows, grid, progress) if self.robust else NOTHING_ASIDE
-        self.learn(rows, grid, rng, progress, in_place=not leave_one_out)
+        rows, grids = gathered(embeddings, images)
+        self.set_aside_ = put_aside(rows, grids.one, progress) if self.robust else NOTHING_ASIDE
+        self.learn(rows, grids, rng, progress, in_place=not leave_one_out)
         if leave_one_out:
-            require_two(rows, grid)
-            left_out = self._leave_one_out(rows, grid, 0, self.cover_radius_, progress)
-            self.left_out_ = left_out.without(self.set_aside_[:, 0])
+            require_two(len(grids.each))
+            self._leave_out(rows, grids, News(0, self.cover_radius_), progress, later=later)
+            if not later:
+                self.left_out_ = self.left_out_.without(self.set_aside_[:, 0])
         return self
 
     def learn(
         self,
         rows: Float32,
-        grid: tuple[int, int],
+        grids: Grids,
         rng: np.random.Generator,
         progress: Progress,
         *,
         in_place: bool = False,
     ) -> None:
-        """Select the bank from ``rows`` ``(N, D)``, the patches of images of ``grid`` one after another, and prepare
+        """Select the bank from ``rows`` ``(N, D)``, the patches of images of ``grids`` one after another, and prepare
         its search; ``in_place`` thins ``rows`` themselves.
         """
         coreset, self.projection_ = self._selection.select(rows, rng, progress)
-        probes, self.patches_ = probes_of(rows, grid, rng), len(rows)
+        probes, self.patches_ = probes_of(rows, grids, rng), len(rows)
         keep = np.sort(coreset.indices)
-        self.owners_ = (keep // (grid[0] * grid[1])).astype(np.int32)
+        self.owners_ = grids.owners(keep)
         self.cover_radius_ = coreset.cover_radius
         if in_place:
             self.bank_ = thinned(rows, keep)
@@ -201,6 +209,7 @@ class PatchCore(Detector):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        later: bool = False,
         at_most: float | None = None,
     ) -> Self:
         """As `Detector.updated`: greedy selection goes on among the new patches, after the bank as it is.
@@ -212,100 +221,123 @@ class PatchCore(Detector):
         """
         self._require_fitted("bank_")
         progress = progress or Silent()
-        rows, grid = gathered(embeddings, images)
-        other, news = self.grown(rows, grid, rng or np.random.default_rng(0), progress, at_most)
+        rows, grids = gathered(embeddings, images)
+        other, news = self.grown(rows, grids, rng or np.random.default_rng(0), progress, at_most)
         if leave_one_out:
-            other.left_out_ = other._leave_one_out(rows, grid, news.first, news.cover_radius, progress)
+            other._leave_out(rows, grids, news, progress, later=later)
         return other
 
     def grown(
         self,
         rows: Float32,
-        grid: tuple[int, int],
+        grids: Grids,
         rng: np.random.Generator,
         progress: Progress,
         at_most: float | None = None,
     ) -> tuple[Self, News]:
         """`updated` from ``rows`` ``(N, D)`` as `learn` takes them, and what is needed to leave these images out."""
+        _bank.whole(self._search)
         selection = self._selection
         require_projection(self.projection_, selection.projected(self.patches_, rows.shape[1]), self.cover_radius_)
         radius = self.cover_radius_ if at_most is None else min(at_most, self.cover_radius_)
         coreset = selection.go_on(rows, self.bank_, self.projection_, radius, progress)
-        keep, patches = np.sort(coreset.indices), grid[0] * grid[1]
+        keep = np.sort(coreset.indices)
         known = self.owners_ if len(self.owners_) else np.zeros(len(self.bank_), np.int32)
-        first = max(int(known[-1]) + 1, self.patches_ // patches)
+        first = max(int(known[-1]) + 1, self.patches_ // int(grids.starts[1]))
         other = copy.copy(self)
         other.bank_ = np.concatenate([self.bank_, rows[keep]])
-        other.owners_ = np.concatenate([known, first + keep // patches]).astype(np.int32)
+        other.owners_ = np.concatenate([known, first + grids.owners(keep)]).astype(np.int32)
         other.cover_radius_, other.patches_ = max(self.cover_radius_, coreset.cover_radius), self.patches_ + len(rows)
-        other._index(lambda: probes_of(rows, grid, rng))
-        vars(other).pop("left_out_", None)
+        other._index(lambda: probes_of(rows, grids, rng))
+        for before in ("left_out_", "_stand_ins"):
+            vars(other).pop(before, None)
         return other, News(first, coreset.cover_radius)
 
-    def _leave_one_out(
-        self, rows: Float32, grid: tuple[int, int], first: int, radius: float, progress: Progress
-    ) -> Scores:
-        """What each image would score had it not been among those learnt last, number ``first`` and on, with patches
-        ``rows`` that the bank covers within ``radius``; see `kizu.detectors._leave_one_out`.
+    def _leave_out(self, rows: Float32, grids: Grids, news: News, progress: Progress, *, later: bool) -> None:
+        """Score each image of ``news``, with patches ``rows``, as had it not been learnt, or prepare for that; see
+        `kizu.detectors._leave_one_out`.
         """
-        images = len(rows) // (grid[0] * grid[1])
+        if later:
+            with progress.stage("Preparing to leave each image out", 2 * len(grids.each)) as advance:
+                self.prepare_without(rows, grids, news, advance)
+        else:
+            self.left_out_ = self._leave_one_out(rows, grids, news, progress)
+
+    def _leave_one_out(self, rows: Float32, grids: Grids, news: News, progress: Progress) -> Scores:
+        grid, images = grids.one, len(grids.each)
         found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
         with progress.stage("Leaving each image out", 2 * images) as advance:
-            for image, one in enumerate(self.leaving_out(rows, grid, News(first, radius), advance)):
+            for image, one in enumerate(self.leaving_out(rows, grids, news, advance)):
                 near = confirmed(one.queries, one.distances, one.nearest, one.bank)
                 scores, score = finished(one.queries, *near, one.bank, self._weight)
                 found.patches[image], found.images[image] = scores.reshape(grid), score
         return found
 
-    def leaving_out(
-        self, rows: Float32, grid: tuple[int, int], news: News, advance: Advance = ignore
-    ) -> Iterator[LeftOut]:
+    def leaving_out(self, rows: Float32, grids: Grids, news: News, advance: Advance = ignore) -> Iterator[LeftOut]:
         """The images with patches ``rows``, those learnt last, against the bank without each, one after another;
         ``advance`` is called twice an image.
         """
         return leaving_one_out(
             rows,
-            self.owners_ - np.int32(news.first),  # of earlier images negative: those are not left out
-            self.exact,
-            self._search,
-            patches=grid[0] * grid[1],
-            radius=news.cover_radius if self.projection_ is None else None,
+            grids.starts,
+            *self._searched_for(news),
+            radius=self._radius(news),
             neighbors=self.neighbors,
             advance=advance,
         )
 
-    def _index(self, probes: Callable[[], Float32]) -> None:
+    def prepare_without(self, rows: Float32, grids: Grids, news: News, advance: Advance = ignore) -> None:
+        """Keep what `without` takes; arguments as of `leaving_out`."""
+        prepared = stand_ins(
+            rows,
+            grids.starts,
+            *self._searched_for(news),
+            radius=self._radius(news),
+            neighbors=self.neighbors,
+            advance=advance,
+        )
+        self._stand_ins = news.first, list(prepared)
+
+    def _searched_for(self, news: News) -> tuple[npt.NDArray[np.int32], ExactNeighbors, _bank.Search]:
+        """Owners, exact and usual search as `kizu.detectors._leave_one_out` takes them."""
+        owners = self.owners_ - np.int32(news.first)  # of earlier images negative: those are not left out
+        return owners, _bank.whole(self._search), self._search
+
+    def _radius(self, news: News) -> float | None:
+        """Within which the bank covers the images of ``news``, a plain distance; None where it is another one."""
+        return news.cover_radius if self.projection_ is None else None
+
+    def without(self, image: int) -> Self:
+        """As `Detector.without`; see `kizu.detectors._leave_one_out`."""
+        if not hasattr(self, "_stand_ins"):
+            super().without(image)
+        first, prepared = self._stand_ins
+        other = copy.copy(self)
+        other._search = SearchWithout(
+            _bank.whole(self._search), self._search, self.owners_, first + image, prepared[image]
+        )
+        return other
+
+    def _index(self, probes: Callable[[], Iterable[Float32]]) -> None:
         """Prepare the search of the bank."""
+        self._search: _bank.Search
         self._search, self.accuracy_ = _bank.prepared(
             self.bank_, self.search, self.patches_, probes, self.search_error
         )
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("bank_")
-        batch, height, width, channels = embeddings.shape
-        images = np.ascontiguousarray(embeddings).reshape(batch, height * width, channels)
-        found = Scores(np.empty(embeddings.shape[:3], np.float32), np.empty(len(images), np.float32))
-        for place, near in enumerate(self._near(images, embeddings.shape[1:3])):
-            patches, found.images[place] = finished(images[place], *near, self.exact, self._weight)
-            found.patches[place] = patches.reshape(embeddings.shape[1:3])
+        images = np.ascontiguousarray(embeddings)
+        found = Scores(np.empty(images.shape[:3], np.float32), np.empty(len(images), np.float32))
+        for place, near in enumerate(_bank.near(self._search, images, self.neighbors)):
+            queries = images[place].reshape(-1, images.shape[3])
+            patches, found.images[place] = finished(queries, *near, self.exact, self._weight)
+            found.patches[place] = patches.reshape(images.shape[1:3])
         return found
 
     def look_up(self, patches: Float32) -> Float32:
         """``patches`` ``(h, w, D)`` of one image → distances ``(h · w,)`` to the nearest rows, never too small."""
-        if isinstance(self._search, ApproximateNeighbors):
-            return self._search.search_image(patches, 1)[0][:, 0]
-        return self._search.search(patches.reshape(-1, patches.shape[2]), 1)[0][:, 0]
-
-    def _near(self, images: Float32, grid: tuple[int, ...]) -> Iterator[tuple[Float32, Indices]]:
-        """Of each of ``images`` ``(B, P, D)`` the distances to the rows found, and the nearest of these."""
-        if isinstance(self._search, ApproximateNeighbors):
-            for queries in images:
-                distances, rows = self._search.search_image(queries.reshape(*grid, -1), self.neighbors)
-                yield confirmed(queries, distances, rows[:, 0], self.exact, self._search.search_again)
-        elif len(images):
-            distances, rows = self._search.search(images.reshape(-1, images.shape[2]), self.neighbors)
-            shape = images.shape[:2]
-            yield from zip(distances.reshape(*shape, distances.shape[1]), rows[:, 0].reshape(shape), strict=True)
+        return _bank.look_up(self._search, patches, 1)[0][:, 0]
 
     @property
     def _selection(self) -> Selection:
@@ -330,8 +362,8 @@ class PatchCore(Detector):
         return isinstance(self._search, ExactNeighbors)
 
     @property
-    def exact(self) -> ExactNeighbors:
-        """The bank, searched exactly."""
+    def exact(self) -> SearchedBank:
+        """The bank, searched exactly; without an image where one is left out."""
         return _bank.exact(self._search)
 
     def write(

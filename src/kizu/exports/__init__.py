@@ -5,6 +5,7 @@ says how far these are from the inspector; `staged` lets them appear only when t
 """
 
 from kizu.exports._agreement import Agreement, compare
+from kizu.exports._area import require_exportable
 from kizu.exports._check_images import CheckImage, check_images
 from kizu.exports._formats import FORMATS, Format, Run, format_of
 from kizu.exports._graph import COLOURS, Exportable, write_inspector
@@ -21,6 +22,7 @@ __all__ = [
     "check_images",
     "compare",
     "format_of",
+    "require_exportable",
     "staged",
     "write_inspector",
 ]

@@ -27,16 +27,16 @@ class CheckImage:
     pixels: Image
 
 
-def check_images(own: Sequence[Image], given: Iterable[CheckImage]) -> list[CheckImage]:
-    """The model's ``own`` images, those ``given``, and the first of them altered."""
+def check_images(own: Sequence[Image], given: Iterable[CheckImage], *, any_size: bool = True) -> list[CheckImage]:
+    """The model's ``own`` images, those ``given``, and the first of them altered, its size too with ``any_size``."""
     images = [CheckImage(f"check image {number}", pixels) for number, pixels in enumerate(own)] + list(given)
     first = next((image for image in images if image.pixels.shape[0] * image.pixels.shape[1] <= LARGEST), None)
-    return images if first is None else images + _altered(first)
+    return images if first is None else images + _altered(first, SIZES if any_size else ())
 
 
-def _altered(image: CheckImage) -> list[CheckImage]:
+def _altered(image: CheckImage, factors: Sequence[float]) -> list[CheckImage]:
     height, width = image.pixels.shape[:2]
-    sizes = [(factor, (max(8, round(height * factor)), max(8, round(width * factor)))) for factor in SIZES]
+    sizes = [(factor, (max(8, round(height * factor)), max(8, round(width * factor)))) for factor in factors]
     scaled = [CheckImage(f"{image.name}, {factor} times its size", resize(image.pixels, s)) for factor, s in sizes]
     return [*scaled, CheckImage(f"{image.name}, with a defect", _with_defect(image.pixels))]
 

@@ -12,10 +12,12 @@ from onnx import TensorProto
 from kizu import maps
 from kizu.calibration import Calibration
 from kizu.errors import NotFittedError, bad_parameter
+from kizu.exports import _area
 from kizu.exports._resize import preprocessed
 from kizu.expressions import Expression, constant
 from kizu.graphs import INPUT, Graph, Output
 from kizu.inspector import Inspector
+from kizu.inspector._frame import Frame
 from kizu.progress import Progress
 
 Float32 = npt.NDArray[np.float32]
@@ -36,14 +38,15 @@ class Exportable:
 def write_inspector(inspector: Inspector, *, colour: str = "rgb", progress: Progress | None = None) -> Exportable:
     """Everything from an image as it is decoded to the verdict.
 
-    Input: ``image``, ``(height, width, 3)`` uint8 of any size, the channels in the order of ``colour``. Outputs:
+    Input: ``image``, ``(height, width, 3)`` uint8, the channels in the order of ``colour``; of any size, with an
+    inspected area of the size it was drawn for. Outputs:
     ``score`` ``()`` and ``anomaly_map`` ``(N, N)`` float32, as `Inspector.inspect` gives them; ``threshold`` and
     ``pixel_threshold`` ``()`` float32; ``review_threshold`` too; ``ng`` ``()`` bool: score > threshold;
     ``review`` ``()`` bool: score > review_threshold, and not NG; ``p_value`` ``()`` float32
     (`Calibration.p_value`).
 
     Raises:
-        ExportError: the detector cannot write itself.
+        ExportError: the detector cannot write itself, or images are cut into tiles.
         NotFittedError: the inspector has no calibration.
         ParameterError: an unknown colour order.
     """
@@ -51,16 +54,18 @@ def write_inspector(inspector: Inspector, *, colour: str = "rgb", progress: Prog
         raise bad_parameter("colour", " or ".join(COLOURS), colour)
     if inspector.calibration is None:
         raise NotFittedError("this inspector has no calibration; make it with kizu.fit().")
-    graph = Graph()
-    name = graph.input(IMAGE, TensorProto.UINT8, ["height", "width", 3])
-    seen = preprocessed(Expression(graph, name, np.dtype(np.uint8)), inspector.preprocessing)
+    graph, frame = Graph(), _area.frame_of(inspector)
+    name = graph.input(IMAGE, TensorProto.UINT8, _area.shape_of(frame))
+    image = _area.cropped(Expression(graph, name, np.dtype(np.uint8)), frame)
+    seen = preprocessed(image, inspector.preprocessing)
     if colour == "bgr":
         seen = seen.take([2, 1, 0], axis=3)
     (embedding,) = graph.include(onnx.load_from_string(inspector.graph), {INPUT: seen.name})
-    patches, score = inspector.detector.write(graph, embedding, inspector.engine.grid, progress)
+    embedding, grid = _area.counting(graph, embedding, frame, inspector.engine.grid)
+    patches, score = inspector.detector.write(graph, embedding, grid, progress)
     outputs = (
         *_decisions(Expression(graph, score, np.dtype(np.float32)), inspector.calibration),
-        _map(Expression(graph, patches, np.dtype(np.float32)), inspector),
+        _map(Expression(graph, patches, np.dtype(np.float32)), inspector, frame),
     )
     return Exportable(graph, outputs)
 
@@ -87,13 +92,14 @@ def _decisions(score: Expression, calibration: Calibration) -> list[Output]:
     return [*floats, *(Output(name, (), TensorProto.BOOL) for name in ("review", "ng"))]
 
 
-def _map(patches: Expression, inspector: Inspector) -> Output:
-    """`kizu.maps.anomaly_map` of ``(1, h, w)``: bilinear and Gaussian are linear, and separable into two products."""
+def _map(patches: Expression, inspector: Inspector, frame: Frame | None) -> Output:
+    """`Frame.anomaly_map` of ``(1, h, w)``: bilinear and Gaussian are linear, and separable into two products."""
     height, width = inspector.engine.grid
     side = inspector.engine.image_size
     sigma = maps.default_sigma(side) if inspector.config.sigma is None else inspector.config.sigma
     rows, columns = (constant(patches.graph, weights) for weights in _both_weights(height, width, side, sigma))
-    (rows @ patches.reshape(height, width) @ columns).named("anomaly_map")
+    found = rows @ _area.spread(patches, frame).reshape(height, width) @ columns
+    _area.within(found, frame).named("anomaly_map")
     return Output("anomaly_map", (side, side))
 
 

@@ -1,5 +1,7 @@
 """Image files and arrays: the one reader, the one resize, and what finds and fetches files for them."""
 
+from kizu.images.area import Area, area_of
+from kizu.images.foreground import Foreground, learn_foreground
 from kizu.images.formats import Header
 from kizu.images.listing import SUFFIXES, find_images, is_image, sort_key
 from kizu.images.prefetch import Fetched, read_ahead
@@ -13,18 +15,25 @@ from kizu.images.reading import (
     read_mask,
 )
 from kizu.images.resizing import resize, resize_mask
+from kizu.images.tiling import TileSpan, Tiling, tiling_of
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "MIN_SIDE",
     "SUFFIXES",
+    "Area",
     "Box",
     "Fetched",
+    "Foreground",
     "Header",
     "Preprocessing",
+    "TileSpan",
+    "Tiling",
+    "area_of",
     "decode_image",
     "find_images",
     "is_image",
+    "learn_foreground",
     "read_ahead",
     "read_header",
     "read_image",
@@ -32,4 +41,5 @@ __all__ = [
     "resize",
     "resize_mask",
     "sort_key",
+    "tiling_of",
 ]

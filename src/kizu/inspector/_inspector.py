@@ -14,10 +14,13 @@ import numpy.typing as npt
 from kizu import backbones, config, detectors, images, maps
 from kizu.calibration import Calibration
 from kizu.config import Config
-from kizu.errors import ModelFileError, NotFittedError, ParameterError
+from kizu.errors import DataError, ImageError, ModelFileError, NotFittedError, ParameterError
 from kizu.inspector import _model_file
+from kizu.inspector._area_file import area_from_png, to_png
+from kizu.inspector._frame import Frame, Sight
 from kizu.inspector._prediction import Prediction
 from kizu.inspector._running import engine_choice, known_graph, shared_engine, to_look
+from kizu.inspector._tiles import middle_tile, some_tiles, strips
 
 Image = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
@@ -32,7 +35,8 @@ class Inspector:
 
     ``config`` is complete: fitting with it again gives the same inspector. ``graph`` is the backbone as a
     serialised ONNX model, uint8 images in, embeddings out. ``provenance``: versions and data it was made from.
-    ``check_files``: a few good images as PNG files, which exports are checked on.
+    ``check_files``: a few good images as PNG files, which exports are checked on. ``area``: the part of an image
+    that is inspected; None: all of it.
     """
 
     config: config.Config
@@ -41,6 +45,7 @@ class Inspector:
     calibration: Calibration | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     check_files: tuple[bytes, ...] = field(default=(), repr=False)
+    area: images.Area | None = None
     engine: backbones.Engine = field(repr=False)
 
     @property
@@ -53,30 +58,87 @@ class Inspector:
         """``check_files``, decoded: ``(H, W, 3)`` RGB uint8 each. Raises `ImageError` for one that is damaged."""
         return tuple(images.decode_image(data, f"check/{n}.png") for n, data in enumerate(self.check_files))
 
+    @property
+    def tiling(self) -> images.Tiling | None:
+        """How images are cut into tiles; None: they are not."""
+        config, side = self.config, self.engine.image_size
+        if config.tile_size is None or config.tile_lattice is None:
+            return None
+        return images.tiling_of(
+            side=side,
+            size=config.tile_size,
+            stride=config.tile_stride,
+            border=config.tile_border,
+            lattice=config.tile_lattice,
+            patch=side // self.engine.grid[0],
+        )[0]
+
+    def frame(self, size: tuple[int, int]) -> Frame:
+        """How an image of ``size`` (H, W) is looked at. Raises `DataError` where the area is of another size."""
+        return Sight(self.preprocessing, self.engine.grid, self.tiling, self.area).frame((size[0], size[1]))
+
     def embed(self, image: Image) -> Float32:
-        """``(H, W, 3)`` RGB uint8 → the embedding ``(1, h, w, D)`` float32."""
-        return self.engine.embed(self.preprocessing.apply(image)[None])
+        """``(H, W, 3)`` RGB uint8 → the embedding ``(1, h, w, D)`` float32; ``(1, 1, n, D)`` where only some patches
+        lie in the inspected area.
+        """
+        frame = self.frame(image.shape[:2])
+        if self.tiling is None:
+            seen = self.preprocessing.apply(frame.cropped(image))
+            return frame.counting(self.engine.embed(seen[None])[0])[None]
+        parts = [part for _, part in strips(self.engine, frame, image)]
+        return np.concatenate(parts, axis=0 if frame.counts is None else 1)[None]
+
+    def glimpse(self, image: Image) -> Image:
+        """What the backbone sees of ``(H, W, 3)`` RGB uint8, ``(N, N, 3)``: where there are tiles, the middle one."""
+        frame = self.frame(image.shape[:2])
+        return self.preprocessing.apply(frame.cropped(image)) if self.tiling is None else middle_tile(frame, image)
+
+    def embed_some(self, image: Image, rng: np.random.Generator) -> Float32:
+        """As many tiles as ``random_tiles`` says, drawn by ``rng``: the embedding ``(1, 1, n, D)`` of their patches;
+        all where it does not say.
+        """
+        if self.config.random_tiles is None:
+            return self.embed(image)
+        return some_tiles(self.engine, self.frame(image.shape[:2]), image, self.config.random_tiles, rng)
 
     def measure(self, image: Image) -> tuple[float, Float32]:
-        """The score and the anomaly map ``(N, N)`` of ``(H, W, 3)`` RGB uint8, without a verdict."""
-        scores = self.detector.score(self.embed(image))
-        return float(scores.images[0]), self.map_of(scores.patches[0])
+        """The score and the anomaly map of ``(H, W, 3)`` RGB uint8, without a verdict.
 
-    def map_of(self, patches: Float32) -> Float32:
-        """The anomaly map ``(N, N)`` of patch scores ``(h, w)``."""
-        side = self.engine.image_size
+        Tiles are scored row by row where the detector can, so that no more embeddings need be held.
+        """
+        if self.tiling is None or self.detector.position_bound:
+            scores = self.detector.score(self.embed(image))
+            return float(scores.images[0]), self.map_of(scores.patches[0], image.shape[:2])
+        frame = self.frame(image.shape[:2])
+        found = [self.detector.score(part[None]) for _, part in strips(self.engine, frame, image)]
+        patches = np.concatenate([one.patches[0] for one in found], axis=0 if frame.counts is None else 1)
+        highest = max(found, key=lambda one: float(one.patches.max()))
+        return float(highest.images[0]), self.map_of(patches, image.shape[:2])
+
+    def map_of(self, patches: Float32, size: tuple[int, int]) -> Float32:
+        """The anomaly map of the patch scores ``(h, w)`` of an image of ``size`` (H, W)."""
+        side = 256 if self.tiling else self.engine.image_size
         sigma = maps.default_sigma(side) if self.config.sigma is None else self.config.sigma
-        return maps.anomaly_map(patches, (side, side), sigma)
+        return self.frame(size).anomaly_map(patches, sigma)
+
+    def truth_of(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """A mask ``(H, W)`` of an image → one of its anomaly map."""
+        return self.frame((mask.shape[0], mask.shape[1])).apply_mask(mask)
 
     def inspect(self, image: Image, path: Path | None = None) -> Prediction:
         """Score one decoded image: RGB ``(H, W, 3)`` or grey ``(H, W)``, uint8.
 
-        Raises `ParameterError` for another shape or dtype, `NotFittedError` without a calibration.
+        Raises `ParameterError` for another shape or dtype, `DataError` for another size than the area or the detector
+        can take, `NotFittedError` without a calibration.
         """
         if self.calibration is None:
             raise NotFittedError("this inspector has no calibration; make it with kizu.fit().")
         started = time.perf_counter()
-        score, anomaly_map = self.measure(_rgb(image))
+        try:
+            score, anomaly_map = self.measure(_rgb(image))
+        except DataError as error:
+            raise DataError(f"{path}: {error}" if path else str(error)) from None
+        frame = self.frame(image.shape[:2])
         return Prediction(
             path=path,
             score=score,
@@ -87,8 +149,9 @@ class Inspector:
             verdict=self.calibration.verdict(score),
             milliseconds=(time.perf_counter() - started) * 1e3,
             size=(image.shape[0], image.shape[1]),
-            seen=self.preprocessing.seen((image.shape[0], image.shape[1])),
+            seen=frame.seen,
             anomaly_map=anomaly_map,
+            inside=frame.inside,
         )
 
     @overload
@@ -122,7 +185,11 @@ class Inspector:
             "calibration": self.calibration.to_dict(),
             "provenance": dict(self.provenance),
         }
-        _model_file.write(Path(path), manifest, self.graph, self.detector.state(), self.check_files)
+        if self.area is not None:
+            manifest["area"] = {"scales": self.area.scales}
+        _model_file.write(
+            Path(path), manifest, self.graph, self.detector.state(), self.check_files, to_png(self.area)
+        )
 
     @classmethod
     def load(
@@ -176,7 +243,8 @@ class Inspector:
             settings = config.parse(content.manifest["config"])
             calibration = Calibration.from_dict(content.manifest["calibration"])
             provenance = dict(content.manifest["provenance"])
-        except (KeyError, TypeError, ValueError, ParameterError, ModelFileError) as error:
+            area = area_from_png(content.area, content.manifest.get("area"))
+        except (KeyError, TypeError, ValueError, ParameterError, ImageError, DataError, ModelFileError) as error:
             raise ModelFileError(f"{path}: the model file is damaged: {error} Restore it or fit again.") from None
         if exact:
             detector.search_exactly()
@@ -192,6 +260,7 @@ class Inspector:
             calibration=calibration,
             provenance=provenance,
             check_files=content.checks,
+            area=area,
             engine=engine,
         )
 

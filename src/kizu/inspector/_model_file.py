@@ -6,6 +6,7 @@
     backbone.onnx      the backbone: uint8 images in, embeddings out
     detector/*.npy     what the detector learnt (``allow_pickle=False``)
     check/0.png …      good images that exports are checked on; none in schema 1
+    area.png           the inspected area, white; none where all is inspected, nor before schema 4
 
 Entries are stored uncompressed with a fixed date, so that the same fit gives the same bytes. A file is written
 under a temporary name, synced and renamed: it is there whole or not at all.
@@ -35,11 +36,12 @@ from kizu.inspector._entries import AlteredEntryError, Entries, aligned
 Array = npt.NDArray[Any]
 T = TypeVar("T")
 
-SCHEMA = 3
+SCHEMA = 4
 MANIFEST = "manifest.json"
 GRAPH = "backbone.onnx"
 ARRAYS = "detector/"
 CHECKS = "check/"
+AREA = "area.png"
 IDENTITY_DIGITS = 16
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -57,7 +59,8 @@ def _unknown(_: str) -> bytes | None:
 
 @dataclass(frozen=True)
 class Content:
-    """What a model file holds: the manifest, the backbone's graph, the detector's arrays by name, PNG files.
+    """What a model file holds: the manifest, the backbone's graph, the detector's arrays by name, PNG files of check
+    images, and that of the inspected ``area``.
 
     ``graph_id``: the graph's SHA-256. ``release`` gives back the memory of mapped arrays looked at so far. Arrays are
     not to be written to.
@@ -68,6 +71,7 @@ class Content:
     graph_id: str
     arrays: dict[str, Array]
     checks: tuple[bytes, ...]
+    area: bytes | None
     release: Callable[[], None]
 
 
@@ -77,10 +81,12 @@ def write(
     graph: bytes,
     arrays: Mapping[str, Array],
     checks: Sequence[bytes] = (),
+    area: bytes | None = None,
 ) -> None:
     """Write a model file, wholly or not at all. Raises `OutputError`."""
     entries = {GRAPH: graph} | {f"{ARRAYS}{name}.npy": _to_npy(array) for name, array in arrays.items()}
     entries |= {f"{CHECKS}{number}.png": data for number, data in enumerate(checks)}
+    entries |= {} if area is None else {AREA: area}
     document = {
         "schema": SCHEMA,
         "kizu": __version__,
@@ -156,7 +162,8 @@ def _content(path: Path, manifest: dict[str, Any], entries: Entries, known: Know
     checks = sorted((name for name in names if name.startswith(CHECKS)), key=lambda name: int(Path(name).stem))
     arrays = {Path(name).stem: _array(path, name, entries) for name in names if name.startswith(ARRAYS)}
     images = tuple(entries.data(name) for name in checks)
-    return Content(manifest, graph, graph_id, arrays, images, entries.release)
+    area = entries.data(AREA) if AREA in names else None
+    return Content(manifest, graph, graph_id, arrays, images, area, entries.release)
 
 
 def _check_sizes(path: Path, archive: zipfile.ZipFile, size: int) -> None:
@@ -193,7 +200,7 @@ def _check_entries(path: Path, archive: zipfile.ZipFile, expected: Mapping[str, 
     """Only names a model file may hold, each once: no ``../``, no surprise."""
     names = archive.namelist()
     for name in names:
-        plain = name in (MANIFEST, GRAPH) or (name.startswith(ARRAYS) and name.endswith(".npy"))
+        plain = name in (MANIFEST, GRAPH, AREA) or (name.startswith(ARRAYS) and name.endswith(".npy"))
         image = re.fullmatch(rf"{CHECKS}\d{{1,4}}\.png", name, re.ASCII)
         if not (plain or image) or ".." in name or "\\" in name or name.count("/") > 1:
             raise ModelFileError(f"{path}: unsafe entry {name!r}; not a file kizu wrote. Do not use it.")

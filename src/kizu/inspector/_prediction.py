@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kizu import maps
 from kizu.calibration import Verdict
-from kizu.images import Box
+from kizu.images import Box, resize_mask
 from kizu.regions import Region, find_regions
 
 
@@ -21,10 +21,10 @@ class Prediction:
 
     ``score``: the largest patch score, a plain distance; NG above ``threshold``, between ``review_threshold`` and
     that for a person to look at. ``p_value``: about that share of good parts scores as high. ``anomaly_map``: ``(N,
-    N)`` float32 at the model's image size; `predicted_mask` is where it exceeds ``pixel_threshold``. ``size``: the
-    image's own ``(height, width)`` in pixels, ``seen`` the part of it that the map shows. ``milliseconds``: from the
-    decoded image to score and map. ``path``
-    is None for an image given as an array.
+    N)`` float32 at the model's image size, with tiles ``(h, w)`` at the scale of theirs; `predicted_mask` is where it
+    exceeds ``pixel_threshold``. ``size``: the image's own ``(height, width)`` in pixels, ``seen`` the part of it that
+    the map shows; ``inside``, of the map's shape, where that lies in the inspected area, None where all of it does.
+    ``milliseconds``: from the decoded image to score and map. ``path`` is None for an image given as an array.
     """
 
     path: Path | None
@@ -38,33 +38,41 @@ class Prediction:
     size: tuple[int, int]
     seen: Box
     anomaly_map: npt.NDArray[np.float32]
+    inside: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.anomaly_map.ndim != 2:
-            raise ValueError(f"anomaly_map must be (N, N), got {self.anomaly_map.shape}")
+            raise ValueError(f"anomaly_map must be (h, w), got {self.anomaly_map.shape}")
+        if self.inside is not None and self.inside.shape != self.anomaly_map.shape:
+            raise ValueError(f"inside must be {self.anomaly_map.shape} as the map, got {self.inside.shape}")
 
     @property
     def full_map(self) -> npt.NDArray[np.float32]:
-        """The anomaly map at the image's own size ``(H, W)``; 0 where the model does not look (see ``resize``)."""
+        """The anomaly map at the image's own size ``(H, W)``; 0 where the model does not look."""
         box = self.seen
         part = maps.resize_map(self.anomaly_map, (box.height, box.width))
         if self.whole:
             return part
+        if self.inside is not None:
+            part[~resize_mask(self.inside, part.shape)] = 0
         full = np.zeros(self.size, np.float32)
         full[box.rows, box.columns] = part
         return full
 
     @property
     def inspected(self) -> npt.NDArray[np.bool_]:
-        """Where the model looked, at the image's own size ``(H, W)``; all of it unless ``resize`` cuts edges off."""
-        looked = np.zeros(self.size, np.bool_)
-        looked[self.seen.rows, self.seen.columns] = True
+        """Where the model looked, at the image's own size ``(H, W)``: all of it unless ``resize`` cuts edges off, or
+        a part is inspected.
+        """
+        looked, box = np.zeros(self.size, np.bool_), self.seen
+        inside = True if self.inside is None else resize_mask(self.inside, (box.height, box.width))
+        looked[box.rows, box.columns] = inside
         return looked
 
     @property
     def whole(self) -> bool:
         """True where the map shows the whole image."""
-        return (self.seen.height, self.seen.width) == self.size
+        return self.inside is None and (self.seen.height, self.seen.width) == self.size
 
     @property
     def predicted_mask(self) -> npt.NDArray[np.bool_]:

@@ -72,17 +72,22 @@ class PixelAccumulator:
         self._images = 0
         self._regions = 0
 
-    def update(self, anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
+    def update(
+        self, anomaly_map: NDArray[np.float32], mask: NDArray[np.bool_], inside: NDArray[np.bool_] | None = None
+    ) -> None:
         """Count one map.
 
         ``anomaly_map`` is ``(H, W)`` float32 of finite scores, 0 or more; ``mask`` is ``(H, W)`` bool, True
-        inside a defect and all False for a good image. Raises `DataError` otherwise, and then counts nothing.
+        inside a defect and all False for a good image; pixels not ``inside`` ``(H, W)`` do not count. Raises
+        `DataError` otherwise, and then counts nothing.
         """
         scores = _checked_map(anomaly_map)
         truth = _checked_mask(mask, scores.shape)
+        counted = None if inside is None else _checked_mask(inside, scores.shape)
+        truth = truth if counted is None else truth & counted
         bins = bin_of(scores)
         self._images += 1
-        np.add.at(self._negatives, bins[~truth], 1)
+        np.add.at(self._negatives, bins[~truth if counted is None else counted & ~truth], 1)
         if truth.any():
             self._add_regions(bins[truth], truth)
 

@@ -7,6 +7,7 @@ the two beside it ended, and need look at few candidates from there: half the ti
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -145,12 +146,14 @@ class Accuracy:
     error: float = 0.0
 
 
-def tuned(rows: Float32, images: Float32, error: float) -> tuple[ApproximateNeighbors, Accuracy]:
-    """Approximate search just broad enough that the distances of the patches of ``images`` ``(n, h, w, D)`` exceed
-    the exact ones by at most ``error`` (a share, in sum), and what it reached; as broad as `SEARCH_BREADTHS` allow
-    where none does.
+def tuned(rows: Float32, images: Iterable[Float32], error: float) -> tuple[ApproximateNeighbors, Accuracy]:
+    """Approximate search just broad enough that the distances of the patches of ``images`` ``(h, w, D)`` exceed the
+    exact ones by at most ``error`` (a share, in sum), and what it reached; as broad as `SEARCH_BREADTHS` allow where
+    none does.
     """
-    exact = ExactNeighbors(rows).search(images.reshape(-1, images.shape[-1]), 1)[0][:, 0]
+    images = list(images)
+    queries = np.concatenate([image.reshape(-1, rows.shape[1]) for image in images])
+    exact = ExactNeighbors(rows).search(queries, 1)[0][:, 0]
     found = ApproximateNeighbors(rows, link(rows))
     for breadth in SEARCH_BREADTHS:
         found.graph = replace(found.graph, breadth=breadth, following=following(breadth))

@@ -19,6 +19,9 @@ _SUFFIX = ".yaml"
 OF_THE_BACKBONE = ("layers", "groups", "weights", "mean", "std")
 """Settings that mean nothing on another backbone."""
 
+OF_WHOLE_IMAGES = ("image_size", "resize", "keep_aspect")
+"""Settings of images that are brought to one size."""
+
 OF_ITS_CHANNELS = ("reduced_dims",)
 """The detector's parameters of which the same holds."""
 
@@ -51,7 +54,7 @@ def applied(config: Config) -> Config:
     """``config`` with what its preset says wherever the user said nothing; as it is without a preset.
 
     A preset's parameters are its detector's: another detector leaves them behind. Another backbone leaves behind
-    what the preset says of its layers, weights and channels.
+    what the preset says of its layers, weights and channels, and tiles what it says of how images are resized.
 
     Raises:
         ParameterError: there is no such preset.
@@ -69,6 +72,8 @@ def _merged(preset: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
         detector = {key: value for key, value in detector.items() if key not in OF_ITS_CHANNELS}
         if preset["patch_stride"] is not None:  # a number of pixels that the other may not have
             del preset["patch_stride"]
+    if given.get("tile_size") is not None:
+        preset = {key: value for key, value in preset.items() if key not in OF_WHOLE_IMAGES}
     wanted = dict(given.get("detector", {}))
     if "layers" in given or wanted.get("name", detector["name"]) != detector["name"]:
         preset.pop("groups", None)

@@ -1,6 +1,7 @@
 """What people look at: pictures of images, tables of what was found in them."""
 
 from kizu.report._cells import csv_table
+from kizu.report._drawing import paled
 from kizu.report._view import View
 from kizu.report.coco import CocoFile
 from kizu.report.metrics_table import PIXEL_METRIC_COLUMNS, PixelMetricsTable, metrics_csv
@@ -30,6 +31,7 @@ __all__ = [
     "csv_table",
     "encode_image",
     "metrics_csv",
+    "paled",
     "parts",
     "picture_names",
     "side_by_side",

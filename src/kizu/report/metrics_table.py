@@ -48,8 +48,11 @@ class PixelMetricsTable(GrowingFile):
         anomaly_map: NDArray[np.float32],
         truth: NDArray[np.bool_],
         threshold: float,
+        inside: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Write the figures of one map ``(h, w)`` and its ``truth`` ``(h, w)``."""
+        """Write the figures of one map ``(h, w)`` and its ``truth`` ``(h, w)``, of the pixels ``inside`` alone."""
+        if inside is not None:
+            anomaly_map, truth = anomaly_map[inside][None], truth[inside][None]
         found, scores = predicted_mask(anomaly_map, threshold), count_scores(anomaly_map.ravel(), truth.ravel())
         at = Confusion(
             tp=int((found & truth).sum()),

@@ -1,5 +1,6 @@
 """What a face calls: one function each."""
 
+from kizu.workflows._area import draw_area
 from kizu.workflows._auto import Choice, choose_preset
 from kizu.workflows._backbones import (
     BackboneState,
@@ -53,6 +54,7 @@ __all__ = [
     "decide",
     "demo",
     "describe_backbone",
+    "draw_area",
     "draw_drift",
     "evaluate",
     "export",

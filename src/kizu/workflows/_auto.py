@@ -23,7 +23,7 @@ from kizu import synthetic
 from kizu.backbones import Located
 from kizu.config import Config, parse
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
-from kizu.errors import DataError
+from kizu.errors import DataError, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.metrics import AurocComparison, compare_auroc
 from kizu.progress import Progress, Silent
@@ -53,6 +53,9 @@ DRAWN_ON = (8, 40)
 
 FITTED = 120
 """Images each candidate is fitted on, at most."""
+
+NOT_TRIED = ("tile_size", "roi", "foreground")
+"""Settings that candidates cannot be judged with: defects may lie outside the area, and sizes are those of tiles."""
 
 EACH = 2
 """Defects drawn on each held-out image, one at a time."""
@@ -126,9 +129,14 @@ def choose_preset(
 ) -> Choice:
     """The preset and the size of the square to fit ``data`` with; of ``config`` the rest is taken as it is.
 
-    Raises `DataError` for fewer than `FEWEST` good images, and as `kizu.fit` does.
+    Raises `DataError` for fewer than `FEWEST` good images, `ParameterError` for settings of `NOT_TRIED`, and as
+    `kizu.fit` does.
     """
     given = config or parse({})
+    for name in NOT_TRIED:
+        if getattr(given, name):
+            hint = "Defects are drawn on whole images of one size. Choose with --preset."
+            raise bad_parameter(name, "left out with --auto", getattr(given, name), hint)
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=given.seed)
     to_fit, held_out = _divided(dataset, given.seed)
     candidates, left_out = _usable(given)

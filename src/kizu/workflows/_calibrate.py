@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,11 +68,37 @@ def decision_of(config: Config) -> Decision:
     return Decision(false_alarms=config.false_alarms, review_budget=config.review_budget)
 
 
-def from_left_out(inspector: Inspector, scores: Scores) -> Calibration:
-    """From what a detector says of the images of its own fit, each left out."""
-    peaks = [float(inspector.map_of(patches).max()) for patches in scores.patches]
+def from_left_out(inspector: Inspector, scores: Scores, size: tuple[int, int]) -> Calibration:
+    """From what a detector says of the images of its own fit, each left out; ``size`` (H, W) is that of one."""
+    peaks = [float(inspector.map_of(patches, size).max()) for patches in scores.patches]
     found = scores.images.astype(np.float64), np.array(peaks)
     return Calibration(*found, decision_of(inspector.config), "leave_one_out")
+
+
+def leaves_out_later(inspector: Inspector) -> bool:
+    """Whether images of the fit are left out and scored whole once it is done: those cut into tiles, which may be
+    fitted on in parts, and whose embeddings need not all be held.
+    """
+    return inspector.tiling is not None and inspector.detector.leaves_one_out_later
+
+
+def from_left_out_later(
+    inspector: Inspector, reader: Reader, samples: Sequence[Sample], aside: Container[int], progress: Progress
+) -> Calibration:
+    """From the images that the detector was fitted on, or learnt last, each scored whole by `Detector.without` it;
+    but for those set ``aside``, by number.
+    """
+    with (
+        progress.stage("Leaving each image out", len(samples)) as advance,
+        closing(reader.images(samples, advance)) as read,
+    ):
+        measured = [
+            _measured(replace(inspector, detector=inspector.detector.without(number)), sample, image)
+            for number, (sample, image) in enumerate(read)
+            if number not in aside
+        ]
+    scores, peaks = np.array(measured).T
+    return Calibration(scores, peaks, decision_of(inspector.config), "leave_one_out")
 
 
 def from_images(

@@ -207,7 +207,8 @@ def _ranked(inspector: Inspector, paths: Sequence[Path]) -> Suspicion:
     left_out = cast(detectors.LeavesOneOut, inspector.detector).left_out_
     found = outliers.suspects(paths, left_out.images)
     place = {path: number for number, path in enumerate(paths)}
-    maps: list[npt.NDArray[np.float32]] = [inspector.map_of(left_out.patches[place[one.path]]) for one in found]
-    peaks = [float(inspector.map_of(patches).max()) for patches in left_out.patches]
+    size = (inspector.engine.image_size, inspector.engine.image_size)  # of the map, whatever that of the image
+    maps: list[npt.NDArray[np.float32]] = [inspector.map_of(left_out.patches[place[one.path]], size) for one in found]
+    peaks = [float(inspector.map_of(patches, size).max()) for patches in left_out.patches]
     limit, pixel_limit = outliers.limit_of(left_out.images), float(np.median(peaks))
     return Suspicion(found, len(paths), maps, limit, pixel_limit)

@@ -15,8 +15,9 @@ LARGEST = 4_000_000
 class CheckImages:
     """The first few of the images it is shown, as PNG files; held-out ones count more than those fitted on."""
 
-    def __init__(self, count: int, held_out: int) -> None:
-        """To keep ``count``, of which ``held_out`` will be shown."""
+    def __init__(self, count: int, held_out: int, *, reduced: bool = True) -> None:
+        """To keep ``count``, of which ``held_out`` will be shown; those above `LARGEST` ``reduced``."""
+        self._largest = LARGEST if reduced else None
         self._count = count
         self._from_fit = max(0, count - held_out)
         self._fitted: list[bytes] = []
@@ -25,12 +26,12 @@ class CheckImages:
     def fitted(self, image: npt.NDArray[np.uint8]) -> None:
         """Show an image that is fitted on."""
         if len(self._fitted) < self._from_fit:
-            self._fitted.append(_png(image))
+            self._fitted.append(_png(image, self._largest))
 
     def held_out(self, image: npt.NDArray[np.uint8]) -> None:
         """Show an image that is held out."""
         if len(self._held_out) < self._count:
-            self._held_out.append(_png(image))
+            self._held_out.append(_png(image, self._largest))
 
     @property
     def files(self) -> tuple[bytes, ...]:
@@ -38,9 +39,9 @@ class CheckImages:
         return tuple((self._held_out + self._fitted)[: self._count])
 
 
-def _png(image: npt.NDArray[np.uint8]) -> bytes:
+def _png(image: npt.NDArray[np.uint8], largest: int | None) -> bytes:
     height, width = image.shape[:2]
-    if height * width > LARGEST:
-        share = (LARGEST / (height * width)) ** 0.5
+    if largest is not None and height * width > largest:
+        share = (largest / (height * width)) ** 0.5
         image = resize(image, (max(8, int(height * share)), max(8, int(width * share))))
     return encode_image(image, ".png")

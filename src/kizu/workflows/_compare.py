@@ -46,7 +46,7 @@ class _Model:
         prediction = self.inspector.inspect(image, path)
         self.milliseconds.append(prediction.milliseconds)
         if truth is not None:
-            self.pixels.update(prediction.anomaly_map, self.inspector.preprocessing.apply_mask(truth))
+            self.pixels.update(prediction.anomaly_map, self.inspector.truth_of(truth), prediction.inside)
         return prediction
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.datasets import Sample
+from kizu.errors import DataError
 from kizu.inspector import Inspector
 from kizu.progress import Progress
 from kizu.workflows._reading import Image, Reader
+from kizu.workflows._side_by_side import embedded
 
 Float32 = npt.NDArray[np.float32]
 
@@ -21,10 +23,12 @@ def _nothing(image: Image) -> None:
 
 
 class Embeddings:
-    """``(1, h, w, D)`` float32 an image, in order; each iteration reads the files again.
+    """``(1, h, w, D)`` float32 an image, in order, of its random tiles alone where the configuration says so; each
+    iteration reads the files again.
 
     The first is ``reader``'s own and shows each image to ``seen``; later ones read what that could read. ``stages``
-    are the descriptions of one iteration after another, the last for all that follow.
+    are the descriptions of one iteration after another, the last for all that follow. ``size``: (H, W) of the image
+    read last.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class Embeddings:
         self._progress = progress
         self._stages = list(stages)
         self._seen = seen
+        self._numbers = {sample.path: number for number, sample in enumerate(samples)}
+        self.size = (0, 0)
         self._current: Generator[Float32, None, None] | None = None
 
     def __iter__(self) -> Iterator[Float32]:
@@ -59,10 +65,19 @@ class Embeddings:
         stage = self._stages.pop(0) if len(self._stages) > 1 else self._stages[0]
         with (
             self._progress.stage(stage, len(samples)) as advance,
-            closing(reader.worked(samples, lambda _, image: self._inspector.embed(image), advance)) as read,
+            closing(embedded(reader, samples, self._inspector, self._embed, advance)) as read,
         ):
             for _, image, embedding in read:
                 seen(image)
+                self.size = (image.shape[0], image.shape[1])
                 yield embedding
         self._samples = reader.readable(samples)
         self._reader, self._seen = reader.again(), _nothing
+
+    def _embed(self, sample: Sample, image: Image) -> Float32:
+        """Tiles are drawn by the seed and the sample's place among all, whatever is skipped."""
+        rng = np.random.default_rng([self._inspector.config.seed, self._numbers[sample.path]])
+        try:
+            return self._inspector.embed_some(image, rng)
+        except DataError as error:
+            raise DataError(f"{sample.path}: {error}") from None

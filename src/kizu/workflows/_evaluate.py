@@ -109,7 +109,8 @@ def evaluate(
     for inspected in inspect_samples(inspector, samples, reader, out, save, shown, scaling, min_area=min_area):
         sample, prediction = inspected.sample, inspected.prediction
         if inspected.truth is not None:
-            pixels.update(prediction.anomaly_map, inspector.preprocessing.apply_mask(inspected.truth))
+            truth = inspector.truth_of(inspected.truth)
+            pixels.update(prediction.anomaly_map, truth, prediction.inside)
         results.append(_result(sample.label or "", sample.defect_type, prediction))
         if gathered is not None:
             gathered.add(inspected)

@@ -18,15 +18,21 @@ from kizu.progress import Progress, Silent
 from kizu.workflows._predict import find_files
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from kizu.exports import Agreement, CheckImage, Format
 
 
 @dataclass(frozen=True)
 class Export:
-    """Files written, the one users name first, and how far they are from the model. ``search`` is the model's own."""
+    """Files written, the one users name first, and how far they are from the model. ``search`` is the model's own,
+    ``image_size`` that of the images they take: ``any``, or ``WIDTH x HEIGHT``.
+    """
 
     files: tuple[Path, ...]
     colour: str
+    image_size: str
     agreement: Agreement
     search: str
 
@@ -42,6 +48,7 @@ class Export:
             "files": [str(file) for file in self.files],
             "bytes": self.size,
             "colour": self.colour,
+            "image_size": self.image_size,
             "search": {"model": self.search, "export": "exact"},
             "checked": {"images": agreement.images, "score": agreement.score, "map": agreement.map},
             "milliseconds": round(agreement.milliseconds, 3),
@@ -79,6 +86,7 @@ def export(
     form = exports.format_of(to)
     _check_target(target, form, to)
     inspector, identity = Inspector.load(model), _sha256(Path(model))
+    exports.require_exportable(inspector)
     search = str(inspector.detector.summary().get("search", "exact"))
     inspector.detector.search_exactly()
     to_check = _images(Path(model), inspector, images, max_pixels)
@@ -88,7 +96,8 @@ def export(
         files = form(written, folder / target.name)
         agreement = _checked(files, metadata, inspector, to_check, colour, progress)
         names = sorted((file.name for file in folder.iterdir()), key=lambda name: name != target.name)
-    return Export(tuple(target.with_name(name) for name in names), colour, agreement, search)
+    paths = tuple(target.with_name(name) for name in names)
+    return Export(paths, colour, _size(inspector), agreement, search)
 
 
 def _checked(
@@ -137,24 +146,43 @@ def _images(model: Path, inspector: Inspector, given: Iterable[str | Path], max_
     paths = list(given)
     files = find_files(paths) if paths else []
     named = [CheckImage(str(path), read_image(path, max_pixels=max_pixels)) for path in files]
-    own = inspector.check_images
+    own = _fitting(inspector, inspector.check_images)
+    for image in named:
+        if not _fitting(inspector, [image.pixels]):
+            raise DataError(
+                f"{image.name}: an export of this model takes {_size(inspector)} images, this is another."
+            )
     if not own and not named:
         raise DataError(
             f"{model}: holds no images to check an export with (it is of an older kizu, or was fitted with "
             "check_images 0). Give some good ones with --images PATH."
         )
-    return check_images(own, named)
+    return check_images(own, named, any_size=inspector.area is None)
+
+
+def _fitting(inspector: Inspector, images: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
+    """Those that an export takes: with an inspected area those of the size it was drawn for."""
+    area = inspector.area
+    return tuple(image for image in images if area is None or image.shape[:2] == area.size)
+
+
+def _size(inspector: Inspector) -> str:
+    return "any" if inspector.area is None else f"{inspector.area.size[1]} x {inspector.area.size[0]}"
 
 
 def _described(inspector: Inspector, identity: str, colour: str) -> dict[str, str]:
     """What the files say of themselves."""
     preprocessing = inspector.preprocessing
-    geometry = {
+    geometry: dict[str, Any] = {
         "image_size": preprocessing.image_size,
         "resize": preprocessing.resize,
         "keep_aspect": preprocessing.keep_aspect,
         "grid": list(inspector.engine.grid),
     }
+    if inspector.area is not None:
+        box = inspector.frame(inspector.area.size).crop
+        geometry["image"] = list(inspector.area.size)
+        geometry["seen"] = [box.top, box.left, box.height, box.width]
     return {
         "kizu.version": __version__,
         "kizu.model_sha256": identity,

@@ -16,15 +16,24 @@ from kizu.datasets import Dataset, load_dataset
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
+from kizu.workflows._area import find_area
 from kizu.workflows._budget import for_detector, within_memory
-from kizu.workflows._calibrate import Division, divide, from_folds, from_images, from_left_out
+from kizu.workflows._calibrate import (
+    Division,
+    divide,
+    from_folds,
+    from_images,
+    from_left_out,
+    from_left_out_later,
+    leaves_out_later,
+)
 from kizu.workflows._check_images import CheckImages
 from kizu.workflows._embeddings import Embeddings
 from kizu.workflows._provenance import provenance
 from kizu.workflows._quantise import graph_of, quantised
 from kizu.workflows._reading import Reader
 from kizu.workflows._resolve import backbone_of, resolve
-from kizu.workflows._set_aside import learnt, names_of, trusted
+from kizu.workflows._set_aside import learnt, names_of, numbers_of, trusted
 
 
 def fit(
@@ -60,10 +69,12 @@ def fit(
     inspector, division = within_memory(inspector, division, dataset, asked="calibration" in given | settings)
     complete = inspector.config
     reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    inspector = replace(inspector, area=find_area(complete, reader.again(), division.to_fit, progress))
     int8_error = None
     if complete.precision == "int8":
         inspector, int8_error = quantised(inspector, backbone, reader, division.to_fit, progress)
-    kept = CheckImages(complete.check_images, len(division.held_out))
+    exact = inspector.area is not None and inspector.tiling is None  # an export takes images of its size alone
+    kept = CheckImages(complete.check_images, len(division.held_out), reduced=not exact)
     calibration = _fit_detector(inspector, reader, division, kept, progress)
     origin = provenance(
         complete,
@@ -101,14 +112,19 @@ def _fit_detector(
     given: dict[str, Any] = {"images": len(samples), "rng": rng, "progress": progress}
     budget = for_detector(config, inspector.graph)
     limit = {} if budget is None else {"memory": budget}
+    later = division.method == "leave_one_out" and leaves_out_later(inspector)
     given |= limit
-    if division.method == "leave_one_out":
-        given["leave_one_out"] = True
+    given |= {"leave_one_out": True} if division.method == "leave_one_out" else {}
+    given |= {"later": True} if later else {}
     stages = ("Reading images", "Leaving each image out")
     with closing(Embeddings(inspector, reader, samples, progress, stages, kept.fitted)) as embeddings:
         inspector.detector.fit(embeddings, **given)
-    if division.method == "leave_one_out":
-        calibration = from_left_out(inspector, cast(detectors.LeavesOneOut, inspector.detector).left_out_)
+    if later:
+        readable, aside = reader.readable(samples), numbers_of(inspector.detector)
+        calibration = from_left_out_later(inspector, reader.again(), readable, aside, progress)
+    elif division.method == "leave_one_out":
+        left_out = cast(detectors.LeavesOneOut, inspector.detector).left_out_
+        calibration = from_left_out(inspector, left_out, embeddings.size)
     elif division.method == "k_fold":
         calibration = from_folds(inspector, reader, reader.readable(samples), progress, limit)
     else:

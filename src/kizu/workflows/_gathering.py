@@ -62,8 +62,8 @@ class Gathering:
     def _count_pixels(self, inspected: Inspected) -> None:
         self._masks = self._masks or inspected.sample.mask is not None
         if inspected.truth is not None:
-            truth = self._inspector.preprocessing.apply_mask(inspected.truth)
-            self._pixels.update(inspected.prediction.anomaly_map, truth)
+            truth = self._inspector.truth_of(inspected.truth)
+            self._pixels.update(inspected.prediction.anomaly_map, truth, inspected.prediction.inside)
 
     def content(
         self,

@@ -14,7 +14,7 @@ from kizu.errors import DataError
 from kizu.inspector import Inspector
 from kizu.progress import Progress
 from kizu.workflows._embeddings import Embeddings
-from kizu.workflows._reading import Reader
+from kizu.workflows._reading import Image, Reader
 
 Float32 = npt.NDArray[np.float32]
 
@@ -22,8 +22,9 @@ Float32 = npt.NDArray[np.float32]
 class NewImages:
     """``(1, h, w, D)`` float32 an image, in order; each iteration reads the files again.
 
-    The first finds out which are new: ``added`` and their ``digests``, ``scores`` of the model as it is, and
-    ``repeated``, whose pixels are among ``known`` digests or came before. Raises `DataError` when none is new.
+    The first finds out which are new: ``added`` and their ``digests``, ``scores`` of the model as it is, ``size``
+    (H, W) of the last, and ``repeated``, whose pixels are among ``known`` digests or came before. Raises `DataError`
+    when none is new.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class NewImages:
         self.digests: list[str] = []
         self.scores: list[float] = []
         self.repeated: list[Path] = []
+        self.size = (0, 0)
         self._inspector = inspector
         self._reader = reader
         self._samples = samples
@@ -62,13 +64,23 @@ class NewImages:
         ):
             for sample, image in read:
                 if self._is_new(sample, self._reader.digests[-1]):
-                    embedding = self._inspector.embed(image)
-                    self.scores.append(float(self._inspector.detector.score(embedding).images[0]))
-                    yield embedding
+                    self.size = (image.shape[0], image.shape[1])
+                    yield self._scored(image)
         if not self.added:
             count = len(self.repeated)
             those = f"all {count} images are" if count > 1 else "the image is"
             raise DataError(f"{self.repeated[0].parent}: {those} in the model already; there is nothing to add.")
+
+    def _scored(self, image: Image) -> Float32:
+        """The embedding to learn from, once the image has been scored."""
+        if self._inspector.tiling is None:
+            embedding = self._inspector.embed(image)
+            self.scores.append(float(self._inspector.detector.score(embedding).images[0]))
+            return embedding
+        self.scores.append(self._inspector.measure(image)[0])
+        step = len(self._inspector.provenance.get("history", ())) + 1
+        rng = np.random.default_rng([self._inspector.config.seed, step, len(self.scores)])
+        return self._inspector.embed_some(image, rng)
 
     def _is_new(self, sample: Sample, digest: str) -> bool:
         if digest in self._known:

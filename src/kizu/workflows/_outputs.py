@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,6 @@ from kizu.calibration import Calibration
 from kizu.calibration.scales import check_scale, scaled
 from kizu.datasets import Sample
 from kizu.files import prepare_folder
-from kizu.images import Preprocessing
 from kizu.inspector import Prediction
 from kizu.regions import find_regions
 from kizu.report import (
@@ -32,6 +31,9 @@ from kizu.report import (
     write_pixels,
 )
 from kizu.report.parts import PIXELS
+
+TruthOf = Callable[[npt.NDArray[np.bool_]], npt.NDArray[np.bool_]]
+"""A mask of an image → one of its map."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Outputs:
         names: dict[Path, str],
         save: Sequence[str],
         scale: Scaling,
-        preprocessing: Preprocessing,
+        truth_of: TruthOf,
         min_area: int,
     ) -> None:
         self._folder = folder
@@ -95,7 +97,7 @@ class Outputs:
         self._names = names
         self._save = save
         self._scale = scale
-        self._preprocessing = preprocessing
+        self._truth_of = truth_of
         self._min_area = min_area
 
     @classmethod
@@ -106,18 +108,18 @@ class Outputs:
         samples: Sequence[Sample],
         save: Sequence[str],
         scale: Scaling,
-        preprocessing: Preprocessing,
+        truth_of: TruthOf,
         *,
         min_area: int = 1,
     ) -> Iterator[Outputs]:
-        """Outputs in ``folder``, which is made if need be. ``preprocessing``: the model's. Raises `OutputError`."""
+        """Outputs in ``folder``, made if need be. ``truth_of``: `Inspector.truth_of`. Raises `OutputError`."""
         masks = any(sample.mask is not None for sample in samples)
         for name in ("", "pictures", *check_parts(save)):
             if masks or name != "mask":
                 prepare_folder(folder / name)
         names = picture_names([sample.path for sample in samples])
         with Tables.opened(folder, scale.name, masks=masks) as tables:
-            yield cls(folder, tables, names, save, scale, preprocessing, min_area)
+            yield cls(folder, tables, names, save, scale, truth_of, min_area)
 
     def add(
         self,
@@ -164,8 +166,9 @@ class Outputs:
             sample.label or "",
             sample.defect_type,
             prediction.anomaly_map,
-            self._preprocessing.apply_mask(truth),
+            self._truth_of(truth),
             prediction.pixel_threshold,
+            prediction.inside,
         )
 
 

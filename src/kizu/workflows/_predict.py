@@ -137,7 +137,7 @@ def inspect_samples(
     with ExitStack() as stack:
         outputs = None
         if out is not None:
-            opened = Outputs.opened(Path(out), samples, save, scaling, inspector.preprocessing, min_area=min_area)
+            opened = Outputs.opened(Path(out), samples, save, scaling, inspector.truth_of, min_area=min_area)
             outputs = stack.enter_context(opened)
         advance = stack.enter_context(progress.stage("Inspecting images", len(samples)))
         read = stack.enter_context(closing(worked(reader, samples, inspector, _inspect, advance)))

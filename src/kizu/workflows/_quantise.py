@@ -48,7 +48,7 @@ def quantised(
     chosen = _chosen(samples, inspector.config.seed)
     with progress.stage("Quantising the backbone", 3 * len(chosen)) as advance:
         with closing(reader.again().images(chosen, advance)) as read:
-            images = np.stack([inspector.preprocessing.apply(image) for _, image in read])
+            images = np.stack([inspector.glimpse(image) for _, image in read])
         graph = graph_of(inspector.config, quantise.Quantised(backbone, images, inspector.config.seed, advance))
         advance(2 * (len(chosen) - len(images)))
     config = inspector.config

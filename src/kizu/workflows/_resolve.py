@@ -11,6 +11,8 @@ from kizu.config import Config, DetectorConfig
 from kizu.defaults import defaults_for
 from kizu.errors import bad_parameter
 from kizu.presets import applied
+from kizu.workflows._area import check_roi
+from kizu.workflows._tiles import resolve_tiles
 
 
 def backbone_of(config: Config) -> backbones.Backbone:
@@ -37,12 +39,16 @@ def resolve(config: Config) -> Config:
     if values.get("groups") is not None:
         parameters["parts"] = _parts(values["groups"], values["layers"], card, config)
     detector = detectors.build(config.detector.name, parameters)
-    values["image_size"] = config.image_size or card.default_image_size
     if "patch_stride" not in values:
         values["patch_stride"] = card.default_patch_stride
+    tiles = resolve_tiles(config, card, values["layers"], values["patch_stride"], detector)
+    values["image_size"] = config.image_size or card.default_image_size
+    values |= tiles
     images.Preprocessing(values["image_size"], config.resize, config.keep_aspect)  # says what is wrong with them
     if config.sigma is None:
-        values["sigma"] = maps.default_sigma(values["image_size"])
+        values["sigma"] = maps.default_sigma(card.default_image_size if tiles else values["image_size"])
+    if config.roi is not None:
+        check_roi(config.roi)
     values["detector"] = DetectorConfig(name=detector.name, **detector.parameters())
     values["calibration"] = _calibration(config, detector)
     if config.sigma is not None and config.sigma > values["image_size"]:
@@ -76,4 +82,8 @@ def _calibration(config: Config, detector: detectors.Detector) -> str:
     if config.calibration == "leave_one_out" and not detector.leaves_one_out:
         hint = "Use k_fold or hold_out."
         raise bad_parameter("calibration", f"something {detector.name} can do", config.calibration, hint)
-    return config.calibration or ("leave_one_out" if detector.leaves_one_out else "hold_out")
+    able = detector.leaves_one_out_later if config.random_tiles else detector.leaves_one_out
+    if config.calibration == "leave_one_out" and not able:
+        hint = "Its images cannot be left out of a fit on parts of them. Use k_fold or hold_out."
+        raise bad_parameter("calibration", f"something {detector.name} can do", config.calibration, hint)
+    return config.calibration or ("leave_one_out" if able else "hold_out")

@@ -21,7 +21,7 @@ from kizu.files import check_writable
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, _versions, identity
 from kizu.progress import Progress, Silent
-from kizu.workflows._calibrate import from_left_out
+from kizu.workflows._calibrate import from_left_out, from_left_out_later, leaves_out_later
 from kizu.workflows._history import Step, digests_of, steps_of
 from kizu.workflows._new_images import NewImages
 from kizu.workflows._predict import find_files
@@ -119,7 +119,7 @@ def update(
     samples = [Sample(path, "train", "good", "good") for path in files]
     known = digests_of(inspector.provenance, source)
     with closing(NewImages(inspector, reader, samples, known, progress or Silent())) as new:
-        learnt, calibrating = _learnt(inspector, new, len(samples), selected, source, progress or Silent())
+        learnt, calibrating = _learnt(inspector, new, reader, len(samples), selected, source, progress or Silent())
     before = cast(Calibration, inspector.calibration)
     alarming = [one for one, score in zip(new.added, new.scores, strict=True) if before.verdict(score) != "ok"]
     still = _still(learnt, reader, alarming)
@@ -150,15 +150,22 @@ def update(
 
 
 def _learnt(
-    inspector: Inspector, new: NewImages, images: int, selected: bool, source: Path, progress: Progress
+    inspector: Inspector,
+    new: NewImages,
+    reader: Reader,
+    images: int,
+    selected: bool,
+    source: Path,
+    progress: Progress,
 ) -> tuple[Inspector, int]:
     """The inspector having learnt ``new`` images, and how many of them calibrate it."""
     calibrates = inspector.detector.leaves_one_out and not selected
     old = cast(Calibration, inspector.calibration)
     given: dict[str, Any] = {"images": images, "progress": progress, "at_most": old.review_threshold}
     given["rng"] = np.random.default_rng([inspector.config.seed, len(inspector.provenance.get("history", ())) + 1])
-    if calibrates:
-        given["leave_one_out"] = True
+    later = calibrates and leaves_out_later(inspector)
+    given |= {"leave_one_out": True} if calibrates else {}
+    given |= {"later": True} if later else {}
     try:
         detector = inspector.detector.updated(new, **given)
     except ModelFileError as error:
@@ -166,7 +173,10 @@ def _learnt(
     learnt = replace(inspector, detector=detector)
     if not calibrates:
         return learnt, 0
-    found = from_left_out(learnt, cast(detectors.LeavesOneOut, detector).left_out_)
+    if later:
+        found = from_left_out_later(learnt, reader.again(), new.added, (), progress)
+    else:
+        found = from_left_out(learnt, cast(detectors.LeavesOneOut, detector).left_out_, new.size)
     after = recalibrated(old, found, new.scores, never_higher=inspector.detector.never_higher)
     return learnt.calibrated(after), len(found.scores)
 

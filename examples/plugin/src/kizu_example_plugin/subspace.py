@@ -39,6 +39,7 @@ class Subspace(Detector):
 
     name = "subspace"
     min_images = 1
+    position_bound = False
 
     def __init__(self, *, variance: float = 0.8) -> None:
         self.variance = variance

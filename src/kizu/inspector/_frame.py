@@ -1,0 +1,185 @@
+"""What of an image of one size is looked at, and what part of it each patch and each pixel of the map is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from kizu import maps
+from kizu.images import Area, Box, Preprocessing, TileSpan, Tiling
+
+Float32 = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+Size = tuple[int, int]
+_Pixel = TypeVar("_Pixel", bound=np.generic)
+
+HALF = 0.5
+"""Share of a patch's square that must lie in the inspected area for it to count."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How images of any size are looked at: the box around the ``area`` is cut out, then resized as
+    ``preprocessing`` says or cut into tiles, which gives a grid of patches, of which those in the area count.
+
+    ``cells``: rows and columns of what the backbone gives at a time.
+    """
+
+    preprocessing: Preprocessing
+    cells: Size
+    tiling: Tiling | None = None
+    area: Area | None = None
+
+    def frame(self, size: Size) -> Frame:
+        """For images of ``size`` (H, W). Raises `DataError` where the area is of images of another size."""
+        return _frame(self, size)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Where a tile lies in what tiles are cut from, and the cells of the whole grid that are taken from it."""
+
+    rows: TileSpan
+    columns: TileSpan
+
+    def cut(self, image: npt.NDArray[_Pixel], side: int) -> npt.NDArray[_Pixel]:
+        """Its pixels ``(side, side, …)``."""
+        top, left = self.rows.start, self.columns.start
+        return image[top : top + side, left : left + side]
+
+    def taken(self, cells: npt.NDArray[_Pixel], patch: int) -> npt.NDArray[_Pixel]:
+        """Of its own ``cells`` those that are taken."""
+        top, left = self.rows.start // patch, self.columns.start // patch
+        return cells[
+            self.rows.first - top : self.rows.last - top, self.columns.first - left : self.columns.last - left
+        ]
+
+    @property
+    def columns_taken(self) -> slice:
+        """Their columns in the whole grid."""
+        return slice(self.columns.first, self.columns.last)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """For images of one ``size`` (H, W).
+
+    ``crop``: the box around the area; ``seen``: the part of the image that the map shows; ``map_size`` and ``grid``:
+    of the map in pixels and of all patches. ``counts`` ``grid`` bool, the patches that count; ``inside``
+    ``map_size`` bool, the pixels of the map in the area; both None where all do.
+    """
+
+    sight: Sight
+    size: Size
+    crop: Box
+    seen: Box
+    map_size: Size
+    grid: Size
+    counts: Bools | None = None
+    inside: Bools | None = None
+    nearest: Indices | None = None
+
+    def cropped(self, image: npt.NDArray[_Pixel]) -> npt.NDArray[_Pixel]:
+        """The box around the area."""
+        return image[self.crop.rows, self.crop.columns]
+
+    def apply_mask(self, mask: Bools) -> Bools:
+        """A mask ``(H, W)`` of the image → one of the map."""
+        by = self.sight.tiling or self.sight.preprocessing
+        return by.apply_mask(self.cropped(mask))
+
+    def rows_of_tiles(self) -> Iterator[tuple[Tile, ...]]:
+        """The tiles that have patches which count, one row of tiles after another."""
+        if self.sight.tiling is None:
+            raise ValueError("this sight has no tiles")
+        rows, columns = self.sight.tiling.spans((self.crop.height, self.crop.width))
+        for row in rows:
+            yield tuple(tile for tile in (Tile(row, column) for column in columns) if self._any(tile))
+
+    def _any(self, tile: Tile) -> bool:
+        return self.counts is None or bool(self.counts[tile.rows.first : tile.rows.last, tile.columns_taken].any())
+
+    def counting(self, patches: npt.NDArray[_Pixel], first: int = 0) -> npt.NDArray[_Pixel]:
+        """Of rows of patches ``(r, w, …)`` from row ``first`` on those that count, ``(1, n, …)``; all as they are
+        where all do.
+        """
+        if self.counts is None:
+            return patches
+        return patches[self.counts[first : first + len(patches)]][None]
+
+    def anomaly_map(self, patches: Float32, sigma: float) -> Float32:
+        """The map ``map_size`` of the scores of patches that count, ``grid`` or ``(1, n)``; 0 outside the area.
+
+        Patches that do not count stand in the map with the score of the nearest that does, so that scores go on
+        unchanged up to the edge of the area.
+        """
+        whole = patches if self.nearest is None else patches.reshape(-1)[self.nearest].reshape(self.grid)
+        if self.sight.tiling is None:
+            found = maps.anomaly_map(whole, self.map_size, sigma)
+        else:
+            patch = self.sight.tiling.patch
+            full = maps.anomaly_map(whole, (self.grid[0] * patch, self.grid[1] * patch), sigma)
+            found = np.ascontiguousarray(full[: self.map_size[0], : self.map_size[1]])
+        if self.inside is not None:
+            found[~self.inside] = 0
+        return found
+
+
+@lru_cache(maxsize=4)
+def _frame(sight: Sight, size: Size) -> Frame:
+    crop = Box(0, 0, *size) if sight.area is None else sight.area.box(size)
+    inner = crop.height, crop.width
+    if sight.tiling is None:
+        side, seen = sight.preprocessing.image_size, sight.preprocessing.seen(inner)
+        map_size, grid = (side, side), sight.cells
+    else:
+        seen, map_size, grid = Box(0, 0, *inner), sight.tiling.scaled(inner), sight.tiling.grid(inner)
+    seen = Box(crop.top + seen.top, crop.left + seen.left, seen.height, seen.width)
+    frame = Frame(sight, size, crop, seen, map_size, grid)
+    return frame if sight.area is None else _within(frame, sight.area)
+
+
+def _within(frame: Frame, area: Area) -> Frame:
+    inside = frame.apply_mask(area.of(frame.size))
+    if frame.sight.tiling is None and frame.size != area.size:
+        # one grid for every size without tiles: the patches that count must then be the same, too
+        reference = _frame(frame.sight, area.size)
+        counts, nearest = reference.counts, reference.nearest
+    else:
+        counts = _counting(inside, frame)
+        counts = None if counts.all() else counts
+        nearest = None if counts is None else _nearest(counts)
+    return replace(frame, counts=counts, nearest=nearest, inside=None if inside.all() else inside)
+
+
+def _counting(inside: Bools, frame: Frame) -> Bools:
+    """Patches at least `HALF` of which lie ``inside``; the fullest one where none does."""
+    import cv2
+
+    rows, columns = frame.grid
+    tiling = frame.sight.tiling
+    whole = inside.astype(np.float32)
+    if tiling is not None:  # the last patches may reach beyond the image
+        more = [(0, cells * tiling.patch - length) for cells, length in zip(frame.grid, inside.shape, strict=True)]
+        whole = np.pad(whole, more)
+    share: npt.NDArray[Any] = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(share >= min(HALF, float(share.max())))
+
+
+def _nearest(counts: Bools) -> Indices:
+    """For each cell the place, among those that count, of the nearest one: ``(h · w,)``."""
+    import cv2
+
+    _, labels = cv2.distanceTransformWithLabels(
+        (~counts).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    place = np.empty(int(labels.max()) + 1, np.int64)
+    place[labels[counts]] = np.arange(int(counts.sum()))
+    found: Indices = place[labels.reshape(-1)]
+    return found

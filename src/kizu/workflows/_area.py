@@ -1,0 +1,77 @@
+"""The inspected area of a fit: as the user drew it, and where the good images have their foreground."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from kizu.config import Config
+from kizu.datasets import Sample
+from kizu.errors import KizuWarning, bad_parameter
+from kizu.images import Area, area_of, learn_foreground, resize_mask
+from kizu.images.area import parse
+from kizu.inspector import Inspector
+from kizu.progress import Progress
+from kizu.report import paled, write_image
+from kizu.workflows._reading import Reader
+
+LOOKED_AT = 64
+"""Good images, evenly spaced, that a foreground is learnt from at most."""
+
+
+def check_roi(roi: str) -> None:
+    """Raises `ParameterError` for what is neither a shape nor a file that is there."""
+    found = parse(roi)
+    if isinstance(found, Path) and not found.is_file():
+        expected = "a rectangle X,Y,WIDTH,HEIGHT, a polygon 'X,Y X,Y X,Y ...', or a mask file that exists"
+        raise bad_parameter("roi", expected, roi)
+
+
+def find_area(config: Config, reader: Reader, samples: Sequence[Sample], progress: Progress) -> Area | None:
+    """What is to be inspected of images like ``samples``; None: everything.
+
+    Warns where there is no clear foreground. Raises `ParameterError`, `DataError` or `ImageError` for an area that
+    does not fit the images.
+    """
+    drawn = None if config.roi is None else area_of(config.roi, _first_size(reader, samples))
+    if not config.foreground:
+        return drawn
+    found = _foreground(reader.again(), samples, progress)
+    return found if drawn is None else drawn if found is None else drawn.within(found)
+
+
+def draw_area(inspector: Inspector, path: Path) -> None:
+    """Write a picture of what is inspected: a good image kept in the model, pale where it is not; grey where the
+    model keeps none. Raises `OutputError`.
+    """
+    kept = inspector.check_images
+    area = inspector.area
+    image = kept[0] if kept else np.full((*(area.size if area else (256, 256)), 3), 96, np.uint8)
+    inspected = None if area is None else resize_mask(area.mask, (image.shape[0], image.shape[1]))
+    write_image(path, paled(image, inspected))
+
+
+def _first_size(reader: Reader, samples: Sequence[Sample]) -> tuple[int, int]:
+    with closing(reader.images(samples)) as read:
+        height, width = next(iter(read))[1].shape[:2]
+    return height, width
+
+
+def _foreground(reader: Reader, samples: Sequence[Sample], progress: Progress) -> Area | None:
+    chosen = samples[:: -(-len(samples) // LOOKED_AT)]
+    with (
+        progress.stage("Learning the foreground", len(chosen)) as advance,
+        closing(reader.images(chosen, advance)) as read,
+    ):
+        found = learn_foreground(image for _, image in read)
+    if found.area is None:
+        warnings.warn(
+            f"no clear foreground: {found.why}. Everything is inspected; or draw the area with --roi.",
+            KizuWarning,
+            stacklevel=4,
+        )
+    return found.area

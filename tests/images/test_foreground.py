@@ -1,0 +1,66 @@
+"""A foreground is learnt from all good images together, and is None where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kizu.images import learn_foreground
+from workflows.tiles import tile
+
+
+def disc(x: int, y: int, *, background: int = 30, noise: float = 4, radius: int = 60, seed: int = 0) -> np.ndarray:
+    """``(300, 400, 3)``: a textured disc on a plain, slightly noisy background."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:300, :400]
+    inside = np.hypot(rows - y, columns - x) < radius
+    image = np.where(inside, 150 + 30 * np.sin(columns / 7), background) + rng.normal(0, noise, (300, 400))
+    return np.repeat(image.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_it_is_where_any_of_the_good_images_has_its_part() -> None:
+    found = learn_foreground(disc(x, 150, seed=x) for x in (120, 150, 200, 240))
+    assert found.area is not None
+    assert found.area.scales
+    rows, columns = np.mgrid[:300, :400]
+    for x in (120, 150, 200, 240):
+        assert found.area.mask[np.hypot(rows - 150, columns - x) < 60].all()
+    far = np.min([np.hypot(rows - 150, columns - x) for x in range(120, 241)], axis=0) > 60 + 400 / 32 + 6
+    assert not found.area.mask[far].any()
+
+
+def test_a_hole_in_a_later_image_stays_inspected() -> None:
+    found = learn_foreground([disc(200, 150)])
+    broken = disc(200, 150)
+    broken[140:160, 190:210] = 30  # looks like background: in a foreground of its own it would not be looked at
+    assert found.area is not None
+    assert found.area.mask[140:160, 190:210].all()
+    own = np.abs(broken[..., 0].astype(int) - 30) > 60
+    assert not own[140:160, 190:210].any()
+
+
+def test_one_odd_image_does_not_undo_it() -> None:
+    images = [disc(200, 150, seed=n) for n in range(20)]
+    images[3] = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    assert learn_foreground(images).area is not None
+
+
+@pytest.mark.parametrize(
+    ("images", "why"),
+    [
+        ([np.full((300, 400, 3), 90, np.uint8)], "in 1 of 1 images 0% differ from the rim"),
+        ([np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)], "in 1 of 1 images"),
+        ([tile(1), tile(2)], "in 2 of 2 images"),
+        ([disc(x, y) for x in range(0, 401, 80) for y in range(0, 301, 60)], ""),
+    ],
+)
+def test_no_clear_foreground(images: list[np.ndarray], why: str) -> None:
+    found = learn_foreground(images)
+    assert found.area is None
+    assert why in found.why
+
+
+def test_images_of_other_sizes_count_in_proportion() -> None:
+    found = learn_foreground([disc(200, 150), disc(200, 150)[::2, ::2]])
+    assert found.area is not None
+    assert found.area.size == (300, 400)
