@@ -49,6 +49,13 @@ def test_presets_that_cannot_be_had_are_left_out_and_told(tiles: Path, monkeypat
     assert choice.left_out == ("padim-resnet18: not downloaded. Run: kizu backbones pull resnet18",)
 
 
+def test_presets_that_take_no_limit_of_memory_are_left_out(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64), ("accurate", 64)))
+    choice = choose_preset(tiles, parse({"memory": "2GB"}))
+    assert [t.preset for t in choice.trials] == ["lite-fast"]
+    assert choice.left_out == ("accurate: its detector, ensemble, takes no limit of memory.",)
+
+
 def test_many_images_are_thinned(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_auto, "FITTED", 10)
     monkeypatch.setattr(_auto, "DRAWN_ON", (2, 4))

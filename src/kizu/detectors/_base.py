@@ -97,6 +97,9 @@ class Detector(ABC):
     scored whole. Otherwise they may come in parts, and be of any size.
     """
 
+    takes_memory: ClassVar[bool] = False
+    """Whether ``fit`` also takes ``memory``, bytes that it may hold at most, and `streams` says what that means."""
+
     side_by_side: ClassVar[bool] = False
     """Whether several threads may call ``score`` at once: folders of images are then inspected several at a time."""
 
@@ -145,11 +148,11 @@ class Detector(ABC):
         """
         raise NotFittedError(f"this {type(self).__name__} was not fitted to leave images out later.")
 
-    def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool | None:
+    def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool:
         """Whether a fit of so many embeddings ``(h, w, D)``, given ``memory`` bytes, streams: none can be left out
-        then. None: ``fit`` does not take ``memory``. Raises `ParameterError` where it is too little.
+        then. Only of a detector that ``takes_memory``. Raises `ParameterError` where it is too little.
         """
-        return None
+        raise NotImplementedError(f"{type(self).__name__} takes no limit of memory")
 
     @property
     def never_higher(self) -> bool:

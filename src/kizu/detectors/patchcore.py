@@ -77,6 +77,7 @@ class PatchCore(Detector):
     leaves_one_out = True
     leaves_one_out_later = True
     position_bound = False
+    takes_memory = True
     side_by_side = True
 
     left_out_: Scores

@@ -23,6 +23,7 @@ from kizu import synthetic
 from kizu.backbones import Located
 from kizu.config import Config, parse
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
+from kizu.detectors import detector_class
 from kizu.errors import DataError, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.metrics import AurocComparison, compare_auroc
@@ -165,7 +166,7 @@ def _divided(dataset: Dataset, seed: int) -> tuple[Sequence[Sample], Sequence[Sa
 
 
 def _usable(given: Config) -> tuple[list[Config], tuple[str, ...]]:
-    """Complete configurations to try, and presets whose weights are not here."""
+    """Complete configurations to try, and presets that cannot be used: their weights are not here, say."""
     found, missing = [], []
     for preset, side in CANDIDATES:
         said = given.model_dump(exclude_unset=True) | {"preset": preset, "check_images": 0, "calibration": None}
@@ -175,6 +176,8 @@ def _usable(given: Config) -> tuple[list[Config], tuple[str, ...]]:
         file = backbone.weight_file() if isinstance(backbone, Located) else None
         if file is not None and file.missing:
             missing.append(f"{preset}: {file.missing}. Run: {file.obtain}")
+        elif given.memory is not None and not detector_class(complete.detector.name).takes_memory:
+            missing.append(f"{preset}: its detector, {complete.detector.name}, takes no limit of memory.")
         else:
             found.append(complete)
     return found, tuple(missing)

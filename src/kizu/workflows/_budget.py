@@ -41,11 +41,10 @@ def within_memory(
     budget = for_detector(inspector.config, inspector.graph)
     if budget is None:
         return inspector, division
-    size = len(division.to_fit), inspector.engine.grid, inspector.engine.channels
-    streams = inspector.detector.streams(budget, *size)
-    if streams is None:
+    if not inspector.detector.takes_memory:
         raise bad_parameter("memory", f"left out: {inspector.detector.name} takes no limit", inspector.config.memory)
-    if not streams or division.method != "leave_one_out":
+    size = len(division.to_fit), inspector.engine.grid, inspector.engine.channels
+    if not inspector.detector.streams(budget, *size) or division.method != "leave_one_out":
         return inspector, division
     if asked:
         hint = f"{inspector.config.memory} of memory do not hold the {size[0]:,} images that leaving one out needs."
