@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kizu.coreset._components import UNIT_ROUNDOFF, Components, Near
-from kizu.coreset._groups import GROUPS, Groups
+from kizu.coreset._components import UNIT_ROUNDOFF, Components, Near, Projected
+from kizu.coreset._groups import GROUPS, Groups, Part
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -58,7 +58,7 @@ class Cover:
         for tile in tiles(len(rows)):
             self.norms[tile] = self.norms_of(self.centred(rows[tile]))
         self._components = Components.of(rows, self.mean)
-        self._first: list[Float32] | None = None if self._components is None else []
+        self._first: list[Float32] = []
         self._groups: Groups | None = None
 
     def centred(self, points: Float32) -> Float32:
@@ -88,29 +88,30 @@ class Cover:
         parts = self._parts(new)
         if len(self.rows) < THREADED_ROWS:
             for part in parts:
-                self._bring_up(*part, new)
+                self._bring_up(part, new)
         else:
             from threadpoolctl import threadpool_limits
 
             with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(THREADS) as pool:
-                for _ in pool.map(lambda part: self._bring_up(*part, new), parts):
+                for _ in pool.map(lambda part: self._bring_up(part, new), parts):
                     pass
         self._divide(centres)
 
-    def _parts(self, new: _New) -> list[tuple[Indices, Indices | None]]:
-        """Numbers of rows, and of the new centres that may matter to them; None: all."""
+    def _parts(self, new: _New) -> list[Part]:
+        """All rows to which one of the new centres may matter."""
         if self._groups is None:
-            return [(np.arange(tile.start, tile.stop), None) for tile in tiles(len(self.rows))]
+            return [Part(np.arange(tile.start, tile.stop)) for tile in tiles(len(self.rows))]
         return self._groups.near(new.doubled, new.norms, self.squared)
 
     def _divide(self, centres: Float32) -> None:
         """Divide the rows into groups once there are centres enough."""
-        if self._first is None:
+        if self._components is None or self._groups is not None:
             return
         self._first.append(centres)
         if sum(map(len, self._first)) >= GROUPS:
             around = self.centred(np.concatenate(self._first)[:GROUPS])
-            self._groups, self._first = Groups.of(self.rows, self.mean, around, self.norms_of(around)), None
+            self._groups = Groups.of(self.rows, self.mean, around, self.norms_of(around), self._components)
+            self._first.clear()
 
     def _new(self, centres: Float32) -> _New:
         centred = self.centred(centres)
@@ -118,24 +119,26 @@ class Cover:
         near = None if first or self._components is None else self._components.near(centred)
         return _New(centres, -2 * centred, self.norms_of(centred), near)
 
-    def _bring_up(self, numbers: Indices, columns: Indices | None, new: _New) -> None:
-        """Rows with these ``numbers`` and the new centres ``columns``: pairs are ruled out by components where that
-        leaves few, by a product of all channels where not.
-        """
-        points, kept = self.centred(self.rows[numbers]), self.squared[numbers]
+    def _bring_up(self, part: Part, new: _New) -> None:
+        """Pairs are ruled out by components where that leaves few, by a product of all channels where not."""
+        numbers, columns = part.numbers, part.columns
+        kept = self.squared[numbers]
         centres = new.centres if columns is None else new.centres[columns]
         near = new.near  # looked up once: another thread may take it away
-        pairs = None if near is None else near.pairs(points, kept, columns)
+        pairs = None if near is None else near.pairs(self._projected(part, near), kept, columns)
         if pairs is not None:
             self._settle(numbers, kept, *pairs, centres)
         else:
             if columns is None:
                 new.near = None  # it would leave too many of the other parts too
             chosen = slice(None) if columns is None else columns
-            bounds = points @ new.doubled[chosen].T
+            bounds = self.centred(self.rows[numbers]) @ new.doubled[chosen].T
             bounds += new.norms[chosen]
             self._lower(numbers, kept, bounds, centres)
         self.squared[numbers] = kept
+
+    def _projected(self, part: Part, near: Near) -> Projected:
+        return part.projected or near.components.projected(self.centred(self.rows[part.numbers]))
 
     def _lower(self, numbers: Indices, kept: Float64, bounds: Float32, centres: Float32) -> None:
         """Lower the ``kept`` distances of these rows; ``bounds + norms`` is below each squared distance."""

@@ -1,18 +1,21 @@
 """Ruling out new centres for whole groups of rows at once.
 
-Of a group with the centre c, whose rows lie within R of it and have their nearest centre within K so far, no row can
-have a new centre p nearer than before where |p − c| ≥ R + K: for each row x, |x − p| ≥ |p − c| − |x − c| ≥ K.
+A row x of a group around c has its nearest centre at the distance k so far. Of a new centre p, |x − p| ≥ |p − c| −
+|x − c|, so p matters to no row of the group where |p − c| is at least the largest |x − c| + k among them.
 
 The first centres that greedy k-center picks lie as far apart as points of the data can, so each row joins the nearest
-of these. On patches of images a group needs to look at a fifth to a third of the new centres.
+of these. On patches of images a group needs to look at a third of the new centres.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+
+from kizu.coreset._components import Components, Projected
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -29,40 +32,48 @@ ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
+class Part:
+    """Rows by their ``numbers``, ``projected`` (None: not yet), and of the new centres the ``columns`` that may
+    matter to them (None: all).
+    """
+
+    numbers: Indices
+    projected: Projected | None = None
+    columns: Indices | None = None
+
+    @property
+    def pairs(self) -> int:
+        """Of a row and a new centre, where the ``columns`` are known."""
+        return 0 if self.columns is None else len(self.numbers) * len(self.columns)
+
+
+@dataclass(frozen=True)
 class Groups:
-    """``around`` ``(G, D)``: the centres, about the rows' mean, and ``norms`` ``(G,)``, their squared lengths less what
-    products may err by; ``reach`` ``(G,)``: R of each; ``members``: the numbers of its rows, ascending.
+    """``around`` ``(G, D)``: the centres, about the rows' mean, and ``norms`` ``(G,)``, their squared lengths less
+    what products may err by; ``away`` ``(N,)``: how far each row is from the centre of its group; ``parts``: the rows
+    of each, ascending.
     """
 
     around: Float32
     norms: Float32
-    reach: Float64
-    members: tuple[Indices, ...]
+    away: Float64
+    parts: tuple[Part, ...]
 
     @classmethod
-    def of(cls, rows: Float32, mean: Float32, around: Float32, norms: Float32) -> Groups:
+    def of(cls, rows: Float32, mean: Float32, around: Float32, norms: Float32, components: Components) -> Groups:
         """Each of ``rows`` ``(N, D)`` to the nearest centre, as float32 products see it: any division will do, since
-        R is found from differences.
+        how far the rows are from it is found from differences. Their projections are kept.
         """
-        joined = np.empty(len(rows), dtype=np.int64)
-        away = np.empty(len(rows), dtype=np.float64)
-        lengths = np.einsum("gd,gd->g", around, around)
-        for first in range(0, len(rows), ROWS_AT_A_TIME):
-            part = slice(first, first + ROWS_AT_A_TIME)
-            points = rows[part] - mean
-            joined[part] = (lengths - 2 * points @ around.T).argmin(axis=1)
-            points -= around[joined[part]]
-            away[part] = np.sqrt(np.square(points, dtype=np.float64).sum(axis=1))
+        joined, away = _nearest(rows, mean, around)
         order = np.argsort(joined, kind="stable")
         bounds = np.searchsorted(joined[order], np.arange(len(around) + 1))
-        members = [order[bounds[group] : bounds[group + 1]] for group in range(len(around))]
-        filled = [group for group, numbers in enumerate(members) if len(numbers)]
-        reach = np.array([away[members[group]].max() for group in filled])
-        return cls(around[filled], norms[filled], reach, tuple(members[group] for group in filled))
+        members = [order[first:last] for first, last in pairwise(bounds.tolist())]
+        parts = (Part(numbers, components.projected(rows[numbers] - mean)) for numbers in members)
+        return cls(around, norms, away, tuple(parts))
 
-    def near(self, doubled: Float32, norms: Float32, squared: Float64) -> list[tuple[Indices, Indices | None]]:
-        """Each group's rows, and the numbers of the new centres that may matter to one of them; groups without any
-        are left out, the largest come first.
+    def near(self, doubled: Float32, norms: Float32, squared: Float64) -> list[Part]:
+        """Each group's rows, and which new centres may matter to one of them; groups without any are left out, the
+        largest come first.
 
         ``doubled`` ``(p, D)``: −2 times the new centres, about the rows' mean; ``norms`` ``(p,)`` as those of the
         groups; ``squared`` ``(N,)``: the rows' squared distances to their nearest centre so far.
@@ -70,9 +81,22 @@ class Groups:
         least = self.around @ doubled.T  # with the norms a lower bound of squared distances
         least += norms
         least += self.norms[:, None]
-        farthest = np.sqrt(np.array([squared[numbers].max() for numbers in self.members]))
-        within = np.square((self.reach + farthest) * (1 + ROUNDING))
-        matters = least < within[:, None]
-        found = [(numbers, np.flatnonzero(row)) for numbers, row in zip(self.members, matters, strict=True)]
-        parts = [(numbers, columns) for numbers, columns in found if len(columns)]
-        return sorted(parts, key=lambda part: -len(part[0]) * len(part[1]))
+        within = self.away + np.sqrt(squared)
+        farthest = np.array([within[part.numbers].max(initial=0) for part in self.parts])
+        matters = least < np.square(farthest * (1 + ROUNDING))[:, None]
+        near = [replace(part, columns=np.flatnonzero(row)) for part, row in zip(self.parts, matters, strict=True)]
+        return sorted((part for part in near if part.pairs), key=lambda part: -part.pairs)
+
+
+def _nearest(rows: Float32, mean: Float32, around: Float32) -> tuple[Indices, Float64]:
+    """Of each row the nearest of the centres, as products see it, and how far it is, as differences do."""
+    joined = np.empty(len(rows), dtype=np.int64)
+    away = np.empty(len(rows), dtype=np.float64)
+    lengths = np.einsum("gd,gd->g", around, around)
+    for first in range(0, len(rows), ROWS_AT_A_TIME):
+        part = slice(first, first + ROWS_AT_A_TIME)
+        points = rows[part] - mean
+        joined[part] = (lengths - 2 * points @ around.T).argmin(axis=1)
+        points -= around[joined[part]]
+        away[part] = np.sqrt(np.square(points, dtype=np.float64).sum(axis=1))
+    return joined, away
