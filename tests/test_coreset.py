@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kizu.coreset import Coreset, _components, _cover, k_center_continued, k_center_greedy
+from kizu.coreset._groups import Groups, Part
 from reference.coreset import k_center_continued as plain_continued
 from reference.coreset import k_center_greedy as plain_greedy
 
@@ -68,7 +69,7 @@ def pruning(always: bool) -> Iterator[None]:
             yield
         return
     limits = {"FEWEST_ROWS": 1, "FEWEST_CENTRES": 1, "AT_MOST": 1.0, "TOO_MANY": 1.0}
-    with mock.patch.multiple(_components, **limits):
+    with mock.patch.multiple(_components, **limits), mock.patch.object(_cover, "GROUPS", 5):
         yield
 
 
@@ -164,7 +165,7 @@ def test_another_thread_may_give_up_ruling_out_meanwhile():
             def near(self):
                 return next(self.looks, None)
 
-        cover._bring_up(slice(0, 500), Meanwhile())
+        cover._bring_up(Part(np.arange(500)), Meanwhile())
     np.testing.assert_allclose(cover.squared[:500], squared_to_nearest(data, range(200))[:500], rtol=1e-12)
 
 
@@ -181,12 +182,31 @@ def test_components_rule_out_most_pairs_and_none_that_counts():
         kept = np.quantile(apart, 0.002, axis=1)
         near = components.near(centres)
         assert near is not None
-        row, centre = near.pairs(points, kept)
+        row, centre = near.pairs(components.projected(points), kept)
     assert (np.diff(row) >= 0).all()
     found = np.zeros(apart.shape, bool)
     found[row, centre] = True
     assert found[apart < kept[:, None]].all()
     assert found.mean() < 0.01
+
+
+def test_groups_rule_out_most_new_centres_and_none_that_counts():
+    rng = np.random.default_rng(1)
+    data = (50 * rng.standard_normal((20, 32))[rng.integers(20, size=3000)] + rng.standard_normal((3000, 32))).astype(
+        np.float32
+    )
+    with pruning(True), mock.patch.object(_cover, "GROUPS", 40):
+        cover = _cover.Cover(data)
+        cover.add(data[:40])
+    assert isinstance(cover._groups, Groups)
+    assert sorted(np.concatenate([part.numbers for part in cover._groups.parts]).tolist()) == list(range(3000))
+    new = cover._new(data[40:1000])
+    apart = np.square(data[:, None].astype(np.float64) - data[40:1000]).sum(axis=2)
+    looked_at = np.zeros(apart.shape, bool)
+    for part in cover._parts(new):
+        looked_at[np.ix_(part.numbers, part.columns)] = True
+    assert looked_at[apart < cover.squared[:, None]].all()
+    assert looked_at.mean() < 0.25
 
 
 @pytest.mark.parametrize("spread", ["even", "wide"])
@@ -201,7 +221,7 @@ def test_components_are_left_alone_where_they_save_nothing(spread):
     assert components.near(data[: _components.FEWEST_CENTRES - 1]) is None
     near = components.near(data[:100])
     assert near is not None
-    assert near.pairs(data[:512], np.full(512, 1e6)) is None  # nearly all pairs might count
+    assert near.pairs(components.projected(data[:512]), np.full(512, 1e6)) is None  # nearly all pairs might count
 
 
 def test_of_equal_distances_the_lowest_index_wins():

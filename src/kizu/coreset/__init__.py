@@ -23,7 +23,8 @@ wherever these came from. `k_center_continued` therefore picks from new rows wha
 centres of an earlier selection had been its first picks.
 
 **Pruning.** Most pairs are ruled out before step 3's product, by the few directions in which the rows vary most
-(`kizu.coreset._components`); where these rule out too little, step 3 is as above. Either way the picks are the same.
+(`kizu.coreset._components`), and of these products many for whole groups of rows at once (`kizu.coreset._groups`).
+Where that rules out too little, step 3 is as above. Either way the picks are the same.
 """
 
 from kizu.coreset._greedy import BLOCK_ROWS, Coreset, k_center_continued, k_center_greedy

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kizu.coreset._components import UNIT_ROUNDOFF, Components, Near
+from kizu.coreset._components import UNIT_ROUNDOFF, Components, Near, Projected
+from kizu.coreset._groups import GROUPS, Groups, Part
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -57,6 +58,8 @@ class Cover:
         for tile in tiles(len(rows)):
             self.norms[tile] = self.norms_of(self.centred(rows[tile]))
         self._components = Components.of(rows, self.mean)
+        self._first: list[Float32] = []
+        self._groups: Groups | None = None
 
     def centred(self, points: Float32) -> Float32:
         """``points`` about the rows' mean: cancellation grows with the norms, and centring makes them small."""
@@ -77,21 +80,38 @@ class Cover:
         return total
 
     def add(self, centres: Float32) -> None:
-        """Bring every row up to date with new ``centres`` ``(p, D)``, tile by tile.
+        """Bring every row up to date with new ``centres`` ``(p, D)``, part by part.
 
-        Tiles do not depend on each other: a thread takes one at a time, and divides no product further.
+        Parts do not depend on each other: a thread takes one at a time, and divides no product further.
         """
         new = self._new(centres)
-        parts = tiles(len(self.rows))
+        parts = self._parts(new)
         if len(self.rows) < THREADED_ROWS:
-            for tile in parts:
-                self._bring_up(tile, new)
-            return
-        from threadpoolctl import threadpool_limits
+            for part in parts:
+                self._bring_up(part, new)
+        else:
+            from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(lambda tile: self._bring_up(tile, new), parts):
-                pass
+            with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(THREADS) as pool:
+                for _ in pool.map(lambda part: self._bring_up(part, new), parts):
+                    pass
+        self._divide(centres)
+
+    def _parts(self, new: _New) -> list[Part]:
+        """All rows to which one of the new centres may matter."""
+        if self._groups is None:
+            return [Part(np.arange(tile.start, tile.stop)) for tile in tiles(len(self.rows))]
+        return self._groups.near(new.doubled, new.norms, self.squared)
+
+    def _divide(self, centres: Float32) -> None:
+        """Divide the rows into groups once there are centres enough."""
+        if self._components is None or self._groups is not None:
+            return
+        self._first.append(centres)
+        if sum(map(len, self._first)) >= GROUPS:
+            around = self.centred(np.concatenate(self._first)[:GROUPS])
+            self._groups = Groups.of(self.rows, self.mean, around, self.norms_of(around), self._components)
+            self._first.clear()
 
     def _new(self, centres: Float32) -> _New:
         centred = self.centred(centres)
@@ -99,44 +119,50 @@ class Cover:
         near = None if first or self._components is None else self._components.near(centred)
         return _New(centres, -2 * centred, self.norms_of(centred), near)
 
-    def _bring_up(self, tile: slice, new: _New) -> None:
-        """Rule pairs out by components where that leaves few, by a product of all channels where not."""
-        points = self.centred(self.rows[tile])
+    def _bring_up(self, part: Part, new: _New) -> None:
+        """Pairs are ruled out by components where that leaves few, by a product of all channels where not."""
+        numbers, columns = part.numbers, part.columns
+        kept = self.squared[numbers]
+        centres = new.centres if columns is None else new.centres[columns]
         near = new.near  # looked up once: another thread may take it away
-        pairs = None if near is None else near.pairs(points, self.squared[tile])
+        pairs = None if near is None else near.pairs(self._projected(part, near), kept, columns)
         if pairs is not None:
-            self._settle(tile, *pairs, new.centres)
-            return
-        new.near = None  # it would leave too many of the other tiles too
-        bounds = points @ new.doubled.T
-        bounds += new.norms
-        self._lower(tile.start, bounds, new.centres)
+            self._settle(numbers, kept, *pairs, centres)
+        else:
+            if columns is None:
+                new.near = None  # it would leave too many of the other parts too
+            chosen = slice(None) if columns is None else columns
+            bounds = self.centred(self.rows[numbers]) @ new.doubled[chosen].T
+            bounds += new.norms[chosen]
+            self._lower(numbers, kept, bounds, centres)
+        self.squared[numbers] = kept
 
-    def _lower(self, first: int, bounds: Float32, centres: Float32) -> None:
-        """Lower the kept distances of the tile at ``first``; ``bounds + norms`` is below each squared distance."""
-        stop = first + len(bounds)
-        norms, kept = self.norms[first:stop], self.squared[first:stop]
+    def _projected(self, part: Part, near: Near) -> Projected:
+        return part.projected or near.components.projected(self.centred(self.rows[part.numbers]))
+
+    def _lower(self, numbers: Indices, kept: Float64, bounds: Float32, centres: Float32) -> None:
+        """Lower the ``kept`` distances of these rows; ``bounds + norms`` is below each squared distance."""
+        norms = self.norms[numbers]
         nearest = bounds.argmin(axis=1)
         changed = np.flatnonzero(np.take_along_axis(bounds, nearest[:, None], 1)[:, 0] + norms < kept)
         nearest = nearest[changed]
-        kept[changed] = np.minimum(kept[changed], self.distances(first + changed, centres[nearest]))
+        kept[changed] = np.minimum(kept[changed], self.distances(numbers[changed], centres[nearest]))
         rest = bounds[changed]
         rest[np.arange(len(changed)), nearest] = np.inf
         row, centre = np.nonzero(rest < (kept[changed] - norms[changed])[:, None])
         for pairs in tiles(len(row)):  # many where distances are lost in rounding, as between equal rows
             place = changed[row[pairs]]
-            np.minimum.at(kept, place, self.distances(first + place, centres[centre[pairs]]))
+            np.minimum.at(kept, place, self.distances(numbers[place], centres[centre[pairs]]))
 
-    def _settle(self, tile: slice, row: Indices, centre: Indices, centres: Float32) -> None:
-        """Lower the kept distances of a tile by these pairs of its rows, ascending, and centres.
+    def _settle(self, numbers: Indices, kept: Float64, row: Indices, centre: Indices, centres: Float32) -> None:
+        """Lower the ``kept`` distances of these rows by pairs of them, ascending, and centres.
 
         Differences in float32 say which pairs may count: they err by a share of the distance alone.
         """
-        first, kept = tile.start, self.squared[tile]
         squared = np.empty(len(row), dtype=np.float32)
         for start in range(0, len(row), PAIRS_AT_A_TIME):
             part = slice(start, start + PAIRS_AT_A_TIME)
-            difference = self.rows[first + row[part]]
+            difference = self.rows[numbers[row[part]]]
             difference -= centres[centre[part]]
             np.einsum("nd,nd->n", difference, difference, out=squared[part])
         least = squared * np.float32(1 - self.roundoff) - np.float32(self.underflow)
@@ -148,7 +174,7 @@ class Cover:
         most = np.minimum.reduceat(squared, runs) * np.float32(1 + 2 * self.roundoff) + np.float32(2 * self.underflow)
         nearest = np.flatnonzero(least <= np.repeat(most, np.diff(runs, append=len(row))))
         row, centre = row[nearest], centre[nearest]
-        np.minimum.at(kept, row, self.distances(first + row, centres[centre]))
+        np.minimum.at(kept, row, self.distances(numbers[row], centres[centre]))
 
 
 def tiles(count: int) -> list[slice]:
