@@ -109,8 +109,9 @@ def test_coreset_compares_the_forms_on_real_features(tmp_path):
     (path,) = tmp_path.glob("coreset-*.csv")
     with path.open(encoding="utf-8", newline="") as file:
         rows = {row["form"]: row for row in csv.DictReader(file)}
-    assert path.read_text(encoding="utf-8").count("\n") == 4
-    assert list(rows) == ["blocks", "sequential", "sequential, exact"]
+    assert path.read_text(encoding="utf-8").count("\n") == 5
+    assert list(rows) == ["blocks", "blocks, all pairs", "sequential", "sequential, exact"]
+    assert rows["blocks, all pairs"]["same_picks"] == "yes"
     assert rows["sequential, exact"]["same_picks"] == "yes"
     assert rows["blocks"]["ratio"] == "1"
     assert rows["blocks"]["picks"] == "60"

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kizu import threads
 from kizu.coreset import Coreset, _components, _cover, k_center_continued, k_center_greedy
 from kizu.coreset._groups import Groups, Part
 from reference.coreset import k_center_continued as plain_continued
@@ -136,7 +137,11 @@ def assert_as_plain(data, count, start=0, **options):
 def test_pruned_and_threaded_as_the_plain_loop(dimensions):
     """Many tiles at a time, each ruling pairs out by the few components of its rows."""
     data = low_rank(np.random.default_rng(3), (6000, dimensions)).astype(np.float32)
-    with pruning(True), mock.patch.multiple(_cover, THREADED_ROWS=1, TILE_ROWS=100, THREADS=4):
+    with (
+        pruning(True),
+        mock.patch.multiple(_cover, THREADED_ROWS=1, TILE_ROWS=100),
+        mock.patch.object(threads, "THREADS", 4),
+    ):
         assert_as_plain(data, 600, start=17, block_rows=500)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from kizu.coreset._components import UNIT_ROUNDOFF, Components, Near, Projected
 from kizu.coreset._groups import GROUPS, Groups, Part
+from kizu.threads import side_by_side
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -18,9 +18,6 @@ Indices = npt.NDArray[np.int64]
 
 TILE_ROWS = 1024
 """Rows of the data that a thread multiplies at a time: bounds its scratch memory to TILE_ROWS × BLOCK_ROWS."""
-
-THREADS = min(4, os.cpu_count() or 1)
-"""Tiles brought up to date side by side: each takes scratch memory."""
 
 THREADED_ROWS = 32_768
 """Rows from which threads are worth starting."""
@@ -90,10 +87,8 @@ class Cover:
             for part in parts:
                 self._bring_up(part, new)
         else:
-            from threadpoolctl import threadpool_limits
-
-            with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(THREADS) as pool:
-                for _ in pool.map(lambda part: self._bring_up(part, new), parts):
+            with closing(side_by_side(lambda part: self._bring_up(part, new), parts)) as done:
+                for _ in done:
                     pass
         self._divide(centres)
 
