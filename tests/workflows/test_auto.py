@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import kizu
 from kizu.config import Config, parse
@@ -89,6 +90,11 @@ def test_the_best_is_never_worse_and_a_bad_one_is() -> None:
     assert found["quick"] > 0.2
 
 
+def test_the_figure_is_the_area_under_the_curve() -> None:
+    one = tried("some", 1.0, 1)
+    assert one.auroc == roc_auc_score([0] * 40 + [1] * 40, [*one.good, *one.bad])
+
+
 def test_as_good_and_quicker_wins() -> None:
     slow, quick = tried("slow", 2.0, 9), tried("quick", 1.99, 1)
     trials = _judged([slow, quick])
@@ -96,13 +102,14 @@ def test_as_good_and_quicker_wins() -> None:
     assert trials[0].worse is None
 
 
-def test_a_difference_too_small_to_matter_does_not_count_however_certain() -> None:
-    best, other = tried("best", 2.0, 9, count=20_000), tried("other", 1.97, 1, count=20_000)
-    found = _auto._against(other, best)
-    assert found.p_value is not None
-    assert found.p_value < _auto.CERTAIN
-    assert 0 < found.difference < _auto.TOO_LITTLE
-    assert verdicts(best, other) == {"best": None, "other": None}
+def test_a_difference_too_small_to_matter_does_not_count_and_a_larger_one_does() -> None:
+    best, other, worse = (
+        tried(name, by, 1, count=20_000) for name, by in (("best", 2), ("other", 1.95), ("worse", 1.8))
+    )
+    assert 0 < best.auroc - other.auroc < _auto.TOO_LITTLE
+    found = verdicts(best, other, worse)
+    assert (found["best"], found["other"]) == (None, None)
+    assert found["worse"] == best.auroc - worse.auroc > _auto.TOO_LITTLE
 
 
 def test_it_is_in_the_package() -> None:

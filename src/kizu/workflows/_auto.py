@@ -2,8 +2,8 @@
 
 A part of the good images is held out, and defects are drawn on these (`kizu.synthetic`). Each candidate is fitted on
 some of the others and ranks the held-out images, as they are and with defects. The quickest is taken of those that
-are not really worse than the best: by DeLong's paired test, or by too little to matter. Synthetic defects rank
-settings roughly as real ones do, no better (docs/decisions/0021), hence the doubt in favour of the quick.
+come as near to the best as makes no difference. A test of significance would let a quick one pass that is worse, for
+want of images: what a doubt costs then is defects, and otherwise a few milliseconds.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from kizu.datasets import Dataset, Sample, load_dataset, split_good
 from kizu.detectors import detector_class
 from kizu.errors import DataError, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS
-from kizu.metrics import AurocComparison, compare_auroc
-from kizu.progress import Progress, Silent
+from kizu.inspector import Inspector
+from kizu.metrics.ranking import auroc, count_scores
+from kizu.progress import Advance, Progress, Silent
 from kizu.workflows._fit import fit
 from kizu.workflows._reading import Reader
 from kizu.workflows._resolve import backbone_of, resolve
@@ -62,16 +63,13 @@ EACH = 2
 """Defects drawn on each held-out image, one at a time."""
 
 TOO_LITTLE = 0.01
-"""Difference in AUROC that does not matter, whatever the test says."""
-
-CERTAIN = 0.05
-"""p-value below which a candidate is really worse than the best."""
+"""Difference in AUROC that does not matter."""
 
 
 @dataclass(frozen=True)
 class Trial:
     """A candidate: ``auroc`` on synthetic defects, ``milliseconds`` an image (median). ``worse``: by how much less
-    than the best where that is certain and matters, else None.
+    than the best where that matters, else None.
     """
 
     preset: str
@@ -141,13 +139,9 @@ def choose_preset(
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=given.seed)
     to_fit, held_out = _divided(dataset, given.seed)
     candidates, left_out = _usable(given)
-    tries = [Trying(complete, dataset, to_fit, held_out, max_pixels) for complete in candidates]
-    with (progress or Silent()).stage("Trying presets", len(tries)) as advance:
-        tried = []
-        for one in tries:
-            tried.append(one.run())
-            advance(1)
-    trials = _judged(tried)
+    trying = Trying(dataset, to_fit, held_out, max_pixels)
+    with (progress or Silent()).stage("Trying presets", len(candidates)) as advance:
+        trials = _judged(trying.run(candidates, advance))
     chosen = next(trial for trial in trials if trial.worse is None)
     return Choice(chosen.preset, chosen.image_size, trials, left_out, len(to_fit), len(held_out))
 
@@ -193,66 +187,66 @@ class Tried:
     milliseconds: float
 
     @property
-    def scores(self) -> Float64:
-        """Good, then bad."""
-        return np.concatenate([self.good, self.bad])
-
-    @property
-    def labels(self) -> npt.NDArray[np.bool_]:
-        """True for bad."""
-        return np.arange(len(self.good) + len(self.bad)) >= len(self.good)
+    def auroc(self) -> float:
+        """Of the defects drawn."""
+        labels = np.arange(len(self.good) + len(self.bad)) >= len(self.good)
+        found = auroc(count_scores(np.concatenate([self.good, self.bad]), labels))
+        if found is None:
+            raise ValueError("there are good images and bad ones")
+        return found
 
 
 @dataclass(frozen=True)
 class Trying:
-    """A candidate, and what it is tried on."""
+    """What candidates are tried on."""
 
-    config: Config
     dataset: Dataset
     to_fit: Sequence[Sample]
     held_out: Sequence[Sample]
     max_pixels: int
 
-    def run(self) -> Tried:
-        """Fit, and score."""
+    def run(self, candidates: Sequence[Config], advance: Advance) -> list[Tried]:
+        """Fit each, and have all score one image after the other: so they are timed under the same conditions."""
+        fitted = []
+        for candidate in candidates:
+            fitted.append(self._fitted(candidate))
+            advance(1)
+        bad, taken = [list[float]() for _ in fitted], [list[float]() for _ in fitted]
+        with closing(self._with_defects(candidates[0].seed)) as images:
+            for image in images:
+                for place, (inspector, _) in enumerate(fitted):
+                    started = time.perf_counter()
+                    bad[place].append(inspector.measure(image)[0])
+                    taken[place].append(time.perf_counter() - started)
+        return [
+            Tried(candidate, good, np.array(scores), 1e3 * statistics.median(seconds))
+            for candidate, (_, good), scores, seconds in zip(candidates, fitted, bad, taken, strict=True)
+        ]
+
+    def _fitted(self, candidate: Config) -> tuple[Inspector, Float64]:
+        """An inspector, and its scores of the held-out images."""
         apart = tuple(replace(sample, split="calibration") for sample in self.held_out)
         fitted_on = replace(self.dataset, samples=(*self.to_fit, *apart))
-        inspector = fit(fitted_on, self.config, max_pixels=self.max_pixels)
+        inspector = fit(fitted_on, candidate, max_pixels=self.max_pixels)
         if inspector.calibration is None:
             raise ValueError("a fit calibrates")
-        bad, taken = [], []
-        with closing(self._with_defects()) as images:
-            for image in images:
-                started = time.perf_counter()
-                bad.append(inspector.measure(image)[0])
-                taken.append(time.perf_counter() - started)
-        return Tried(self.config, inspector.calibration.scores, np.array(bad), 1e3 * statistics.median(taken))
+        return inspector, inspector.calibration.scores
 
-    def _with_defects(self) -> Generator[Image, None, None]:
-        """Each held-out image `EACH` times, with a defect each time: the same for every candidate."""
+    def _with_defects(self, seed: int) -> Generator[Image, None, None]:
+        """Each held-out image `EACH` times, with a defect each time."""
         reader = Reader(max_pixels=self.max_pixels)
         with closing(reader.images(list(self.held_out))) as read:
             images = (image for _, image in read)
-            for defect in synthetic.draw_defects(images, seed=self.config.seed, each=EACH):
+            for defect in synthetic.draw_defects(images, seed=seed, each=EACH):
                 yield defect.image
 
 
 def _judged(tried: Sequence[Tried]) -> tuple[Trial, ...]:
     """Every candidate against the best, the quickest first."""
-    aurocs = [_against(one, one).first for one in tried]
-    best = tried[int(np.argmax(aurocs))]
+    best = max(one.auroc for one in tried)
     trials = []
-    for one, auroc in zip(tried, aurocs, strict=True):
-        found = _against(one, best)
-        certain = found.p_value is not None and found.p_value < CERTAIN and found.difference > TOO_LITTLE
-        side = one.config.image_size or 0
-        worse = found.difference if certain else None
-        trials.append(Trial(one.config.preset or "", side, auroc, one.milliseconds, worse))
+    for one in tried:
+        less = best - one.auroc
+        worse = less if less > TOO_LITTLE else None
+        trials.append(Trial(one.config.preset or "", one.config.image_size or 0, one.auroc, one.milliseconds, worse))
     return tuple(sorted(trials, key=lambda trial: trial.milliseconds))
-
-
-def _against(one: Tried, best: Tried) -> AurocComparison:
-    found = compare_auroc(one.scores, best.scores, one.labels)
-    if found is None:
-        raise ValueError("there are good images and bad ones")
-    return found
