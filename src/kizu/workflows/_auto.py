@@ -24,7 +24,7 @@ from kizu.backbones import Located
 from kizu.config import Config, parse
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
 from kizu.errors import DataError, bad_parameter
-from kizu.images import DEFAULT_MAX_PIXELS
+from kizu.images import DEFAULT_MAX_PIXELS, Reading
 from kizu.metrics import AurocComparison, compare_auroc
 from kizu.progress import Progress, Silent
 from kizu.workflows._fit import fit
@@ -54,8 +54,10 @@ DRAWN_ON = (8, 40)
 FITTED = 120
 """Images each candidate is fitted on, at most."""
 
-NOT_TRIED = ("tile_size", "roi", "foreground")
-"""Settings that candidates cannot be judged with: defects may lie outside the area, and sizes are those of tiles."""
+NOT_TRIED = ("tile_size", "roi", "foreground", "window")
+"""Settings that candidates cannot be judged with: defects may lie outside the area, sizes are those of tiles, and
+what is drawn is of 8 bits.
+"""
 
 EACH = 2
 """Defects drawn on each held-out image, one at a time."""
@@ -135,7 +137,7 @@ def choose_preset(
     given = config or parse({})
     for name in NOT_TRIED:
         if getattr(given, name):
-            hint = "Defects are drawn on whole images of one size. Choose with --preset."
+            hint = "Defects are drawn on whole images of one size, of 8 bits. Choose with --preset."
             raise bad_parameter(name, "left out with --auto", getattr(given, name), hint)
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=given.seed)
     to_fit, held_out = _divided(dataset, given.seed)
@@ -227,7 +229,7 @@ class Trying:
 
     def _with_defects(self) -> Generator[Image, None, None]:
         """Each held-out image `EACH` times, with a defect each time: the same for every candidate."""
-        reader = Reader(max_pixels=self.max_pixels)
+        reader = Reader(Reading(channels=self.config.channels), max_pixels=self.max_pixels)
         with closing(reader.images(list(self.held_out))) as read:
             images = (image for _, image in read)
             for defect in synthetic.draw_defects(images, seed=self.config.seed, each=EACH):

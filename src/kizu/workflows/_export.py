@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from kizu._version import __version__
 from kizu.errors import DataError, ParameterError
 from kizu.files import check_writable
-from kizu.images import DEFAULT_MAX_PIXELS, read_image
+from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
 from kizu.workflows._predict import find_files
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from kizu.exports import Agreement, CheckImage, Format
@@ -145,7 +144,7 @@ def _images(model: Path, inspector: Inspector, given: Iterable[str | Path], max_
 
     paths = list(given)
     files = find_files(paths) if paths else []
-    named = [CheckImage(str(path), read_image(path, max_pixels=max_pixels)) for path in files]
+    named = [CheckImage(str(path), inspector.reading.read(path, max_pixels=max_pixels)) for path in files]
     own = _fitting(inspector, inspector.check_images)
     for image in named:
         if not _fitting(inspector, [image.pixels]):
@@ -160,7 +159,7 @@ def _images(model: Path, inspector: Inspector, given: Iterable[str | Path], max_
     return check_images(own, named, any_size=inspector.area is None)
 
 
-def _fitting(inspector: Inspector, images: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
+def _fitting(inspector: Inspector, images: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
     """Those that an export takes: with an inspected area those of the size it was drawn for."""
     area = inspector.area
     return tuple(image for image in images if area is None or image.shape[:2] == area.size)

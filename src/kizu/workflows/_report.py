@@ -89,7 +89,7 @@ def make_report(
     inspector = model if isinstance(model, Inspector) else load(model)
     dataset = _dataset(data, inspector.config.seed)
     samples = [s for s in dataset.test() if s.label is not None or dataset.layout == NO_LABELS]
-    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     shown = progress or Silent()
     gathered = _inspected(inspector, dataset.root, samples, reader, min_area, shown)
     findings = None
