@@ -45,7 +45,7 @@ def shallow(looks: Sequence[Look]) -> Iterator[Finding]:
     deep = [look for look in looks if look.bits > 8]
     reach = max((look.reach for look in deep), default=1.0)
     if reach < LITTLE:
-        figures = {"n": len(deep), "highest": round(reach * (2**16 - 1)), "levels": int(reach * 255) + 1}
+        figures = {"n": len(deep), "highest": round(reach * (2**16 - 1)), "levels": round(reach * 255) + 1}
         advice = "Fit with --window auto, which keeps what the camera saw. This check saw 8 bits, but for suspects."
         yield Finding("depth", "warning", (), Wording("shallow", figures), advice)
 

@@ -59,8 +59,8 @@ def _warn_if_missing(samples: Sequence[Sample], channels: tuple[int, ...] | None
         highest = max(highest, int(found.max()) if found.dtype == np.uint16 else 2**16)
     if highest < LITTLE * 2**16:
         warnings.warn(
-            f"these 16-bit images reach {highest:,} of 65,535 and are brought to 8 bits, {highest // 257 + 1} grey "
-            "levels of 256. Fit with --window auto, which keeps what the camera saw.",
+            f"these 16-bit images reach {highest:,} of 65,535 and are brought to 8 bits, "
+            f"{round(highest / 257) + 1} grey levels of 256. Fit with --window auto, which keeps what the camera saw.",
             KizuWarning,
             stacklevel=4,
         )
