@@ -35,7 +35,7 @@ _Loader.add_implicit_resolver(
 MOST_CHANNELS = 1024
 """Of one file."""
 
-LATER = ("window", "channels")
+LATER = ("window", "channels", "reduced_jpeg")
 """Settings that models of schema 4 have not; models that leave them open do without."""
 
 
@@ -101,6 +101,9 @@ class Config(BaseModel):
     )
     channels: tuple[int, ...] | None = Field(
         None, description="Three channels of a file, numbered from 0, or one for all three; null: its colours."
+    )
+    reduced_jpeg: bool = Field(
+        False, description="Decode JPEG files at a half, a quarter or an eighth where that is twice the size needed."
     )
     patch_stride: int | None = Field(8, ge=1, description="Pixels a patch; null: as fine as the finest layer.")
     interpolation: Literal["bilinear", "nearest"] = Field(

@@ -56,7 +56,7 @@ def test_a_missing_window_is_told(kizu: Command, data: Path, tmp_path: Path) -> 
     said = kizu("fit", data, "-o", tmp_path / "m.kizu", *SMALL)
     assert said.code == 0
     assert "these 16-bit images reach 1,0" in said.err
-    assert "Fit with --window auto, which keeps what the camera saw." in said.err
+    assert "Fit with --window auto, which keeps them." in said.err
     assert "5 grey levels of 256 are left" in kizu("check", data).out
 
 
@@ -93,4 +93,19 @@ def test_what_is_refused_afterwards(kizu: Command, data: Path, tmp_path: Path) -
     shallow = save(tmp_path / "浅い.png", (texture(0) // 16).astype(np.uint8))
     assert (
         "浅い.png: has samples of 8 bits, too few for the window 900 to 1100" in kizu("predict", model, shallow).error
+    )
+
+
+def test_reduced_jpeg(kizu: Command, tmp_path: Path) -> None:
+    for number in range(6):
+        large = np.kron(texture(number) // 4, np.ones((4, 4))).astype(np.uint8)
+        save(tmp_path / "photos" / f"{number}.jpg", large)
+    model = tmp_path / "m.kizu"
+    assert kizu("fit", tmp_path / "photos", "-o", model, *SMALL, "--reduced-jpeg").code == 0
+    assert "  reduced_jpeg             True\n" in kizu("info", model).out
+    said = kizu("predict", model, tmp_path / "photos" / "0.jpg", "--out", tmp_path / "out")
+    assert said.code == 0
+    said = kizu("fit", tmp_path / "photos", *SMALL, "--reduced-jpeg", "--roi", "0,0,0.5,0.5")
+    assert (
+        "`roi` must be left out where reduced_jpeg is true; got '0,0,0.5,0.5'. JPEG files are reduced" in said.error
     )

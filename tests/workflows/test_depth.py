@@ -60,7 +60,7 @@ def deep(data: Path) -> kizu.Inspector:
 
 
 def test_what_8_bits_lose_is_found_with_a_window(data: Path, deep: kizu.Inspector) -> None:
-    with pytest.warns(KizuWarning, match=r"these 16-bit images reach 1,0\d\d of 65,535 and .*, 5 grey levels of 256"):
+    with pytest.warns(KizuWarning, match=r"these 16-bit images reach 1,0\d\d of 65,535, .* 5 grey levels of 256"):
         shallow = kizu.fit(data, **SETTINGS)
     lost, found = (workflows.evaluate(model, data).image.auroc for model in (shallow, deep))
     assert lost is not None

@@ -55,12 +55,18 @@ def decode_image(data: bytes, path: Path | str, *, max_pixels: int = DEFAULT_MAX
 
 
 def read_samples(
-    path: Path | str, *, channels: Sequence[int] | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+    path: Path | str,
+    *,
+    channels: Sequence[int] | None = None,
+    least: int | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> NDArray[Any]:
     """Read one image file at the depth it has.
 
     ``channels``: the three that become the planes, or one for all three, numbered from 0: red, green, blue, alpha, or
     a grey one; those of a TIFF's second page go on after those of its first. None: its colours, or its grey thrice.
+    ``least``: JPEG files are decoded at a half, a quarter or an eighth of their size (rounded up), the smallest whose
+    sides have ``least`` pixels or more; None, or with ``channels``: at full size.
 
     Returns:
         ``(H, W, 3)`` RGB ``uint8`` or ``uint16``, upright, C-contiguous and writable.
@@ -69,13 +75,15 @@ def read_samples(
         ImageError: as `read_image`, and where the file has no such channel.
     """
     data, kind, header = _load(Path(path), max_pixels)
-    return _samples(data, kind, header, Path(path), channels)
+    if channels is not None:
+        return _chosen(data, kind, header, Path(path), channels)
+    return _colours(data, kind, header, Path(path), _reduction(header, least))
 
 
 def decode_samples(data: bytes, path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[Any]:
     """Like `read_samples`, from the bytes of a file; ``path`` is the name for messages."""
     kind, header = _inspect(data, Path(path), max_pixels)
-    return _samples(data, kind, header, Path(path), None)
+    return _colours(data, kind, header, Path(path))
 
 
 def eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
@@ -177,12 +185,17 @@ def _check_size(header: Header, path: Path, max_pixels: int) -> None:
         raise ImageError(path, Wording("image_too_small", size), Wording("take_out_small", {"side": MIN_SIDE}))
 
 
-def _samples(data: bytes, kind: Format, header: Header, path: Path, channels: Sequence[int] | None) -> NDArray[Any]:
-    if channels is not None:
-        return _chosen(data, kind, header, path, channels)
+def _reduction(header: Header, least: int | None) -> int:
+    """How many times smaller a file is decoded, 1 for not at all."""
+    if least is None or header.format != "JPEG":
+        return 1
+    return max((by for by in (1, 2, 4, 8) if min(header.size) >= least * by), default=1)
+
+
+def _colours(data: bytes, kind: Format, header: Header, path: Path, reduction: int = 1) -> NDArray[Any]:
     import cv2
 
-    decoded, _ = _decode(data, kind, header, path)
+    decoded, _ = _decode(data, kind, header, path, reduction=reduction)
     return cast(NDArray[Any], cv2.cvtColor(np.ascontiguousarray(decoded), cv2.COLOR_BGR2RGB))
 
 
@@ -211,20 +224,21 @@ def _all_channels(data: bytes, kind: Format, header: Header, path: Path, page: i
 
 
 def _decode(
-    data: bytes, kind: Format, header: Header, path: Path, page: int | None = None
+    data: bytes, kind: Format, header: Header, path: Path, page: int | None = None, *, reduction: int = 1
 ) -> tuple[NDArray[Any], Header]:
     """Decode to upright ``(H, W, 3)`` BGR, of a ``page`` to all the ``(H, W, C)`` it has, ``uint8`` or ``uint16`` as
-    stored; the header, completed.
+    stored; the header, completed. ``reduction``: sides that many times smaller, of JPEG alone.
     """
     try:
         header = kind.verify(data, header)
     except UnusableError as problem:
         raise ImageError(path, problem.reason, problem.remedy) from None
-    decoded = _run_decoder(_blanked(data, header), page)
+    decoded = _run_decoder(_blanked(data, header), page, reduction)
     if decoded is not None and not kind.decoder_turns:
         decoded = _upright(decoded, header.orientation)
     wanted = (3,) if page is None else (1, 3, 4)
-    right = decoded is not None and decoded.shape[:2] == header.size and decoded.shape[2] in wanted
+    size = tuple(-(-side // reduction) for side in header.size)
+    right = decoded is not None and decoded.shape[:2] == size and decoded.shape[2] in wanted
     if decoded is None or not right or decoded.dtype not in (np.uint8, np.uint16):
         reason = Wording("file_undecodable", {"format": header.format})
         raise ImageError(path, reason, Wording("copy_or_save_again"))
@@ -239,11 +253,17 @@ def _blanked(data: bytes, header: Header) -> bytes:
     return data[:start] + bytes(stop - start) + data[stop:]
 
 
-def _run_decoder(data: bytes, page: int | None) -> NDArray[Any] | None:
+def _run_decoder(data: bytes, page: int | None, reduction: int) -> NDArray[Any] | None:
     """Three channels of the first page; all of another ``page``."""
     import cv2
 
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    colours = {
+        1: cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
+        2: cv2.IMREAD_REDUCED_COLOR_2,
+        4: cv2.IMREAD_REDUCED_COLOR_4,
+        8: cv2.IMREAD_REDUCED_COLOR_8,
+    }
+    flags = colours[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
     buffer = np.frombuffer(data, np.uint8)
     with quiet_decoder():
         try:

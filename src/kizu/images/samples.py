@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kizu.errors import ImageError, ParameterError
-from kizu.images.reading import DEFAULT_MAX_PIXELS, eight_bits, read_samples
+from kizu.images.reading import DEFAULT_MAX_PIXELS, eight_bits, read_header, read_samples
+from kizu.images.resizing import resize
 from kizu.wording import Wording
 
 OUTSIDE = 0.001
@@ -30,18 +31,19 @@ class Reading:
     """How images of a product are read, and what of their samples its backbone sees.
 
     ``window``: the samples that become the levels 0 and 255; None: files are read as 8-bit images, and levels are
-    what they hold. ``channels``: see `read_samples`.
+    what they hold. ``channels`` and ``least``: see `read_samples`.
     """
 
     window: tuple[float, float] | None = None
     channels: tuple[int, ...] | None = None
+    least: int | None = None
 
     def read(self, path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[Any]:
         """``(H, W, 3)`` RGB: with a window the samples as stored, ``uint8`` or ``uint16``; ``uint8`` without.
 
         Raises `ImageError` as `read_samples`, and for samples of 8 bits where the window is of more.
         """
-        samples = read_samples(path, channels=self.channels, max_pixels=max_pixels)
+        samples = read_samples(path, channels=self.channels, least=self.least, max_pixels=max_pixels)
         if self.window is None:
             return eight_bits(samples)
         if self.too_shallow(samples):
@@ -68,10 +70,21 @@ class Reading:
         clipped: NDArray[Any] = np.clip(levels, 0, 255, out=levels)
         return clipped
 
-    def view(self, samples: NDArray[Any]) -> NDArray[np.uint8]:
-        """``(H, W, 3)`` samples as people look at them: levels, rounded to ``uint8``."""
+    def view(self, samples: NDArray[Any], size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """``(H, W, 3)`` samples as people look at them: levels, rounded to ``uint8``; enlarged to ``size`` (H, W)
+        where the file was read smaller.
+        """
         levels = self.levels(samples)
-        return np.rint(levels).astype(np.uint8) if self.window is not None else levels
+        shown = np.rint(levels).astype(np.uint8) if self.window is not None else levels
+        return shown if size is None else resize(shown, size)
+
+    def size_of(self, path: Path | str, samples: NDArray[Any]) -> tuple[int, int]:
+        """Height and width of the image in a file that ``samples`` were read from, however small they were read."""
+        if self.least is not None:
+            header = read_header(path)
+            if header.format == "JPEG":
+                return header.size
+        return samples.shape[0], samples.shape[1]
 
     def checked(self, image: NDArray[Any]) -> NDArray[Any]:
         """Samples given as an array, ``(H, W, 3)`` or ``(H, W)`` → ``(H, W, 3)``.

@@ -25,6 +25,9 @@ from kizu.inspector._tiles import middle_tile, some_tiles, strips
 Image = npt.NDArray[Any]
 """Samples ``(H, W, 3)`` as `kizu.images.Reading` reads them: uint8, with a window also uint16 or floats."""
 
+ENLARGED = 2
+"""Times the size that images are resized to, which reduced JPEG files must still have."""
+
 Float32 = npt.NDArray[np.float32]
 Source = str | Path | Image
 Opener = Callable[[Config, _model_file.Content], backbones.Engine]
@@ -61,7 +64,8 @@ class Inspector:
         window = self.config.window
         if window == "auto":
             raise ValueError("the window has not been found yet")
-        return images.Reading(window, self.config.channels)
+        smallest = ENLARGED * (self.config.resize or self.engine.image_size) if self.config.reduced_jpeg else None
+        return images.Reading(window, self.config.channels, smallest)
 
     @property
     def check_images(self) -> tuple[Image, ...]:
@@ -153,7 +157,7 @@ class Inspector:
             score, anomaly_map = self.measure(self.reading.checked(image))
         except DataError as error:
             raise DataError(f"{path}: {error}" if path else str(error)) from None
-        frame = self.frame(image.shape[:2])
+        size = (image.shape[0], image.shape[1]) if path is None else self.reading.size_of(path, image)
         return Prediction(
             path=path,
             score=score,
@@ -163,10 +167,10 @@ class Inspector:
             pixel_threshold=self.calibration.pixel_threshold,
             verdict=self.calibration.verdict(score),
             milliseconds=(time.perf_counter() - started) * 1e3,
-            size=(image.shape[0], image.shape[1]),
-            seen=frame.seen,
+            size=size,
+            seen=self.frame(size).seen,
             anomaly_map=anomaly_map,
-            inside=frame.inside,
+            inside=self.frame(size).inside,
         )
 
     @overload

@@ -131,14 +131,15 @@ def _inspected(
         closing(reader.images(samples, advance)) as read,
     ):
         for sample, image in read:
-            truth = load_mask(sample, image.shape, max_pixels=reader.max_pixels)
+            size = reader.reading.size_of(sample.path, image)
+            truth = load_mask(sample, size, max_pixels=reader.max_pixels)
             read_again = _ReadAgain(reader, image, sample.path)
             found = [model.inspect(read_again.by(model), sample.path, truth) for model in models]
             images.append(
                 ComparedImage(sample.path, sample.label or "", sample.defect_type, tuple(map(Judged.of, found)))
             )
             if folder is not None and images[-1].disputed:
-                shown = [model.inspector.reading.view(read_again.by(model)) for model in models]
+                shown = [model.inspector.reading.view(read_again.by(model), size) for model in models]
                 views = [view_of(sample, *pair, truth) for pair in zip(shown, found, strict=True)]
                 _draw(folder, names[sample.path], images[-1], [model.name for model in models], views)
     return images

@@ -145,7 +145,7 @@ def inspect_samples(
         read = stack.enter_context(closing(worked(reader, samples, inspector, _inspect, advance)))
         for sample, image, prediction in read:
             truth = load_mask(sample, prediction.size, max_pixels=reader.max_pixels) if sample.label else None
-            inspected = Inspected(sample, reader.reading.view(image), prediction, truth)
+            inspected = Inspected(sample, reader.reading.view(image, prediction.size), prediction, truth)
             if outputs is not None:
                 outputs.add(inspected.sample, inspected.image, prediction, truth)
             yield inspected

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from kizu.checks.files import LITTLE
+from kizu.config import Config
 from kizu.datasets import Sample
-from kizu.errors import ImageError, KizuWarning
+from kizu.errors import ImageError, KizuWarning, bad_parameter
 from kizu.images import Reading, learn_window, read_header, read_samples
 from kizu.inspector import Inspector
 from kizu.progress import Progress
@@ -23,6 +24,18 @@ LOOKED_AT = 64
 
 TRIED = 5
 """Good images looked at for whether a window is missing."""
+
+
+WHOLE = ("tile_size", "roi", "foreground", "keep_aspect", "channels")
+"""Settings that take all pixels of a file."""
+
+
+def check_reading(config: Config) -> None:
+    """Raises `ParameterError` for settings that do not go with reduced JPEG files."""
+    for name in WHOLE:
+        if config.reduced_jpeg and getattr(config, name) not in (None, False):
+            hint = "JPEG files are reduced only where the whole image is resized to the square the backbone sees."
+            raise bad_parameter(name, "left out where reduced_jpeg is true", getattr(config, name), hint)
 
 
 def with_window(
@@ -59,8 +72,8 @@ def _warn_if_missing(samples: Sequence[Sample], channels: tuple[int, ...] | None
         highest = max(highest, int(found.max()) if found.dtype == np.uint16 else 2**16)
     if highest < LITTLE * 2**16:
         warnings.warn(
-            f"these 16-bit images reach {highest:,} of 65,535 and are brought to 8 bits, "
-            f"{round(highest / 257) + 1} grey levels of 256. Fit with --window auto, which keeps what the camera saw.",
+            f"these 16-bit images reach {highest:,} of 65,535, which is brought to 8 bits: "
+            f"{round(highest / 257) + 1} grey levels of 256. Fit with --window auto, which keeps them.",
             KizuWarning,
             stacklevel=4,
         )
