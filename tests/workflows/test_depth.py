@@ -14,7 +14,7 @@ import pytest
 import kizu
 from capabilities import quantises
 from kizu import workflows
-from kizu.errors import DataError, ExportError, ImageError, KizuWarning, ParameterError
+from kizu.errors import DataError, ImageError, KizuWarning, ParameterError
 from kizu.images import Reading, read_image, read_samples
 from workflows.tiles import SMALL, tile
 
@@ -246,10 +246,7 @@ def test_the_check_says_nothing_of_8_bits_or_of_all_16(parts: Path, tmp_path: Pa
         assert not [finding for finding in found.findings if finding.kind == "depth"]
 
 
-def test_what_takes_8_bits_alone_says_so(data: Path, deep: kizu.Inspector, tmp_path: Path) -> None:
-    deep.save(tmp_path / "m.kizu")
-    with pytest.raises(ExportError, match="a model with a window of samples cannot be exported"):
-        workflows.export(tmp_path / "m.kizu", tmp_path / "m.onnx")
+def test_what_takes_8_bits_alone_says_so(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="`window` must be left out with --auto"):
         workflows.choose_preset(data, kizu.Config(window="auto"))
     with pytest.warns(KizuWarning, match="the test images with defects are written in 8"):

@@ -268,7 +268,8 @@ def exported(result: Export, model: Path, as_json: bool) -> None:
     agreement = result.agreement
     names = " and ".join(map(str, result.files))
     size = "any size" if result.image_size == "any" else f"{result.image_size} pixels"
-    print(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of {size}.")
+    samples = "" if result.dtype == "uint8" else f", the camera's samples as {result.dtype}"
+    print(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of {size}{samples}.")
     score, map_ = f"{agreement.score:.1g} of their value", f"{agreement.map:.1g} of their range"
     print(f"Checked on {agreement.images} images: scores differ from the model's by {score} at most, maps by {map_}.")
     if result.search != "exact":

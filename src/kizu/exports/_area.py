@@ -23,11 +23,6 @@ def require_exportable(inspector: Inspector) -> None:
             "a model that cuts images into tiles cannot be exported: a graph would hold all tiles of one size of "
             "image at once. Run it with kizu, or fit without --tile-size, with --roi and a larger --image-size."
         )
-    if inspector.config.window is not None:
-        raise ExportError(
-            "a model with a window of samples cannot be exported: an export takes images of 8 bits. Run it with "
-            "kizu, or fit without --window."
-        )
 
 
 def frame_of(inspector: Inspector) -> Frame | None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Export:
     """Files written, the one users name first, and how far they are from the model. ``search`` is the model's own,
-    ``image_size`` that of the images they take: ``any``, or ``WIDTH x HEIGHT``.
+    ``image_size`` that of the images they take: ``any``, or ``WIDTH x HEIGHT``; ``dtype`` the type of their samples.
     """
 
     files: tuple[Path, ...]
@@ -34,6 +34,7 @@ class Export:
     image_size: str
     agreement: Agreement
     search: str
+    dtype: str = "uint8"
 
     @property
     def size(self) -> int:
@@ -48,6 +49,7 @@ class Export:
             "bytes": self.size,
             "colour": self.colour,
             "image_size": self.image_size,
+            "dtype": self.dtype,
             "search": {"model": self.search, "export": "exact"},
             "checked": {"images": agreement.images, "score": agreement.score, "map": agreement.map},
             "milliseconds": round(agreement.milliseconds, 3),
@@ -68,8 +70,9 @@ def export(
     """Write a model for ONNX Runtime (``to="onnx"``, ``out`` is ``NAME.onnx``) or OpenVINO (``NAME.xml``).
 
     The files take an image as it is decoded, ``(height, width, 3)`` uint8 with its channels in the order of
-    ``colour``, and give score, map and decision (`kizu.exports.write_inspector`). They appear only after they
-    have agreed with the model, on the images kept in it and on ``images``, files or folders.
+    ``colour`` (of a model with a window the camera's samples, as float32), and give score, map and decision
+    (`kizu.exports.write_inspector`). They appear only after they have agreed with the model, on the images kept in it
+    and on ``images``, files or folders.
 
     Raises:
         ModelFileError: the model is missing or damaged.
@@ -96,7 +99,7 @@ def export(
         agreement = _checked(files, metadata, inspector, to_check, colour, progress)
         names = sorted((file.name for file in folder.iterdir()), key=lambda name: name != target.name)
     paths = tuple(target.with_name(name) for name in names)
-    return Export(paths, colour, _size(inspector), agreement, search)
+    return Export(paths, colour, _size(inspector), agreement, search, inspector.engine.dtype)
 
 
 def _checked(
@@ -182,6 +185,7 @@ def _described(inspector: Inspector, identity: str, colour: str) -> dict[str, st
         box = inspector.frame(inspector.area.size).crop
         geometry["image"] = list(inspector.area.size)
         geometry["seen"] = [box.top, box.left, box.height, box.width]
+    window = inspector.reading.window
     return {
         "kizu.version": __version__,
         "kizu.model_sha256": identity,
@@ -189,4 +193,5 @@ def _described(inspector: Inspector, identity: str, colour: str) -> dict[str, st
         "kizu.map": json.dumps(geometry),
         "kizu.colour": colour,
         "kizu.search": "exact",
+        **({} if window is None else {"kizu.window": json.dumps(window)}),
     }
