@@ -130,8 +130,8 @@ def _summed(image: Expression, along: _Axis, whole: Expression, name: str) -> Ex
 
 
 def _means(sums: Expression, rows: _Axis, columns: _Axis, whole: Expression, exact: bool) -> Expression:
-    """Means over areas (the sums are those already unless the ratios are ``whole``); unless ``exact``, rounded to grey
-    levels as OpenCV rounds them.
+    """Means over areas (the sums are those already unless the ratios are ``whole``); unless ``exact``, rounded to
+    grey levels as OpenCV rounds them.
     """
     one = constant(whole.graph, np.float32(1))
     heights, widths = (axis.length // axis.shrunk for axis in (rows, columns))
