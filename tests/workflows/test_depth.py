@@ -238,6 +238,16 @@ def test_the_check_says_that_8_bits_are_too_few_and_looks_deeper(data: Path, tmp
     assert all(read_image(suspect.picture).std() > 20 for suspect in found.suspects if suspect.picture is not None)
 
 
+def test_a_report_tells_of_depth_only_where_it_is_lost(data: Path, deep: kizu.Inspector, tmp_path: Path) -> None:
+    from kizu.workflows import make_report
+
+    with pytest.warns(KizuWarning, match="16-bit images"):
+        shallow = kizu.fit(data, **SETTINGS)
+    for name, model in (("shallow", shallow), ("deep", deep)):
+        page = make_report(model, data, tmp_path / f"{name}.html").page.read_text(encoding="utf-8")
+        assert ("Too few grey levels in 8 bits" in page) == (name == "shallow")
+
+
 def test_the_check_says_nothing_of_8_bits_or_of_all_16(parts: Path, tmp_path: Path) -> None:
     for number in range(4):
         save(tmp_path / f"{number}.png", texture(number) * 16)
