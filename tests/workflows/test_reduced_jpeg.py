@@ -106,7 +106,7 @@ def test_the_smallest_that_is_large_enough_is_decoded(tmp_path: Path) -> None:
 
 
 def test_reduced_is_what_averaging_gives_nearly(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.jpg", photo(0))
+    path = save(tmp_path / "a.jpg", (photo(0) * [1, 0.6, 0.2]).astype(np.uint8))
     whole = read_image(path).astype(np.float64)
     for by in (2, 4, 8):
         small = read_samples(path, least=600 // by)
