@@ -72,7 +72,7 @@ def test_what_8_bits_lose_is_found_with_a_window(data: Path, deep: kizu.Inspecto
 def test_the_window_is_that_of_the_good_images(data: Path, deep: kizu.Inspector) -> None:
     good = [read_samples(path) for path in sorted((data / "train" / "good").iterdir())]
     low, high = np.quantile(np.stack(good), [0.001, 0.999], method="inverted_cdf")
-    assert deep.config.window == (low - round((high - low) / 4), high + round((high - low) / 4))
+    assert deep.config.window == (low - round((high - low) / 8), high + round((high - low) / 8))
     assert deep.reading == Reading(deep.config.window)
 
 

@@ -22,7 +22,7 @@ from kizu.wording import Wording
 OUTSIDE = 0.001
 """Share of the good images' samples below the range that `learn_window` finds, and above it: pixels that stick."""
 
-MARGIN = 0.25
+MARGIN = 0.125
 """Of that range, added at either end for what is darker or brighter than any good part."""
 
 
