@@ -63,7 +63,10 @@ def reached(inspector: kizu.Inspector, data: Path) -> float:
     """The largest distance of any patch to the bank."""
     samples = [Sample(path, "train", "good", "") for path in sorted(data.iterdir())]
     scores = inspector.detector.score
-    return max(float(scores(batch).images[0]) for batch in Embeddings(inspector, Reader(), samples, Silent(), ("",)))
+    return max(
+        float(scores(batch).images[0])
+        for batch in Embeddings(inspector, Reader(inspector.reading), samples, Silent(), ("",))
+    )
 
 
 def row(data: Path, count: int, memory: str | None, options: argparse.Namespace) -> _results.Row:

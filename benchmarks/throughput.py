@@ -68,7 +68,7 @@ def subjects(
     ready = [images.resize(images.read_image(path), (side, side))[None] for path in paths]
 
     def embeddings() -> None:
-        for _ in Embeddings(inspector, Reader(), samples, Silent(), ("Reading",)):
+        for _ in Embeddings(inspector, Reader(inspector.reading), samples, Silent(), ("Reading",)):
             pass
 
     return {

@@ -126,3 +126,24 @@ def test_synthetic_compares_both_orders_of_configurations(tmp_path):
         rows = {row["kind"]: row for row in csv.DictReader(file)}
     assert list(rows) == ["synthetic", "scratch", "blob", "cut_paste", "texture", "seamless"]
     assert all(-1 <= float(row["spearman"]) <= 1 and row["configurations"] == "3" for row in rows.values())
+
+
+def test_depth_reads_in_every_way(tmp_path):
+    run("depth.py", "--cells", "mono", "--thinned", 40, "--only", "dark camera, --window auto", "--results", tmp_path)
+    (path,) = tmp_path.glob("depth-*.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    lows = [float(row["low"]) for row in rows]
+    assert lows == sorted(lows, reverse=True)
+    assert lows[0] > lows[-1]
+
+
+def test_jpeg_compares_whole_and_reduced_files(tmp_path):
+    run("jpeg.py", "--fit", 6, "--least", 2, "--results", tmp_path)
+    (path,) = tmp_path.glob("jpeg-*.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        whole, reduced = csv.DictReader(file)
+    assert whole["reduced_to"] == "4000 x 3000"
+    assert reduced["reduced_to"] == "1000 x 750"
+    assert float(whole["score_largest"]) == 0 < float(reduced["score_largest"]) < 0.05

@@ -55,7 +55,18 @@ def test_any_configuration_survives_yaml(config: Config) -> None:
 
 
 OPEN = {"preset", "patch_stride", "embedding_dims", "weights", "mean", "std", "resize", "providers"}
-OPEN |= {"groups", "memory", "tile_size", "tile_stride", "tile_border", "tile_lattice", "random_tiles", "roi"}
+OPEN |= {
+    "groups",
+    "memory",
+    "tile_size",
+    "tile_stride",
+    "tile_border",
+    "tile_lattice",
+    "random_tiles",
+    "roi",
+    "window",
+    "channels",
+}
 """Settings for which null is an answer."""
 
 

@@ -190,3 +190,23 @@ def test_the_commands_for_large_pictures_work_as_written(tmp_path, environment):
         assert done.returncode == 0, f"{line}\n{done.stderr}"
     assert len(list((tmp_path / "results" / "pictures").iterdir())) == 4
     assert (tmp_path / "inspected.png").stat().st_size
+
+
+def test_the_commands_for_depth_work_as_written(tmp_path, environment):
+    import cv2
+
+    rng = np.random.default_rng(0)
+    for folder in ("castings", "new-castings", "boards", "photos"):
+        (tmp_path / folder).mkdir()
+        for number in range(4):
+            planes = (900 + 40 * rng.standard_normal((300, 300, 4))).astype(np.uint16)
+            image = {"photos": (planes[..., :3] // 8).astype(np.uint8), "boards": planes}.get(folder, planes[..., 0])
+            name = f"{number}{ {'photos': '.jpg', 'boards': '.tif'}.get(folder, '.png') }"
+            (tmp_path / folder / name).write_bytes(cv2.imencode(Path(name).suffix, image)[1].tobytes())
+    text = (ROOT / "docs" / "depth.md").read_text(encoding="utf-8")
+    lines = [line for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    assert len(lines) == 7
+    for line in lines:
+        done = run(line, tmp_path, {**environment, "PYTHONWARNINGS": "default"})
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert len(list((tmp_path / "results" / "pictures").iterdir())) == 4

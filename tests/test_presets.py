@@ -19,6 +19,7 @@ ALL = ("accurate", "lite", "lite-fast", "padim-resnet18", "padim-wrn50", "patchc
 OF_THE_USER = {"preset", "seed", "engine", "precision", "providers", "check_images"}
 OF_THE_USER |= {"false_alarms", "review_budget", "calibration", "hold_out", "folds", "memory"}
 OF_THE_USER |= {"tile_size", "tile_stride", "tile_border", "tile_lattice", "random_tiles", "roi", "foreground"}
+OF_THE_USER |= {"window", "channels", "reduced_jpeg"}
 
 PAPERS: dict[str, dict[str, Any]] = {
     "patchcore-paper": {

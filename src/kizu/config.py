@@ -6,6 +6,7 @@ complete form is what a model file holds: fitting again with it gives the same m
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -29,6 +30,13 @@ _Loader.yaml_implicit_resolvers = {key: list(known) for key, known in yaml.SafeL
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
+
+
+MOST_CHANNELS = 1024
+"""Of one file."""
+
+LATER = ("window", "channels", "reduced_jpeg")
+"""Settings that models of schema 4 have not; models that leave them open do without."""
 
 
 class DetectorConfig(BaseModel):
@@ -87,6 +95,16 @@ class Config(BaseModel):
         None, description="The inspected area: X,Y,WIDTH,HEIGHT, a polygon X,Y X,Y X,Y, or a mask file; null: all."
     )
     foreground: bool = Field(False, description="Inspect where good images differ from their background.")
+    window: tuple[float, float] | Literal["auto"] | None = Field(
+        None,
+        description="Samples LOW,HIGH that become 0 and 255, not rounded; auto: as good images have; null: 8 bits.",
+    )
+    channels: tuple[int, ...] | None = Field(
+        None, description="Three channels of a file, numbered from 0, or one for all three; null: its colours."
+    )
+    reduced_jpeg: bool = Field(
+        False, description="Decode JPEG files at a half, a quarter or an eighth where that is twice the size needed."
+    )
     patch_stride: int | None = Field(8, ge=1, description="Pixels a patch; null: as fine as the finest layer.")
     interpolation: Literal["bilinear", "nearest"] = Field(
         "bilinear", description="How coarser layers are brought up."
@@ -142,6 +160,35 @@ class Config(BaseModel):
             value = value.split(",")
         return tuple(float(number) for number in value) if isinstance(value, list | tuple) else value
 
+    @field_validator("window", mode="before")
+    @classmethod
+    def _check_window(cls, value: object) -> object:
+        """``auto``, ``0,4095`` on one line, or two numbers as YAML has them."""
+        if value is None or value == "auto":
+            return value
+        try:
+            low, high = (float(part) for part in (value.split(",") if isinstance(value, str) else value))  # type: ignore[attr-defined]
+        except (TypeError, ValueError):
+            raise ValueError("write auto, or two samples such as 0,4095") from None
+        if not -math.inf < low < high < math.inf:
+            raise ValueError("the first sample must be below the second, as in 0,4095")
+        return low, high
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _check_channels(cls, value: object) -> object:
+        """``0,1,2`` on one line, a number alone, or numbers as YAML has them."""
+        if value is None:
+            return None
+        given = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else value
+        try:
+            numbers = tuple(int(number) for number in given)  # type: ignore[attr-defined]
+        except (TypeError, ValueError):
+            numbers = ()
+        if len(numbers) not in (1, 3) or not all(0 <= number < MOST_CHANNELS for number in numbers):
+            raise ValueError(f"write one number or three from 0 to {MOST_CHANNELS - 1}, such as 0,1,2")
+        return numbers
+
     @field_validator("memory")
     @classmethod
     def _check_memory(cls, value: str | None) -> str | None:
@@ -158,6 +205,10 @@ class Config(BaseModel):
         if isinstance(value, Mapping) and isinstance(value.get("detector"), str):
             return {**value, "detector": {"name": value["detector"]}}
         return value
+
+    def document(self) -> dict[str, Any]:
+        """As a model file holds it: settings of `LATER` that are left open are left out."""
+        return self.model_dump(mode="json", exclude={name for name in LATER if not getattr(self, name)})
 
     def to_yaml(self) -> str:
         """The document as a YAML file holds it."""

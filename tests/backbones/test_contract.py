@@ -126,6 +126,24 @@ def test_it_makes_an_embedding(name: str) -> None:
 
 
 @every_backbone
+def test_levels_may_be_floats(name: str) -> None:
+    """Whole ones give what 8 bits give; others are not rounded."""
+    card = found(name).card
+    given = (found(name), card.default_layers, SIZE)
+    of_8_bits, floats = (
+        OnnxRuntimeEngine(embedding_graph(*given, patch_stride=card.default_patch_stride, dtype=dtype))
+        for dtype in ("uint8", "float32")
+    )
+    images = pictures(1)
+    expected = of_8_bits.embed(images)
+    np.testing.assert_array_equal(floats.embed(images.astype(np.float32)), expected)
+    between = floats.embed(images.astype(np.float32) * np.float32(0.999))
+    assert not np.array_equal(between, expected)
+    with pytest.raises(ParameterError, match=r"of float32; got .* of uint8"):
+        floats.embed(images)
+
+
+@every_backbone
 def test_what_cannot_be_is_refused(name: str) -> None:
     backbone = found(name)
     with pytest.raises(BackboneError, match="unknown layer 'nonsense'"):

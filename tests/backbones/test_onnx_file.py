@@ -131,6 +131,8 @@ def test_an_open_size_is_free(tmp_path: Path) -> None:
         engine = open_engine(embedding_graph(backbone, ["three", "four"], size))
         images = pictures(2, size)
         assert engine.embed(images).shape == (2, -(-size // 8), -(-size // 8), 28)
+        floats = open_engine(embedding_graph(backbone, ["three", "four"], size, dtype="float32"))
+        np.testing.assert_array_equal(floats.embed(images.astype(np.float32)), engine.embed(images))
 
 
 def test_nothing_behind_the_deepest_layer_and_nothing_of_the_machine(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def a_look(name: str, split: Any = "train", label: Any = "good", **given: Any) -
         "size": (300, 300),
         "grey": True,
         "digest": name.encode(),
+        "reach": 0.9,
         "thumbnail": np.zeros((128, 128), np.uint8),
         "brightness": 120.0,
         "black": 0.0,

@@ -170,7 +170,7 @@ def test_mistyped_commands(kizu: Command, arguments: list[str], words: str) -> N
 
 
 def newer(model: Path, path: Path) -> Path:
-    return rewritten(model, path, {}, lambda manifest: manifest.update(schema=5))
+    return rewritten(model, path, {}, lambda manifest: manifest.update(schema=6))
 
 
 def truncated(model: Path, path: Path) -> Path:
@@ -205,7 +205,7 @@ MODELS: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
     "folder": (folder, "is a folder, not a model file. Give the path of a .kizu file."),
     "truncated": (truncated, "truncated or damaged"),
     "altered": (altered, "truncated or damaged (Bad CRC-32"),
-    "newer": (newer, "written by a newer kizu (schema 5, this one reads up to 4). Update with"),
+    "newer": (newer, "written by a newer kizu (schema 6, this one reads up to 5). Update with"),
     "climbing": (climbing, "unsafe entry '../evil.npy'; not a file kizu wrote. Do not use it."),
     "foreign zip": (foreign, "not a kizu model file (no usable manifest.json). Give a file made by `kizu fit`."),
     "image": (lambda model, path: tiles.write(path.with_suffix(".png"), tile(0)), "truncated or damaged"),
@@ -310,7 +310,7 @@ def test_an_interrupt_anywhere_in_a_fit(
         raise KeyboardInterrupt
 
     for where in (
-        "kizu.images.reading._decode",
+        "kizu.images.reading.decode",
         "kizu.detectors.patchcore.LeavingOne",
         "zipfile.ZipFile.writestr",
     ):

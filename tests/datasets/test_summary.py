@@ -33,8 +33,8 @@ def test_for_people(root: Path) -> None:
         "  sizes: 24×16 to 50×40, most often 32×24 (6)",
         f"  unreadable: 1, the first: {broken}: not an image kizu reads (PNG, JPEG, BMP, TIFF, WebP); "
         "save it as one of these, or take it out",
-        "  note: 1 images have 16 bits a sample: 65535 becomes 255. "
-        "If the camera fills only part of that, they come out dark; stretch them first",
+        "  note: 1 images have 16 bits a sample: 65535 becomes 255 without --window. "
+        "If the camera fills only part of that, fit with --window auto",
     ]
 
 

@@ -32,11 +32,13 @@ def embedding_graph(
     patch_size: int = 3,
     interpolation: str = "bilinear",
     embedding_dims: int | None = None,
+    dtype: str = "uint8",
 ) -> bytes:
     """A serialised ONNX model from images to embeddings; the same arguments give the same bytes.
 
-    Its input is ``images``, ``(batch, image_size, image_size, 3)`` uint8 RGB; its output ``embedding``,
-    ``(batch, h, w, D)`` float32, the layers side by side in the order given.
+    Its input is ``images``, ``(batch, image_size, image_size, 3)`` RGB from 0 to 255, of ``dtype`` ``uint8``, or
+    ``float32`` for levels that are not rounded; its output ``embedding``, ``(batch, h, w, D)`` float32, the layers
+    side by side in the order given.
 
     The grid is ``image_size / patch_stride``, rounded up, which is the size of a layer of that stride; None
     stands for the finest of ``layers``. Coarser layers are brought up (``interpolation``: ``bilinear`` with
@@ -53,6 +55,8 @@ def embedding_graph(
     wanted = backbone.card.check(layers, image_size, patch_stride)
     _check_patch_size(patch_size, embedding_dims)
     _check_dims(embedding_dims, len(wanted))
+    if dtype not in ("uint8", "float32"):
+        raise bad_parameter("dtype", "uint8 or float32", dtype)
     import onnx
     from onnx import TensorProto
 
@@ -60,7 +64,8 @@ def embedding_graph(
 
     model = onnx.load_from_string(backbone.build(layers, image_size))
     graph = Graph()
-    graph.input(INPUT, TensorProto.UINT8, ["batch", image_size, image_size, 3])
+    element = TensorProto.FLOAT if dtype == "float32" else TensorProto.UINT8  # backbones cast what they are given
+    graph.input(INPUT, element, ["batch", image_size, image_size, 3])
     maps = _maps(backbone.card.name, model, graph.include(model, {INPUT: INPUT}))
     stride = patch_stride or min(layer.stride for layer in wanted)
     grid = max(x.size for x in maps) if patch_stride is None else -(-image_size // stride)

@@ -47,7 +47,8 @@ class Backbone(Protocol):
     def build(self, layers: Sequence[str], image_size: int) -> bytes:
         """A serialised ONNX model from images to feature maps; the same arguments give the same bytes.
 
-        Its input is ``images``, ``(batch, image_size, image_size, 3)`` uint8 RGB; normalisation is a part of it. Its
+        Its input is ``images``, ``(batch, image_size, image_size, 3)`` uint8 RGB; normalisation is a part of it, and
+        begins with a cast to float32, so that levels can come as float32 too (`embedding_graph`). Its
         outputs are the maps, ``(batch, channels, n, n)`` float32 with fixed numbers but for the batch, named as the
         layers and in the order given.
 

@@ -1,4 +1,4 @@
-"""Files that cannot be read, what a layout left out, and whether there are enough images."""
+"""Files that cannot be read, what a layout left out, whether there are enough images, and whether 8 bits do."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ ENOUGH_GOOD = 100
 FEW_TO_TEST = 30
 """Test images of a kind below which a figure says little: of 30 without a miss, 1 in 10 may still be missed."""
 
+LITTLE = 1 / 8
+"""Share of the range of 16 bits: where images use less, of 256 grey levels fewer than 32 are left."""
+
 
 def unreadable(errors: Sequence[ImageError]) -> Iterator[Finding]:
     """A finding a file."""
@@ -35,6 +38,16 @@ def left_out(dataset: Dataset) -> Iterator[Finding]:
         if remark.key != "masks_without_image":  # kizu.checks.masks names the files
             advice = "Move what belongs to the data set to where its layout has it."
             yield Finding("left_out", "note", (), Wording("left_out", {"note": remark}), advice)
+
+
+def shallow(looks: Sequence[Look]) -> Iterator[Finding]:
+    """Images of 16 bits of which too little is left in 8."""
+    deep = [look for look in looks if look.bits > 8]
+    reach = max((look.reach for look in deep), default=1.0)
+    if reach < LITTLE:
+        figures = {"n": len(deep), "highest": round(reach * (2**16 - 1)), "levels": round(reach * 255) + 1}
+        advice = "Fit with --window auto, which keeps what the camera saw. This check saw 8 bits, but for suspects."
+        yield Finding("depth", "warning", (), Wording("shallow", figures), advice)
 
 
 def too_few(looks: Sequence[Look]) -> Iterator[Finding]:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from kizu.checks.similarity import SIDE
 from kizu.datasets import Sample, read_marks
 from kizu.errors import ImageError
-from kizu.images import DEFAULT_MAX_PIXELS, read_header, read_image, resize
+from kizu.images import DEFAULT_MAX_PIXELS, read_header, read_samples, resize
+from kizu.images.reading import eight_bits
 from kizu.wording import Wording
 
 _LONGEST = 1024  # pixels of the longer side that focus and noise are measured at
@@ -31,10 +32,11 @@ class MaskLook:
 class Look:
     """What one image is like. Sizes are ``(H, W)`` in pixels as shown.
 
-    ``digest``: SHA-256 of size and pixels, whatever file format they came in. ``thumbnail``: ``(128, 128)`` grey
-    uint8. ``brightness``: mean grey level, 0 to 255; ``black`` and ``white``: share of pixels at either end.
-    ``detail``: the logarithm of how much finer the image is than a slightly blurred one, low where it is out of
-    focus; ``noise``: the same a step finer, high where it is noisy.
+    ``digest``: SHA-256 of size and pixels, whatever file format they came in. ``reach``: the largest sample as a
+    share of what a file of its depth can hold; all that follows is of the image in 8 bits. ``thumbnail``:
+    ``(128, 128)`` grey uint8. ``brightness``: mean grey level, 0 to 255; ``black`` and ``white``: share of pixels at
+    either end. ``detail``: the logarithm of how much finer the image is than a slightly blurred one, low where it is
+    out of focus; ``noise``: the same a step finer, high where it is noisy.
     """
 
     sample: Sample
@@ -43,6 +45,7 @@ class Look:
     size: tuple[int, int]
     grey: bool
     digest: bytes
+    reach: float
     thumbnail: npt.NDArray[np.uint8]
     brightness: float
     black: float
@@ -57,7 +60,8 @@ def look(sample: Sample, max_pixels: int = DEFAULT_MAX_PIXELS) -> Look:
     import cv2
 
     header = read_header(sample.path)
-    image = read_image(sample.path, max_pixels=max_pixels)
+    samples = read_samples(sample.path, max_pixels=max_pixels)
+    image = eight_bits(samples)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     noise, detail = _sharpness(np.asarray(grey, np.uint8))
     return Look(
@@ -66,7 +70,8 @@ def look(sample: Sample, max_pixels: int = DEFAULT_MAX_PIXELS) -> Look:
         bits=header.bits,
         size=(image.shape[0], image.shape[1]),
         grey=bool((image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()),
-        digest=hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest(),
+        digest=hashlib.sha256(repr(samples.shape).encode() + samples.tobytes()).digest(),
+        reach=float(samples.max() / np.iinfo(samples.dtype).max),
         thumbnail=resize(np.asarray(grey, np.uint8), (SIDE, SIDE)),
         brightness=float(grey.mean()),
         black=float((grey <= _BLACK).mean()),

@@ -88,6 +88,30 @@ def fit(
             "--foreground", help="Inspect only where good images differ from their background. [default: off]"
         ),
     ] = False,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            help="Samples that become 0 and 255, for cameras of 10 to 16 bits: auto, as good images have them, or "
+            "LOW,HIGH. Nothing is rounded. [default: 8 bits by full range]",
+            metavar="RANGE",
+        ),
+    ] = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            help="Channels of a file to take, numbered from 0 over all its pages: three, or one. "
+            "[default: its colours]",
+            metavar="A,B,C",
+        ),
+    ] = None,
+    reduced_jpeg: Annotated[
+        bool,
+        typer.Option(
+            "--reduced-jpeg",
+            help="Decode large JPEG files at a half, a quarter or an eighth of their size, the smallest that is "
+            "twice what is needed. [default: off]",
+        ),
+    ] = False,
     config: Annotated[
         Path | None,
         typer.Option(help="A YAML file of settings; options given here win over it. [default: none]", metavar="FILE"),
@@ -174,6 +198,7 @@ def fit(
     given |= {"engine": engine, "precision": precision, "providers": providers}
     given |= {"tile_size": tile_size, "tile_stride": tile_stride, "tile_border": tile_border}
     given |= {"random_tiles": random_tiles, "roi": roi, "foreground": foreground or None, "memory": memory}
+    given |= {"window": window, "channels": channels, "reduced_jpeg": reduced_jpeg or None}
     document |= {name: value for name, value in given.items() if value is not None}
     more = [*(["detector.robust=true"] if robust else []), *(settings or [])]
     chosen = parse(with_settings(_with_detector(document, detector), more), str(config or "kizu fit"))

@@ -71,6 +71,7 @@ def fitted(
     data = inspector.provenance["data"]
     _skipped(data["skipped"])
     print(f"Fitted {inspector.detector.name} on {data['fitted']} good images in {clock.seconds:.1f} s.")
+    lines(_window(inspector))
     lines(_cut(inspector, summary.most_common))
     lines(_tiles(inspector, summary.most_common))
     lines(_area(inspector, target))
@@ -112,6 +113,16 @@ def _cut(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
         shares = f"{100 * seen.width / width:.0f} % x {100 * seen.height / height:.0f} %"
         what = f"(image_size {inspector.config.image_size}, cut out after a resize to {inspector.config.resize})"
         yield f"Only the middle {shares} of a {width} x {height} image is inspected {what}; the edges are not."
+
+
+def _window(inspector: Inspector) -> Iterator[str]:
+    """What of the files' samples the backbone sees, where that was chosen."""
+    reading = inspector.reading
+    if reading.window is not None:
+        low, high = reading.window
+        yield f"Samples from {low:g} to {high:g} are seen as levels from 0 to 255, not rounded."
+    if reading.channels is not None:
+        yield f"Of each file the channels {', '.join(map(str, reading.channels))} are seen."
 
 
 def _tiles(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
@@ -257,7 +268,8 @@ def exported(result: Export, model: Path, as_json: bool) -> None:
     agreement = result.agreement
     names = " and ".join(map(str, result.files))
     size = "any size" if result.image_size == "any" else f"{result.image_size} pixels"
-    print(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of {size}.")
+    samples = "" if result.dtype == "uint8" else f", the camera's samples as {result.dtype}"
+    print(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of {size}{samples}.")
     score, map_ = f"{agreement.score:.1g} of their value", f"{agreement.map:.1g} of their range"
     print(f"Checked on {agreement.images} images: scores differ from the model's by {score} at most, maps by {map_}.")
     if result.search != "exact":

@@ -13,8 +13,8 @@ from kizu.errors import ImageError
 from kizu.images import Header, read_ahead, read_header
 
 _DEEP = (
-    "{} images have 16 bits a sample: 65535 becomes 255. "
-    "If the camera fills only part of that, they come out dark; stretch them first"
+    "{} images have 16 bits a sample: 65535 becomes 255 without --window. "
+    "If the camera fills only part of that, fit with --window auto"
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,8 @@ def compare(
     differences, times = [], []
     for image in images:
         expected = inspector.inspect(image.pixels)
-        results, milliseconds = _timed(run, image.pixels if colour == "rgb" else image.pixels[..., ::-1])
+        given = image.pixels.astype(inspector.engine.dtype)
+        results, milliseconds = _timed(run, given if colour == "rgb" else given[..., ::-1])
         times.append((milliseconds, expected.milliseconds))
         try:
             _check_decisions(results, inspector.calibration)
@@ -65,7 +67,7 @@ def compare(
     return Agreement(len(images), float(score), float(map_), float(own), float(theirs))
 
 
-def _timed(run: Run, pixels: npt.NDArray[np.uint8]) -> tuple[Results, float]:
+def _timed(run: Run, pixels: npt.NDArray[Any]) -> tuple[Results, float]:
     given = np.ascontiguousarray(pixels)
     started = time.perf_counter()
     results = run(given)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kizu.images import resize
 
-Image = npt.NDArray[np.uint8]
+Image = npt.NDArray[Any]
 
 SIZES = (0.6, 1.7)
 """Of the altered images, as factors of a side: images shrink and grow on their way to the backbone."""
@@ -21,7 +22,7 @@ LARGEST = 8_000_000
 
 @dataclass(frozen=True)
 class CheckImage:
-    """An image ``(H, W, 3)`` RGB uint8, and what it is called in a message."""
+    """The samples of an image, ``(H, W, 3)`` RGB, and what it is called in a message."""
 
     name: str
     pixels: Image
@@ -46,5 +47,7 @@ def _with_defect(pixels: Image) -> Image:
     height, width = (max(1, length // 8) for length in pixels.shape[:2])
     top, left = 3 * height, 2 * width
     damaged = pixels.copy()
-    damaged[top : top + height, left : left + width] = 255 - damaged[top : top + height, left : left + width][::-1]
+    ends = 255 if pixels.dtype == np.uint8 else int(pixels.max()) + int(pixels.min())
+    part = damaged[top : top + height, left : left + width]
+    part[:] = ends - part[::-1].astype(np.int64)
     return damaged

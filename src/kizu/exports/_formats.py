@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from kizu.errors import ParameterError, unknown_name
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from kizu.exports._graph import Exportable
 
 Results = Mapping[str, npt.NDArray[Any]]
-Run = Callable[[npt.NDArray[np.uint8]], Results]
+Run = Callable[[npt.NDArray[Any]], Results]
 """From an image as the graph takes it to the outputs by name."""
 
 

@@ -38,8 +38,8 @@ class Exportable:
 def write_inspector(inspector: Inspector, *, colour: str = "rgb", progress: Progress | None = None) -> Exportable:
     """Everything from an image as it is decoded to the verdict.
 
-    Input: ``image``, ``(height, width, 3)`` uint8, the channels in the order of ``colour``; of any size, with an
-    inspected area of the size it was drawn for. Outputs:
+    Input: ``image``, ``(height, width, 3)`` uint8, of a model with a window the samples as float32, the channels in
+    the order of ``colour``; of any size, with an inspected area of the size it was drawn for. Outputs:
     ``score`` ``()`` and ``anomaly_map`` ``(N, N)`` float32, as `Inspector.inspect` gives them; ``threshold`` and
     ``pixel_threshold`` ``()`` float32; ``review_threshold`` too; ``ng`` ``()`` bool: score > threshold;
     ``review`` ``()`` bool: score > review_threshold, and not NG; ``p_value`` ``()`` float32
@@ -55,9 +55,7 @@ def write_inspector(inspector: Inspector, *, colour: str = "rgb", progress: Prog
     if inspector.calibration is None:
         raise NotFittedError("this inspector has no calibration; make it with kizu.fit().")
     graph, frame = Graph(), _area.frame_of(inspector)
-    name = graph.input(IMAGE, TensorProto.UINT8, _area.shape_of(frame))
-    image = _area.cropped(Expression(graph, name, np.dtype(np.uint8)), frame)
-    seen = preprocessed(image, inspector.preprocessing)
+    seen = preprocessed(_levels(_input(graph, inspector, frame), inspector), inspector.preprocessing)
     if colour == "bgr":
         seen = seen.take([2, 1, 0], axis=3)
     (embedding,) = graph.include(onnx.load_from_string(inspector.graph), {INPUT: seen.name})
@@ -68,6 +66,22 @@ def write_inspector(inspector: Inspector, *, colour: str = "rgb", progress: Prog
         _map(Expression(graph, patches, np.dtype(np.float32)), inspector, frame),
     )
     return Exportable(graph, outputs)
+
+
+def _input(graph: Graph, inspector: Inspector, frame: Frame | None) -> Expression:
+    """What of the image is looked at, as it is given."""
+    deep = inspector.reading.window is not None
+    name = graph.input(IMAGE, TensorProto.FLOAT if deep else TensorProto.UINT8, _area.shape_of(frame))
+    return _area.cropped(Expression(graph, name, np.dtype(np.float32 if deep else np.uint8)), frame)
+
+
+def _levels(samples: Expression, inspector: Inspector) -> Expression:
+    """`kizu.images.Reading.levels`."""
+    window = inspector.reading.window
+    if window is None:
+        return samples
+    low, high = window
+    return ((samples - low) * (255 / (high - low))).at_least(0.0).at_most(255.0)
 
 
 def _decisions(score: Expression, calibration: Calibration) -> list[Output]:

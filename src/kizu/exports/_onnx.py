@@ -62,7 +62,7 @@ class OnnxFormat:
             raise refused("ONNX Runtime", error) from error
         names = [output.name for output in session.get_outputs()]
 
-        def run(image: NDArray[np.uint8]) -> Results:
+        def run(image: NDArray[Any]) -> Results:
             try:
                 return dict(zip(names, session.run(names, {IMAGE: image}), strict=True))
             except Exception as error:

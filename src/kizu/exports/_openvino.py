@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from kizu.backbones.engines.openvino import import_openvino
@@ -48,7 +48,7 @@ class OpenVinoFormat:
         except Exception as error:
             raise refused("OpenVINO", error) from error
 
-        def run(image: NDArray[np.uint8]) -> Results:
+        def run(image: NDArray[Any]) -> Results:
             try:
                 found = compiled({IMAGE: image})
             except Exception as error:

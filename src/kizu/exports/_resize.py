@@ -11,6 +11,8 @@ What OpenCV computes for uint8 (``modules/imgproc/src/resize.cpp``, 4.9 to 5.0):
 Where a mean lies half-way between two grey levels (a tenth of all, from 640 × 512 to 256 × 256), the last bit of the
 float32 sums decides. So they are formed in OpenCV's order, columns first, piece after piece, each product rounded
 before it is added: loops, not matrix products.
+
+Of float32 levels, as models with a window have them, nothing is rounded: the same areas, and plain linear weights.
 """
 
 from __future__ import annotations
@@ -48,24 +50,30 @@ class _Axis:
 
 
 def preprocessed(image: Expression, preprocessing: Preprocessing) -> Expression:
-    """``(H, W, 3)`` uint8 of any size → ``(1, N, N, 3)`` uint8: what the backbone sees."""
+    """``(H, W, 3)`` uint8 or float32 of any size → ``(1, N, N, 3)`` of the same type: what the backbone sees."""
+    exact = image.dtype == np.float32
     rows, columns = _axes(image, preprocessing)
     shrinks = (rows.length > rows.kept) | (columns.length > columns.kept)
     grows = (rows.grown > rows.grown_from) | (columns.grown > columns.grown_from)
     shrunk = either(
         shrinks,
-        lambda graph: _shrunk(image.inside(graph), rows, columns),
-        lambda graph: image.inside(graph).cast(np.float32),
+        lambda graph: _shrunk(image.inside(graph), rows, columns, exact),
+        lambda graph: _as_it_is(image.inside(graph), np.float32),
         "shrink",
     )
     grown = either(
         grows,
-        lambda graph: _grown(shrunk.inside(graph), rows, columns),
-        lambda graph: shrunk.inside(graph).cast(np.uint8),
+        lambda graph: (_interpolated if exact else _grown)(shrunk.inside(graph), rows, columns),
+        lambda graph: _as_it_is(shrunk.inside(graph), np.float32 if exact else np.uint8),
         "grow",
     )
     side = preprocessing.image_size
     return grown.reshape(1, side, side, 3)
+
+
+def _as_it_is(image: Expression, dtype: type[np.float32] | type[np.uint8]) -> Expression:
+    """Of that type; a node in any case, as the branches of an ``If`` must give one."""
+    return image.apply("Identity") if image.dtype == dtype else image.cast(dtype)
 
 
 def _axes(image: Expression, preprocessing: Preprocessing) -> list[_Axis]:
@@ -99,11 +107,11 @@ def _axis(length: Expression, target: Expression, image_size: int) -> _Axis:
     )
 
 
-def _shrunk(image: Expression, rows: _Axis, columns: _Axis) -> Expression:
-    """``(H, W, 3)`` uint8 → ``(h, w, 3)`` float32 of whole grey levels: the area of each new pixel."""
+def _shrunk(image: Expression, rows: _Axis, columns: _Axis, exact: bool) -> Expression:
+    """``(H, W, 3)`` → ``(h, w, 3)`` float32: the area of each new pixel, of whole grey levels unless ``exact``."""
     whole = (rows.length % rows.shrunk).equals(0) & (columns.length % columns.shrunk).equals(0)
     across = _summed(image.transpose(1, 0, 2), columns, whole, "columns")
-    return _levels(_summed(across.transpose(1, 0, 2), rows, whole, "rows"), rows, columns, whole)
+    return _means(_summed(across.transpose(1, 0, 2), rows, whole, "rows"), rows, columns, whole, exact)
 
 
 def _summed(image: Expression, along: _Axis, whole: Expression, name: str) -> Expression:
@@ -121,11 +129,15 @@ def _summed(image: Expression, along: _Axis, whole: Expression, name: str) -> Ex
     return added_up(start, _pieces_a_pixel(along), piece, name)
 
 
-def _levels(sums: Expression, rows: _Axis, columns: _Axis, whole: Expression) -> Expression:
-    """Sums over areas, rounded to grey levels as OpenCV rounds them."""
+def _means(sums: Expression, rows: _Axis, columns: _Axis, whole: Expression, exact: bool) -> Expression:
+    """Means over areas (the sums are those already unless the ratios are ``whole``); unless ``exact``, rounded to
+    grey levels as OpenCV rounds them.
+    """
     one = constant(whole.graph, np.float32(1))
     heights, widths = (axis.length // axis.shrunk for axis in (rows, columns))
     means = sums * whole.where(one / (heights * widths).cast(np.float32), one)
+    if exact:
+        return means
     halves_up = (heights.equals(2) & widths.equals(2) & whole).cast(np.float32)
     return (means + halves_up * 0.125).apply("Round").at_most(255.0)
 
@@ -168,8 +180,23 @@ def _grown(image: Expression, rows: _Axis, columns: _Axis) -> Expression:
     return ((above + below + 2) // 2**2).cast(np.uint8)
 
 
+def _interpolated(image: Expression, rows: _Axis, columns: _Axis) -> Expression:
+    """``(h, w, 3)`` float32 → ``(N, N, 3)`` float32, interpolated linearly."""
+    left, right, near, far = _between(columns, clamp=True)
+    across = image.take(left, 1) * near.reshape(-1, 1) + image.take(right, 1) * far.reshape(-1, 1)
+    upper, lower, near, far = _between(rows, clamp=False)
+    return across.take(upper) * near.reshape(-1, 1, 1) + across.take(lower) * far.reshape(-1, 1, 1)
+
+
 def _neighbours(axis: _Axis, *, clamp: bool) -> tuple[Expression, Expression, Expression, Expression]:
     """The two old pixels about each new one, and their weights in 2048ths: ``(N,)`` int32 each."""
+    before, after, *shares = _between(axis, clamp=clamp)
+    near, far = (((part * 2.0**WEIGHT_BITS).apply("Round")).cast(np.int32) for part in shares)
+    return before, after, near, far
+
+
+def _between(axis: _Axis, *, clamp: bool) -> tuple[Expression, Expression, Expression, Expression]:
+    """The two old pixels about each new one, int32, and their weights, float32: ``(N,)`` each."""
     new = counted(axis.side) + axis.second
     twice = (new * 2 + 1) * axis.grown_from - axis.grown
     position = twice.cast(np.float32) / (axis.grown * 2).cast(np.float32)
@@ -180,10 +207,9 @@ def _neighbours(axis: _Axis, *, clamp: bool) -> tuple[Expression, Expression, Ex
         inside = (before >= 0) & (last > before)
         fraction = inside.where(fraction, constant(new.graph, np.float32(0)))
     one = constant(new.graph, np.float32(1))
-    near, far = (((part * 2.0**WEIGHT_BITS).apply("Round")).cast(np.int32) for part in (one - fraction, fraction))
     return (
         before.at_least(0).at_most(last),
         (before + 1).at_least(0).at_most(last),
-        near,
-        far,
+        one - fraction,
+        fraction,
     )

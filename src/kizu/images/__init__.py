@@ -10,11 +10,14 @@ from kizu.images.reading import (
     DEFAULT_MAX_PIXELS,
     MIN_SIDE,
     decode_image,
+    decode_samples,
     read_header,
     read_image,
     read_mask,
+    read_samples,
 )
 from kizu.images.resizing import resize, resize_mask
+from kizu.images.samples import Reading, learn_window
 from kizu.images.tiling import TileSpan, Tiling, tiling_of
 
 __all__ = [
@@ -27,17 +30,21 @@ __all__ = [
     "Foreground",
     "Header",
     "Preprocessing",
+    "Reading",
     "TileSpan",
     "Tiling",
     "area_of",
     "decode_image",
+    "decode_samples",
     "find_images",
     "is_image",
     "learn_foreground",
+    "learn_window",
     "read_ahead",
     "read_header",
     "read_image",
     "read_mask",
+    "read_samples",
     "resize",
     "resize_mask",
     "sort_key",

@@ -5,14 +5,16 @@
   decoded.
 - A file that ends early is refused; decoders would fill the rest with grey and say nothing. (Altered bytes
   inside pixel data are found in PNG alone: the other formats carry no checksums.)
-- 16-bit samples become 8-bit by full range, ``round(x / 257)``, whatever part of the range a camera fills.
+- `read_image` makes 8-bit samples of 16-bit ones by full range, ``round(x / 257)``, whatever part of the range a
+  camera fills; `read_samples` leaves them as they are (`kizu.images.samples` says what becomes of them).
 - Alpha is dropped, not blended: the colours are those stored.
 - EXIF orientation is applied, in every format that can carry it.
-- Of a file with several pages or pictures, the first is read.
+- Of a file with several pages or pictures, the first is read, unless channels are asked for that lie on others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -20,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kizu.errors import ImageError
-from kizu.images._quiet import quiet_decoder
-from kizu.images.formats import Bytes, Format, Header, UnusableError, identify
+from kizu.images._decoding import decode, reduction_of
+from kizu.images.formats import Bytes, Format, Header, UnusableError, check_pages, identify
 from kizu.wording import Wording
 
 DEFAULT_MAX_PIXELS = 100_000_000
@@ -44,14 +46,51 @@ def read_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDA
         ImageError: the file cannot be opened, is empty, cut short, damaged, not an image, of a kind of sample
             that is not supported, smaller than `MIN_SIDE` or larger than ``max_pixels``.
     """
-    data, kind, header = _load(Path(path), max_pixels)
-    return _to_rgb8(*_decode(data, kind, header, Path(path)))
+    return eight_bits(read_samples(path, max_pixels=max_pixels))
 
 
 def decode_image(data: bytes, path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.uint8]:
     """Like `read_image`, from the bytes of a file; ``path`` is the name for messages."""
+    return eight_bits(decode_samples(data, path, max_pixels=max_pixels))
+
+
+def read_samples(
+    path: Path | str,
+    *,
+    channels: Sequence[int] | None = None,
+    least: int | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> NDArray[Any]:
+    """Read one image file at the depth it has.
+
+    ``channels``: the three that become the planes, or one for all three, numbered from 0: red, green, blue, alpha, or
+    a grey one; those of a TIFF's second page go on after those of its first. None: its colours, or its grey thrice.
+    ``least``: JPEG files are decoded at a half, a quarter or an eighth of their size (rounded up), the smallest whose
+    sides have ``least`` pixels or more; None, or with ``channels``: at full size.
+
+    Returns:
+        ``(H, W, 3)`` RGB ``uint8`` or ``uint16``, upright, C-contiguous and writable.
+
+    Raises:
+        ImageError: as `read_image`, and where the file has no such channel.
+    """
+    data, kind, header = _load(Path(path), max_pixels)
+    if channels is not None:
+        return _chosen(data, kind, header, Path(path), channels)
+    return _colours(data, kind, header, Path(path), reduction_of(header, least))
+
+
+def decode_samples(data: bytes, path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[Any]:
+    """Like `read_samples`, from the bytes of a file; ``path`` is the name for messages."""
     kind, header = _inspect(data, Path(path), max_pixels)
-    return _to_rgb8(*_decode(data, kind, header, Path(path)))
+    return _colours(data, kind, header, Path(path))
+
+
+def eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
+    """``uint16`` samples as ``uint8``, by full range: ``round(x / 257)``, exactly; ``uint8`` ones as they are."""
+    if samples.dtype == np.uint16:
+        samples = ((samples.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)
+    return cast(NDArray[np.uint8], samples)
 
 
 def read_mask(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[np.bool_]:
@@ -67,7 +106,7 @@ def read_mask(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDAr
         ImageError: as `read_image`.
     """
     data, kind, header = _load(Path(path), max_pixels)
-    decoded, header = _decode(data, kind, header, Path(path))
+    decoded, header = decode(data, kind, header, Path(path))
     return cast(NDArray[np.bool_], (decoded > (127 if header.lossy else 0)).any(axis=2))
 
 
@@ -146,55 +185,32 @@ def _check_size(header: Header, path: Path, max_pixels: int) -> None:
         raise ImageError(path, Wording("image_too_small", size), Wording("take_out_small", {"side": MIN_SIDE}))
 
 
-def _decode(data: bytes, kind: Format, header: Header, path: Path) -> tuple[NDArray[Any], Header]:
-    """Decode to upright ``(H, W, 3)`` BGR, ``uint8`` or ``uint16`` as stored; the header, completed."""
+def _colours(data: bytes, kind: Format, header: Header, path: Path, reduction: int = 1) -> NDArray[Any]:
+    import cv2
+
+    decoded, _ = decode(data, kind, header, path, reduction=reduction)
+    return cast(NDArray[Any], cv2.cvtColor(np.ascontiguousarray(decoded), cv2.COLOR_BGR2RGB))
+
+
+def _chosen(data: bytes, kind: Format, header: Header, path: Path, channels: Sequence[int]) -> NDArray[Any]:
+    """The planes that ``channels`` names, of whatever page."""
+    first = _all_channels(data, kind, header, path, 0)
+    each = first.shape[2]
+    numbers = {channel // each for channel in channels}
     try:
-        header = kind.verify(data, header)
+        count = check_pages(data, numbers) if header.format == "TIFF" else 1
     except UnusableError as problem:
         raise ImageError(path, problem.reason, problem.remedy) from None
-    decoded = _run_decoder(_blanked(data, header))
-    if decoded is not None and not kind.decoder_turns:
-        decoded = _upright(decoded, header.orientation)
-    if decoded is None or decoded.shape != (*header.size, 3) or decoded.dtype not in (np.uint8, np.uint16):
-        reason = Wording("file_undecodable", {"format": header.format})
-        raise ImageError(path, reason, Wording("copy_or_save_again"))
-    return (np.invert(decoded) if header.inverted else decoded), header
+    missing = [channel for channel in channels if channel // each >= count]
+    if missing:
+        reason = Wording("too_few_channels", {"n": count * each, "channel": missing[0]})
+        raise ImageError(path, reason, Wording("ask_for_other_channels"))
+    pages = {n: _all_channels(data, kind, header, path, n) if n else first for n in sorted(numbers)}
+    three = list(channels) * (3 if len(channels) == 1 else 1)
+    return np.stack([pages[channel // each][..., channel % each] for channel in three], axis=2)
 
 
-def _blanked(data: bytes, header: Header) -> bytes:
-    """The data with the bytes that would lead the decoder astray set to zero."""
-    if header.blank is None:
-        return data
-    start, stop = header.blank
-    return data[:start] + bytes(stop - start) + data[stop:]
-
-
-def _run_decoder(data: bytes) -> NDArray[Any] | None:
-    import cv2
-
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    with quiet_decoder():
-        try:
-            return cast("NDArray[Any] | None", cv2.imdecode(np.frombuffer(data, np.uint8), flags))
-        except cv2.error:
-            return None
-
-
-def _upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo EXIF orientation 1 to 8 (Exif 2.32, tag 274): 5 to 8 swap rows and columns, then mirror."""
-    if orientation >= 5:
-        image = image.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    return image
-
-
-def _to_rgb8(decoded: NDArray[Any], header: Header) -> NDArray[np.uint8]:
-    """BGR of 8 or 16 bits to contiguous RGB of 8."""
-    import cv2
-
-    if decoded.dtype == np.uint16:
-        decoded = ((decoded.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)  # round(x / 257), exactly
-    return cast(NDArray[np.uint8], cv2.cvtColor(np.ascontiguousarray(decoded), cv2.COLOR_BGR2RGB))
+def _all_channels(data: bytes, kind: Format, header: Header, path: Path, page: int) -> NDArray[Any]:
+    """``(H, W, C)``, the colours in the order red, green, blue, alpha."""
+    decoded, _ = decode(data, kind, header, path, page)
+    return decoded[..., [2, 1, 0, 3][: decoded.shape[2]]] if decoded.shape[2] > 1 else decoded

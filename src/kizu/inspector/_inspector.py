@@ -22,7 +22,12 @@ from kizu.inspector._prediction import Prediction
 from kizu.inspector._running import engine_choice, known_graph, shared_engine, to_look
 from kizu.inspector._tiles import middle_tile, some_tiles, strips
 
-Image = npt.NDArray[np.uint8]
+Image = npt.NDArray[Any]
+"""Samples ``(H, W, 3)`` as `kizu.images.Reading` reads them: uint8, with a window also uint16 or floats."""
+
+ENLARGED = 2
+"""Times the size that images are resized to, which reduced JPEG files must still have."""
+
 Float32 = npt.NDArray[np.float32]
 Source = str | Path | Image
 Opener = Callable[[Config, _model_file.Content], backbones.Engine]
@@ -34,9 +39,9 @@ class Inspector:
     """Preprocessing, backbone, detector and calibration of one product.
 
     ``config`` is complete: fitting with it again gives the same inspector. ``graph`` is the backbone as a
-    serialised ONNX model, uint8 images in, embeddings out. ``provenance``: versions and data it was made from.
-    ``check_files``: a few good images as PNG files, which exports are checked on. ``area``: the part of an image
-    that is inspected; None: all of it.
+    serialised ONNX model, uint8 images in (with a window float32), embeddings out. ``provenance``: versions and data
+    it was made from. ``check_files``: a few good images as PNG files, which exports are checked on. ``area``: the
+    part of an image that is inspected; None: all of it.
     """
 
     config: config.Config
@@ -54,9 +59,18 @@ class Inspector:
         return images.Preprocessing(self.engine.image_size, self.config.resize, self.config.keep_aspect)
 
     @property
+    def reading(self) -> images.Reading:
+        """How files are read for this inspector, and what its backbone sees of their samples."""
+        window = self.config.window
+        if window == "auto":
+            raise ValueError("the window has not been found yet")
+        smallest = ENLARGED * (self.config.resize or self.engine.image_size) if self.config.reduced_jpeg else None
+        return images.Reading(window, self.config.channels, smallest)
+
+    @property
     def check_images(self) -> tuple[Image, ...]:
-        """``check_files``, decoded: ``(H, W, 3)`` RGB uint8 each. Raises `ImageError` for one that is damaged."""
-        return tuple(images.decode_image(data, f"check/{n}.png") for n, data in enumerate(self.check_files))
+        """``check_files``, decoded: samples ``(H, W, 3)`` RGB each. Raises `ImageError` for one that is damaged."""
+        return tuple(images.decode_samples(data, f"check/{n}.png") for n, data in enumerate(self.check_files))
 
     @property
     def tiling(self) -> images.Tiling | None:
@@ -78,19 +92,21 @@ class Inspector:
         return Sight(self.preprocessing, self.engine.grid, self.tiling, self.area).frame((size[0], size[1]))
 
     def embed(self, image: Image) -> Float32:
-        """``(H, W, 3)`` RGB uint8 → the embedding ``(1, h, w, D)`` float32; ``(1, 1, n, D)`` where only some patches
-        lie in the inspected area.
+        """``(H, W, 3)`` RGB samples → the embedding ``(1, h, w, D)`` float32; ``(1, 1, n, D)`` where only some
+        patches lie in the inspected area.
         """
         frame = self.frame(image.shape[:2])
         if self.tiling is None:
-            seen = self.preprocessing.apply(frame.cropped(image))
+            seen = self.preprocessing.apply(self.reading.levels(frame.cropped(image)))
             return frame.counting(self.engine.embed(seen[None])[0])[None]
-        parts = [part for _, part in strips(self.engine, frame, image)]
+        parts = [part for _, part in strips(self.engine, frame, self.reading.levels(image))]
         return np.concatenate(parts, axis=0 if frame.counts is None else 1)[None]
 
     def glimpse(self, image: Image) -> Image:
-        """What the backbone sees of ``(H, W, 3)`` RGB uint8, ``(N, N, 3)``: where there are tiles, the middle one."""
-        frame = self.frame(image.shape[:2])
+        """What the backbone sees of ``(H, W, 3)`` RGB samples, levels ``(N, N, 3)``: where there are tiles, the
+        middle one.
+        """
+        frame, image = self.frame(image.shape[:2]), self.reading.levels(image)
         return self.preprocessing.apply(frame.cropped(image)) if self.tiling is None else middle_tile(frame, image)
 
     def embed_some(self, image: Image, rng: np.random.Generator) -> Float32:
@@ -99,10 +115,11 @@ class Inspector:
         """
         if self.config.random_tiles is None:
             return self.embed(image)
-        return some_tiles(self.engine, self.frame(image.shape[:2]), image, self.config.random_tiles, rng)
+        frame = self.frame(image.shape[:2])
+        return some_tiles(self.engine, frame, self.reading.levels(image), self.config.random_tiles, rng)
 
     def measure(self, image: Image) -> tuple[float, Float32]:
-        """The score and the anomaly map of ``(H, W, 3)`` RGB uint8, without a verdict.
+        """The score and the anomaly map of ``(H, W, 3)`` RGB samples, without a verdict.
 
         Tiles are scored row by row where the detector can, so that no more embeddings need be held.
         """
@@ -110,7 +127,8 @@ class Inspector:
             scores = self.detector.score(self.embed(image))
             return float(scores.images[0]), self.map_of(scores.patches[0], image.shape[:2])
         frame = self.frame(image.shape[:2])
-        found = [self.detector.score(part[None]) for _, part in strips(self.engine, frame, image)]
+        levels = self.reading.levels(image)
+        found = [self.detector.score(part[None]) for _, part in strips(self.engine, frame, levels)]
         patches = np.concatenate([one.patches[0] for one in found], axis=0 if frame.counts is None else 1)
         highest = max(found, key=lambda one: float(one.patches.max()))
         return float(highest.images[0]), self.map_of(patches, image.shape[:2])
@@ -126,7 +144,8 @@ class Inspector:
         return self.frame((mask.shape[0], mask.shape[1])).apply_mask(mask)
 
     def inspect(self, image: Image, path: Path | None = None) -> Prediction:
-        """Score one decoded image: RGB ``(H, W, 3)`` or grey ``(H, W)``, uint8.
+        """Score one decoded image: RGB ``(H, W, 3)`` or grey ``(H, W)``, uint8; with a window, samples as the camera
+        gives them, uint16 or floats.
 
         Raises `ParameterError` for another shape or dtype, `DataError` for another size than the area or the detector
         can take, `NotFittedError` without a calibration.
@@ -135,10 +154,10 @@ class Inspector:
             raise NotFittedError("this inspector has no calibration; make it with kizu.fit().")
         started = time.perf_counter()
         try:
-            score, anomaly_map = self.measure(_rgb(image))
+            score, anomaly_map = self.measure(self.reading.checked(image))
         except DataError as error:
             raise DataError(f"{path}: {error}" if path else str(error)) from None
-        frame = self.frame(image.shape[:2])
+        size = (image.shape[0], image.shape[1]) if path is None else self.reading.size_of(path, image)
         return Prediction(
             path=path,
             score=score,
@@ -148,10 +167,10 @@ class Inspector:
             pixel_threshold=self.calibration.pixel_threshold,
             verdict=self.calibration.verdict(score),
             milliseconds=(time.perf_counter() - started) * 1e3,
-            size=(image.shape[0], image.shape[1]),
-            seen=frame.seen,
+            size=size,
+            seen=self.frame(size).seen,
             anomaly_map=anomaly_map,
-            inside=frame.inside,
+            inside=self.frame(size).inside,
         )
 
     @overload
@@ -168,7 +187,7 @@ class Inspector:
         if isinstance(source, np.ndarray):
             return self.inspect(source)
         if isinstance(source, str | Path):
-            return self.inspect(images.read_image(Path(source)), Path(source))
+            return self.inspect(self.reading.read(Path(source)), Path(source))
         return [self.predict(one) for one in source]
 
     def calibrated(self, calibration: Calibration) -> Inspector:
@@ -180,7 +199,7 @@ class Inspector:
         if self.calibration is None:
             raise NotFittedError("this inspector has no calibration; make it with kizu.fit().")
         manifest = {
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config.document(),
             "detector": {"name": self.detector.name, "parameters": self.detector.parameters()},
             "calibration": self.calibration.to_dict(),
             "provenance": dict(self.provenance),
@@ -268,14 +287,3 @@ class Inspector:
 def _restore_detector(content: _model_file.Content) -> detectors.Detector:
     described = content.manifest["detector"]
     return detectors.restore(described["name"], described["parameters"], content.arrays)
-
-
-def _rgb(image: Image) -> Image:
-    """Grey to three equal channels; anything but uint8 ``(H, W)`` or ``(H, W, 3)`` is refused."""
-    right = image.dtype == np.uint8 and (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3))
-    if not right or not image.size:
-        raise ParameterError(
-            f"an image must be RGB (H, W, 3) or grey (H, W), uint8; got {image.shape} {image.dtype}. "
-            "Give the path of the file to have it read and brought to that form."
-        )
-    return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image

@@ -3,10 +3,12 @@
 ::
 
     manifest.json      schema, kizu version, config, detector, calibration, provenance, SHA-256 of every other entry
-    backbone.onnx      the backbone: uint8 images in, embeddings out
+    backbone.onnx      the backbone: uint8 images in (float32 with a window), embeddings out
     detector/*.npy     what the detector learnt (``allow_pickle=False``)
     check/0.png …      good images that exports are checked on; none in schema 1
     area.png           the inspected area, white; none where all is inspected, nor before schema 4
+
+Schema 5 is written for settings that schema 4 has not (`kizu.config.LATER`), and without them still 4.
 
 Entries are stored uncompressed with a fixed date, so that the same fit gives the same bytes. A file is written
 under a temporary name, synced and renamed: it is there whole or not at all.
@@ -29,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu._version import __version__
+from kizu.config import LATER
 from kizu.errors import ModelFileError
 from kizu.files import atomic_write
 from kizu.inspector._entries import AlteredEntryError, Entries, aligned
@@ -36,7 +39,7 @@ from kizu.inspector._entries import AlteredEntryError, Entries, aligned
 Array = npt.NDArray[Any]
 T = TypeVar("T")
 
-SCHEMA = 4
+SCHEMA = 5
 MANIFEST = "manifest.json"
 GRAPH = "backbone.onnx"
 ARRAYS = "detector/"
@@ -88,7 +91,7 @@ def write(
     entries |= {f"{CHECKS}{number}.png": data for number, data in enumerate(checks)}
     entries |= {} if area is None else {AREA: area}
     document = {
-        "schema": SCHEMA,
+        "schema": SCHEMA if any(name in manifest.get("config", ()) for name in LATER) else SCHEMA - 1,
         "kizu": __version__,
         **manifest,
         "entries": {name: hashlib.sha256(data).hexdigest() for name, data in entries.items()},

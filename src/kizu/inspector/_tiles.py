@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from kizu.backbones import Engine
 from kizu.images import Tiling
 from kizu.inspector._frame import Frame, Tile
 
-Image = npt.NDArray[np.uint8]
+Image = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 
 PIXELS_AT_A_TIME = 2**20

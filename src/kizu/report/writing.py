@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +30,16 @@ def write_image(path: Path | str, image: NDArray[np.uint8]) -> None:
     atomic_write(path, encode_image(image, Path(path).suffix.lower()), durable=False)
 
 
-def encode_image(image: NDArray[np.uint8], suffix: str) -> bytes:
-    """What `write_image` writes, as bytes; the same array gives the same. Raises `ParameterError` as it does."""
+def encode_image(image: NDArray[Any], suffix: str) -> bytes:
+    """What `write_image` writes, as bytes; the same array gives the same. PNG holds uint16 samples too. Raises
+    `ParameterError` as `write_image` does.
+    """
     import cv2
 
     if suffix not in SUFFIXES:
         raise ParameterError(unknown_name("image suffix", suffix, SUFFIXES))
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+    deep = image.dtype == np.uint16 and suffix == ".png"
+    if not (deep or image.dtype == np.uint8) or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise ParameterError(f"`image` must be (H, W, 3) or (H, W) uint8; got {image.shape} {image.dtype}.")
     pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     options = [cv2.IMWRITE_PNG_COMPRESSION, 4] if suffix == ".png" else []

@@ -48,7 +48,7 @@ def draw_area(inspector: Inspector, path: Path) -> None:
     """Write a picture of what is inspected: a good image kept in the model, pale where it is not; grey where the
     model keeps none. Raises `OutputError`.
     """
-    kept = inspector.check_images
+    kept = [inspector.reading.view(image) for image in inspector.check_images]
     area = inspector.area
     image = kept[0] if kept else np.full((*(area.size if area else (256, 256)), 3), 96, np.uint8)
     inspected = None if area is None else resize_mask(area.mask, (image.shape[0], image.shape[1]))
@@ -67,7 +67,7 @@ def _foreground(reader: Reader, samples: Sequence[Sample], progress: Progress) -
         progress.stage("Learning the foreground", len(chosen)) as advance,
         closing(reader.images(chosen, advance)) as read,
     ):
-        found = learn_foreground(image for _, image in read)
+        found = learn_foreground(reader.reading.view(image) for _, image in read)
     if found.area is None:
         warnings.warn(
             f"no clear foreground: {found.why}. Everything is inspected; or draw the area with --roi.",

@@ -25,9 +25,9 @@ from kizu.config import Config, parse
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
 from kizu.detectors import detector_class
 from kizu.errors import DataError, bad_parameter
-from kizu.images import DEFAULT_MAX_PIXELS
+from kizu.images import DEFAULT_MAX_PIXELS, Reading
 from kizu.inspector import Inspector
-from kizu.metrics.ranking import auroc, count_scores
+from kizu.metrics import auroc, count_scores
 from kizu.progress import Advance, Progress, Silent
 from kizu.workflows._fit import fit
 from kizu.workflows._reading import Reader
@@ -56,8 +56,10 @@ DRAWN_ON = (8, 40)
 FITTED = 120
 """Images each candidate is fitted on, at most."""
 
-NOT_TRIED = ("tile_size", "roi", "foreground")
-"""Settings that candidates cannot be judged with: defects may lie outside the area, and sizes are those of tiles."""
+NOT_TRIED = ("tile_size", "roi", "foreground", "window")
+"""Settings that candidates cannot be judged with: defects may lie outside the area, sizes are those of tiles, and
+what is drawn is of 8 bits.
+"""
 
 EACH = 2
 """Defects drawn on each held-out image, one at a time."""
@@ -134,7 +136,7 @@ def choose_preset(
     given = config or parse({})
     for name in NOT_TRIED:
         if getattr(given, name):
-            hint = "Defects are drawn on whole images of one size. Choose with --preset."
+            hint = "Defects are drawn on whole images of one size, of 8 bits. Choose with --preset."
             raise bad_parameter(name, "left out with --auto", getattr(given, name), hint)
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=given.seed)
     to_fit, held_out = _divided(dataset, given.seed)
@@ -165,6 +167,7 @@ def _usable(given: Config) -> tuple[list[Config], tuple[str, ...]]:
     for preset, side in CANDIDATES:
         said = given.model_dump(exclude_unset=True) | {"preset": preset, "check_images": 0, "calibration": None}
         said |= {"false_alarms": 0.5}  # scores alone are wanted: no promise, and no word of one
+        said |= {"reduced_jpeg": False}  # defects are drawn on whole images
         complete = resolve(parse(said if side is None else said | {"image_size": side}))
         backbone = backbone_of(complete)
         file = backbone.weight_file() if isinstance(backbone, Located) else None
@@ -212,7 +215,7 @@ class Trying:
             fitted.append(self._fitted(candidate))
             advance(1)
         bad, taken = [list[float]() for _ in fitted], [list[float]() for _ in fitted]
-        with closing(self._with_defects(candidates[0].seed)) as images:
+        with closing(self._with_defects(candidates[0])) as images:
             for image in images:
                 for place, (inspector, _) in enumerate(fitted):
                     started = time.perf_counter()
@@ -232,12 +235,12 @@ class Trying:
             raise ValueError("a fit calibrates")
         return inspector, inspector.calibration.scores
 
-    def _with_defects(self, seed: int) -> Generator[Image, None, None]:
+    def _with_defects(self, config: Config) -> Generator[Image, None, None]:
         """Each held-out image `EACH` times, with a defect each time."""
-        reader = Reader(max_pixels=self.max_pixels)
+        reader = Reader(Reading(channels=config.channels), max_pixels=self.max_pixels)
         with closing(reader.images(list(self.held_out))) as read:
             images = (image for _, image in read)
-            for defect in synthetic.draw_defects(images, seed=seed, each=EACH):
+            for defect in synthetic.draw_defects(images, seed=config.seed, each=EACH):
                 yield defect.image
 
 

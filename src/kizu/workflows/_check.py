@@ -157,6 +157,7 @@ def _findings(
     yield from masks.left_over(dataset)
     yield from uniformity.odd_ones(looks)
     yield from appearance.odd_looks(looks)
+    yield from files.shallow(looks)
     yield from files.too_few(looks)
     yield from files.left_out(dataset)
 
@@ -194,10 +195,10 @@ def _suspects(
     if len(good) < outliers.FEWEST:
         return None, f"{len(good)} different good images for training; it takes {outliers.FEWEST}"
     alone = replace(dataset, samples=tuple(good), remarks=())
+    window = "auto" if any(files.shallow(looks)) else None
+    asked: dict[str, Any] = {"calibration": "leave_one_out", "false_alarms": 0.5, "window": window}
     try:
-        inspector = fit(
-            alone, calibration="leave_one_out", false_alarms=0.5, max_pixels=max_pixels, progress=progress
-        )
+        inspector = fit(alone, max_pixels=max_pixels, progress=progress, **asked)
     except ImageError as error:  # it could be read a moment ago
         raise DataError(f"{error} The files changed during the check; run it again.") from None
     return _ranked(inspector, [sample.path for sample in good]), ""
@@ -211,4 +212,4 @@ def _ranked(inspector: Inspector, paths: Sequence[Path]) -> Suspicion:
     maps: list[npt.NDArray[np.float32]] = [inspector.map_of(left_out.patches[place[one.path]], size) for one in found]
     peaks = [float(inspector.map_of(patches, size).max()) for patches in left_out.patches]
     limit, pixel_limit = outliers.limit_of(left_out.images), float(np.median(peaks))
-    return Suspicion(found, len(paths), maps, limit, pixel_limit)
+    return Suspicion(found, len(paths), maps, limit, pixel_limit, inspector.reading)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 import numpy.typing as npt
 
 from kizu.images import resize
@@ -13,7 +14,9 @@ LARGEST = 4_000_000
 
 
 class CheckImages:
-    """The first few of the images it is shown, as PNG files; held-out ones count more than those fitted on."""
+    """The first few of the images it is shown, their samples as PNG files; held-out ones count more than those fitted
+    on.
+    """
 
     def __init__(self, count: int, held_out: int, *, reduced: bool = True) -> None:
         """To keep ``count``, of which ``held_out`` will be shown; those above `LARGEST` ``reduced``."""
@@ -23,12 +26,12 @@ class CheckImages:
         self._fitted: list[bytes] = []
         self._held_out: list[bytes] = []
 
-    def fitted(self, image: npt.NDArray[np.uint8]) -> None:
+    def fitted(self, image: npt.NDArray[Any]) -> None:
         """Show an image that is fitted on."""
         if len(self._fitted) < self._from_fit:
             self._fitted.append(_png(image, self._largest))
 
-    def held_out(self, image: npt.NDArray[np.uint8]) -> None:
+    def held_out(self, image: npt.NDArray[Any]) -> None:
         """Show an image that is held out."""
         if len(self._held_out) < self._count:
             self._held_out.append(_png(image, self._largest))
@@ -39,7 +42,7 @@ class CheckImages:
         return tuple((self._held_out + self._fitted)[: self._count])
 
 
-def _png(image: npt.NDArray[np.uint8], largest: int | None) -> bytes:
+def _png(image: npt.NDArray[Any], largest: int | None) -> bytes:
     height, width = image.shape[:2]
     if largest is not None and height * width > largest:
         share = (largest / (height * width)) ** 0.5

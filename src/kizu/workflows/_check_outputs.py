@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from kizu.checks import Finding, Suspect
 from kizu.files import atomic_write, prepare_folder
-from kizu.images import read_image
+from kizu.images import Reading
 from kizu.report import View, compose, csv_table, picture_names, write_image
 
 FINDINGS = ("finding", "kind", "severity", "path", "message", "advice")
@@ -30,7 +30,7 @@ class Suspicion:
     """Suspects, of ``scored`` images, with their anomaly maps.
 
     ``limit``: the score from which one stands out; ``pixel_limit``: the highest map value of the median image, so
-    that pictures mark what is less ordinary than anything in most.
+    that pictures mark what is less ordinary than anything in most. ``reading``: how their files are read.
     """
 
     suspects: tuple[Suspect, ...]
@@ -38,6 +38,7 @@ class Suspicion:
     maps: Sequence[npt.NDArray[np.float32]]
     limit: float
     pixel_limit: float
+    reading: Reading
 
 
 def write_findings(folder: Path, findings: Sequence[Finding]) -> None:
@@ -71,7 +72,7 @@ def write_suspects(folder: Path, found: Suspicion, max_pixels: int) -> Suspicion
 
 def _view(suspect: Suspect, anomaly_map: npt.NDArray[np.float32], found: Suspicion, max_pixels: int) -> View:
     return View(
-        image=read_image(suspect.path, max_pixels=max_pixels),
+        image=found.reading.view(found.reading.read(suspect.path, max_pixels=max_pixels)),
         anomaly_map=anomaly_map,
         score=suspect.score,
         threshold=found.limit,

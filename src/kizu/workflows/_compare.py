@@ -41,7 +41,7 @@ class _Model:
     pixels: PixelAccumulator = field(default_factory=PixelAccumulator)
     milliseconds: list[float] = field(default_factory=list)
 
-    def inspect(self, image: npt.NDArray[np.uint8], path: Path, truth: npt.NDArray[np.bool_] | None) -> Prediction:
+    def inspect(self, image: npt.NDArray[Any], path: Path, truth: npt.NDArray[np.bool_] | None) -> Prediction:
         """Score an image, counting time and pixels."""
         prediction = self.inspector.inspect(image, path)
         self.milliseconds.append(prediction.milliseconds)
@@ -65,10 +65,11 @@ def compare(
 ) -> Comparison:
     """Score the labelled test images of ``data`` with each model; compare all with the first.
 
-    Each image is read once. Of ``good/`` ``bad/`` folders, whose test share every model's seed draws anew, the images
-    count that are in the test share of all. A model is right when it calls NG what is bad, and nothing else. In
-    ``out``: ``comparison.csv``, and a picture of every image that some models get right and some wrong. ``exact``,
-    ``engine``, ``precision`` and ``providers`` are those of `load`, for model files.
+    Each image is read once, or once more for models that read files in another way. Of ``good/`` ``bad/`` folders,
+    whose test share every model's seed draws anew, the images count that are in the test share of all. A model is
+    right when it calls NG what is bad, and nothing else. In ``out``: ``comparison.csv``, and a picture of every image
+    that some models get right and some wrong. ``exact``, ``engine``, ``precision`` and ``providers`` are those of
+    `load`, for model files.
 
     Raises `ParameterError` for fewer than 2 models or more than 26, `DataError` when there is nothing labelled that
     all may be judged by, `ImageError` for a file.
@@ -77,7 +78,7 @@ def compare(
     running = {"exact": exact, "engine": engine, "precision": precision, "providers": providers}
     taken = _models(models, running)
     samples, left_out = _samples([model.inspector for model in taken], data)
-    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    reader = Reader(taken[0].inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     folder = None if out is None else prepare_folder(out)
     images = ordered(_inspected(taken, samples, reader, folder, progress or Silent()))
     masks = any(sample.mask is not None for sample in samples)
@@ -130,15 +131,33 @@ def _inspected(
         closing(reader.images(samples, advance)) as read,
     ):
         for sample, image in read:
-            truth = load_mask(sample, image.shape, max_pixels=reader.max_pixels)
-            found = [model.inspect(image, sample.path, truth) for model in models]
+            size = reader.reading.size_of(sample.path, image)
+            truth = load_mask(sample, size, max_pixels=reader.max_pixels)
+            read_again = _ReadAgain(reader, image, sample.path)
+            found = [model.inspect(read_again.by(model), sample.path, truth) for model in models]
             images.append(
                 ComparedImage(sample.path, sample.label or "", sample.defect_type, tuple(map(Judged.of, found)))
             )
             if folder is not None and images[-1].disputed:
-                views = [view_of(sample, image, prediction, truth) for prediction in found]
+                shown = [model.inspector.reading.view(read_again.by(model), size) for model in models]
+                views = [view_of(sample, *pair, truth) for pair in zip(shown, found, strict=True)]
                 _draw(folder, names[sample.path], images[-1], [model.name for model in models], views)
     return images
+
+
+class _ReadAgain:
+    """One image as each model reads it."""
+
+    def __init__(self, reader: Reader, image: npt.NDArray[Any], path: Path) -> None:
+        self._read = {reader.reading: image}
+        self._path, self._max_pixels = path, reader.max_pixels
+
+    def by(self, model: _Model) -> npt.NDArray[Any]:
+        """As that model reads it. Raises `ImageError`."""
+        reading = model.inspector.reading
+        if reading not in self._read:
+            self._read[reading] = reading.read(self._path, max_pixels=self._max_pixels)
+        return self._read[reading]
 
 
 def _draw(folder: Path, name: str, image: ComparedImage, models: Sequence[str], views: Sequence[View]) -> None:

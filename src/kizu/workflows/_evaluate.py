@@ -101,7 +101,7 @@ def evaluate(
     inspector = model if isinstance(model, Inspector) else load(model)
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=inspector.config.seed)
     samples = labelled(dataset)
-    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     pixels, results = PixelAccumulator(), []
     scaling = Scaling(scale, inspector.calibration)
     shown = progress or Silent()

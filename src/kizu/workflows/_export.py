@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from kizu._version import __version__
 from kizu.errors import DataError, ParameterError
 from kizu.files import check_writable
-from kizu.images import DEFAULT_MAX_PIXELS, read_image
+from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
 from kizu.workflows._predict import find_files
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from kizu.exports import Agreement, CheckImage, Format
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Export:
     """Files written, the one users name first, and how far they are from the model. ``search`` is the model's own,
-    ``image_size`` that of the images they take: ``any``, or ``WIDTH x HEIGHT``.
+    ``image_size`` that of the images they take: ``any``, or ``WIDTH x HEIGHT``; ``dtype`` the type of their samples.
     """
 
     files: tuple[Path, ...]
@@ -35,6 +34,7 @@ class Export:
     image_size: str
     agreement: Agreement
     search: str
+    dtype: str = "uint8"
 
     @property
     def size(self) -> int:
@@ -49,6 +49,7 @@ class Export:
             "bytes": self.size,
             "colour": self.colour,
             "image_size": self.image_size,
+            "dtype": self.dtype,
             "search": {"model": self.search, "export": "exact"},
             "checked": {"images": agreement.images, "score": agreement.score, "map": agreement.map},
             "milliseconds": round(agreement.milliseconds, 3),
@@ -69,8 +70,9 @@ def export(
     """Write a model for ONNX Runtime (``to="onnx"``, ``out`` is ``NAME.onnx``) or OpenVINO (``NAME.xml``).
 
     The files take an image as it is decoded, ``(height, width, 3)`` uint8 with its channels in the order of
-    ``colour``, and give score, map and decision (`kizu.exports.write_inspector`). They appear only after they
-    have agreed with the model, on the images kept in it and on ``images``, files or folders.
+    ``colour`` (of a model with a window the camera's samples, as float32), and give score, map and decision
+    (`kizu.exports.write_inspector`). They appear only after they have agreed with the model, on the images kept in it
+    and on ``images``, files or folders.
 
     Raises:
         ModelFileError: the model is missing or damaged.
@@ -97,7 +99,7 @@ def export(
         agreement = _checked(files, metadata, inspector, to_check, colour, progress)
         names = sorted((file.name for file in folder.iterdir()), key=lambda name: name != target.name)
     paths = tuple(target.with_name(name) for name in names)
-    return Export(paths, colour, _size(inspector), agreement, search)
+    return Export(paths, colour, _size(inspector), agreement, search, inspector.engine.dtype)
 
 
 def _checked(
@@ -145,7 +147,7 @@ def _images(model: Path, inspector: Inspector, given: Iterable[str | Path], max_
 
     paths = list(given)
     files = find_files(paths) if paths else []
-    named = [CheckImage(str(path), read_image(path, max_pixels=max_pixels)) for path in files]
+    named = [CheckImage(str(path), inspector.reading.read(path, max_pixels=max_pixels)) for path in files]
     own = _fitting(inspector, inspector.check_images)
     for image in named:
         if not _fitting(inspector, [image.pixels]):
@@ -160,7 +162,7 @@ def _images(model: Path, inspector: Inspector, given: Iterable[str | Path], max_
     return check_images(own, named, any_size=inspector.area is None)
 
 
-def _fitting(inspector: Inspector, images: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
+def _fitting(inspector: Inspector, images: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
     """Those that an export takes: with an inspected area those of the size it was drawn for."""
     area = inspector.area
     return tuple(image for image in images if area is None or image.shape[:2] == area.size)
@@ -183,6 +185,7 @@ def _described(inspector: Inspector, identity: str, colour: str) -> dict[str, st
         box = inspector.frame(inspector.area.size).crop
         geometry["image"] = list(inspector.area.size)
         geometry["seen"] = [box.top, box.left, box.height, box.width]
+    window = inspector.reading.window
     return {
         "kizu.version": __version__,
         "kizu.model_sha256": identity,
@@ -190,4 +193,5 @@ def _described(inspector: Inspector, identity: str, colour: str) -> dict[str, st
         "kizu.map": json.dumps(geometry),
         "kizu.colour": colour,
         "kizu.search": "exact",
+        **({} if window is None else {"kizu.window": json.dumps(window)}),
     }

@@ -34,6 +34,7 @@ from kizu.workflows._quantise import graph_of, quantised
 from kizu.workflows._reading import Reader
 from kizu.workflows._resolve import backbone_of, resolve
 from kizu.workflows._set_aside import learnt, names_of, numbers_of, trusted
+from kizu.workflows._window import with_window
 
 
 def fit(
@@ -67,8 +68,9 @@ def fit(
     backbone = backbones.prepare(backbone_of(complete), progress)
     inspector = _unfitted(complete, backbone, detector)
     inspector, division = within_memory(inspector, division, dataset, asked="calibration" in given | settings)
-    complete = inspector.config
-    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    given_to_read: dict[str, Any] = {"skip_unreadable": skip_unreadable, "max_pixels": max_pixels}
+    inspector = with_window(inspector, division.to_fit, given_to_read, progress)
+    complete, reader = inspector.config, Reader(inspector.reading, **given_to_read)
     inspector = replace(inspector, area=find_area(complete, reader.again(), division.to_fit, progress))
     int8_error = None
     if complete.precision == "int8":

@@ -25,7 +25,9 @@ from kizu.workflows._side_by_side import worked
 
 @dataclass(frozen=True)
 class Inspected:
-    """A sample, its image ``(H, W, 3)``, its prediction, and its truth mask ``(H, W)`` where there is one."""
+    """A sample, its image ``(H, W, 3)`` as people look at it, its prediction, and its truth mask ``(H, W)`` where
+    there is one.
+    """
 
     sample: Sample
     image: npt.NDArray[np.uint8]
@@ -97,7 +99,7 @@ def predict(
     check_min_area(min_area)
     inspector = model if isinstance(model, Inspector) else load(model)
     samples = [Sample(path, "test", None, "") for path in find_files(paths)]
-    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     scaling = Scaling(scale, inspector.calibration)
     shown = progress or Silent()
     inspected = inspect_samples(inspector, samples, reader, out, save, shown, scaling, min_area=min_area)
@@ -143,11 +145,11 @@ def inspect_samples(
         read = stack.enter_context(closing(worked(reader, samples, inspector, _inspect, advance)))
         for sample, image, prediction in read:
             truth = load_mask(sample, prediction.size, max_pixels=reader.max_pixels) if sample.label else None
-            inspected = Inspected(sample, image, prediction, truth)
+            inspected = Inspected(sample, reader.reading.view(image, prediction.size), prediction, truth)
             if outputs is not None:
-                outputs.add(inspected.sample, image, prediction, truth)
+                outputs.add(inspected.sample, inspected.image, prediction, truth)
             yield inspected
 
 
-def _inspect(inspector: Inspector, sample: Sample, image: npt.NDArray[np.uint8]) -> Prediction:
+def _inspect(inspector: Inspector, sample: Sample, image: npt.NDArray[Any]) -> Prediction:
     return inspector.inspect(image, sample.path)

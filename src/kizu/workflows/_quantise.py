@@ -33,6 +33,7 @@ def graph_of(config: Config, backbone: backbones.Backbone) -> bytes:
         patch_size=config.patch_size,
         interpolation=config.interpolation,
         embedding_dims=config.embedding_dims,
+        dtype="uint8" if config.window is None else "float32",
     )
 
 
@@ -48,13 +49,13 @@ def quantised(
     chosen = _chosen(samples, inspector.config.seed)
     with progress.stage("Quantising the backbone", 3 * len(chosen)) as advance:
         with closing(reader.again().images(chosen, advance)) as read:
-            images = np.stack([inspector.glimpse(image) for _, image in read])
+            images = np.stack([np.rint(inspector.glimpse(image)).astype(np.uint8) for _, image in read])
         graph = graph_of(inspector.config, quantise.Quantised(backbone, images, inspector.config.seed, advance))
         advance(2 * (len(chosen) - len(images)))
     config = inspector.config
     engine = backbones.open_engine(graph, engine=config.engine, precision="int8", providers=config.providers)
     odd = quantise.strange(images[:_JUDGED], np.random.default_rng(config.seed + 1))  # not those of the ranges
-    judged = np.concatenate([images[:_JUDGED], odd])
+    judged = np.concatenate([images[:_JUDGED], odd]).astype(engine.dtype)
     changed = _error(backbone.card.name, engine, inspector.engine, judged)
     return replace(inspector, graph=graph, engine=engine), changed
 

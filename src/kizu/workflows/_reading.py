@@ -8,17 +8,19 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from kizu.datasets import Sample
 from kizu.errors import DataError, ImageError, KizuWarning
-from kizu.images import DEFAULT_MAX_PIXELS, read_ahead, read_image
+from kizu.images import DEFAULT_MAX_PIXELS, Reading, read_ahead
 from kizu.progress import Advance, ignore
 
-Image = npt.NDArray[np.uint8]
+Image = npt.NDArray[Any]
+"""Samples ``(H, W, 3)``, as `kizu.images.Reading` reads them."""
+
 Result = TypeVar("Result")
 
 DIGITS = 16
@@ -43,12 +45,16 @@ def _nothing(sample: Sample, image: Image) -> None:
 
 
 class Reader:
-    """Reads samples in order, a few ahead. ``count`` of them so far, ``skipped`` those left out.
+    """Reads samples as a product's ``reading`` says, in order, a few ahead. ``count`` of them so far, ``skipped``
+    those left out.
 
     ``digests``: of each image read, 16 hexadecimal digits of the SHA-256 of its pixels, whatever its file is called.
     """
 
-    def __init__(self, *, skip_unreadable: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+    def __init__(
+        self, reading: Reading, *, skip_unreadable: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS
+    ) -> None:
+        self.reading = reading
         self.skip_unreadable = skip_unreadable
         self.max_pixels = max_pixels
         self.skipped: list[ImageError] = []
@@ -92,7 +98,7 @@ class Reader:
             raise DataError(f"none of {len(samples)} images can be read; the first: {self.skipped[already]}")
 
     def _read(self, sample: Sample, work: Callable[[Sample, Image], Result]) -> _Read[Result]:
-        image = read_image(sample.path, max_pixels=self.max_pixels)
+        image = self.reading.read(sample.path, max_pixels=self.max_pixels)
         digest = hashlib.sha256(str(image.shape).encode())
         digest.update(np.ascontiguousarray(image).data)
         return _Read(image, digest.digest(), work(sample, image))
@@ -113,7 +119,7 @@ class Reader:
 
     def again(self) -> Reader:
         """Another reader that reads as this one does, for files read a second time: what is told counts each once."""
-        return Reader(skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
+        return Reader(self.reading, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
 
     def readable(self, samples: Sequence[Sample]) -> list[Sample]:
         """Those of ``samples`` that were not skipped so far."""

@@ -89,12 +89,14 @@ def make_report(
     inspector = model if isinstance(model, Inspector) else load(model)
     dataset = _dataset(data, inspector.config.seed)
     samples = [s for s in dataset.test() if s.label is not None or dataset.layout == NO_LABELS]
-    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     shown = progress or Silent()
     gathered = _inspected(inspector, dataset.root, samples, reader, min_area, shown)
     findings = None
     if check and dataset.layout != NO_LABELS:
-        findings = check_data(dataset, suspects=False, max_pixels=max_pixels, progress=shown).findings
+        found = check_data(dataset, suspects=False, max_pixels=max_pixels, progress=shown).findings
+        windowed = inspector.reading.window is not None  # what 8 bits would lose is then no matter
+        findings = tuple(finding for finding in found if not (windowed and finding.kind == "depth"))
     content = gathered.content(target, reader.skipped, findings)
     target.write(content, shown)
     if program is not None:

@@ -13,6 +13,7 @@ from kizu.errors import bad_parameter
 from kizu.presets import applied
 from kizu.workflows._area import check_roi
 from kizu.workflows._tiles import resolve_tiles
+from kizu.workflows._window import check_reading
 
 
 def backbone_of(config: Config) -> backbones.Backbone:
@@ -45,6 +46,7 @@ def resolve(config: Config) -> Config:
     values["image_size"] = config.image_size or card.default_image_size
     values |= tiles
     images.Preprocessing(values["image_size"], config.resize, config.keep_aspect)  # says what is wrong with them
+    check_reading(config)
     if config.sigma is None:
         values["sigma"] = maps.default_sigma(card.default_image_size if tiles else values["image_size"])
     if config.roi is not None:

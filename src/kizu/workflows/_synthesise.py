@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ import numpy as np
 
 from kizu import synthetic
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
-from kizu.errors import DataError, bad_parameter
+from kizu.errors import DataError, KizuWarning, bad_parameter
 from kizu.files import new_folder
-from kizu.images import DEFAULT_MAX_PIXELS, read_image
+from kizu.images import DEFAULT_MAX_PIXELS, read_header, read_image
 from kizu.progress import Advance, Progress, Silent
 from kizu.report import encode_image
 from kizu.synthetic import DEFAULT_SIZE, DEFAULT_STRENGTH, KINDS, SyntheticDefect
@@ -84,6 +85,7 @@ def synthesise(
         raise bad_parameter("count", "1 or more", count)
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=seed)
     fit, held_out = _divided(dataset, seed)
+    _warn_of_depth(held_out[0])
     total = len(held_out) if count is None else count * len(names)
     shown = progress or Silent()
     with new_folder(target) as folder:
@@ -105,6 +107,16 @@ def _divided(dataset: Dataset, seed: int) -> tuple[Sequence[Sample], Sequence[Sa
             f"{dataset.root}: {len(good)} good images for training are too few to hold some out; give {FEWEST}"
         )
     return split_good(good, seed=seed, share=HELD_OUT)
+
+
+def _warn_of_depth(sample: Sample) -> None:
+    if read_header(sample.path).bits > 8:
+        warnings.warn(
+            "these images are of 16 bits; the test images with defects are written in 8. Fit on the copies without "
+            "--window: a model with one refuses images of 8 bits.",
+            KizuWarning,
+            stacklevel=3,
+        )
 
 
 class _Writing:

@@ -115,7 +115,7 @@ def update(
     check_writable(target)
     previous, inspector = identity(source), Inspector.load(source)
     steps = steps_of(inspector.provenance, source)
-    reader = Reader(skip_unreadable=skip_unreadable, max_pixels=max_pixels)
+    reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     samples = [Sample(path, "train", "good", "good") for path in files]
     known = digests_of(inspector.provenance, source)
     with closing(NewImages(inspector, reader, samples, known, progress or Silent())) as new:

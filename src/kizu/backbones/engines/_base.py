@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kizu.errors import ParameterError, unknown_name
 
@@ -33,8 +33,13 @@ class Engine(Protocol):
         """Length of one patch's vector."""
         ...
 
-    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embeddings ``(B, h, w, D)`` float32 of images ``(B, H, W, 3)`` uint8 RGB, H = W = ``image_size``.
+    @property
+    def dtype(self) -> str:
+        """Of the images: ``uint8``, or ``float32`` for levels from 0 to 255 that are not rounded."""
+        ...
+
+    def embed(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Embeddings ``(B, h, w, D)`` float32 of images ``(B, H, W, 3)`` RGB of `dtype`, H = W = ``image_size``.
 
         Raises:
             ParameterError: another shape or dtype.

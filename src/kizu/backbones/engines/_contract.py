@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kizu.errors import ModelFileError, ParameterError, bad_parameter
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Axis = int | str | None
+
+_DTYPES = {"uint8": "uint8", "float": "float32", "float32": "float32"}
+"""Of images, by the names that runtimes have for them."""
 
 
 class Port(NamedTuple):
@@ -23,11 +26,12 @@ class Port(NamedTuple):
 
 
 class Contract(NamedTuple):
-    """What a graph written by `embedding_graph` promises: image size, grid and channels."""
+    """What a graph written by `embedding_graph` promises: image size, grid and channels, and the images' type."""
 
     image_size: int
     grid: tuple[int, int]
     channels: int
+    dtype: str = "uint8"
 
 
 def contract(inputs: Mapping[str, Port], outputs: Mapping[str, Port]) -> Contract:
@@ -35,18 +39,18 @@ def contract(inputs: Mapping[str, Port], outputs: Mapping[str, Port]) -> Contrac
     if set(inputs) != {"images"} or "embedding" not in outputs:
         raise _foreign()
     images, embedding = inputs["images"], outputs["embedding"]
-    if len(images.shape) != 4 or len(embedding.shape) != 4 or images.dtype != "uint8":
+    if len(images.shape) != 4 or len(embedding.shape) != 4 or images.dtype not in _DTYPES:
         raise _foreign()
     height, width, bands = images.shape[1:]
     rows, columns, channels = embedding.shape[1:]
     if not all(isinstance(n, int) for n in (height, rows, columns, channels)) or height != width or bands != 3:
         raise _foreign()
-    return Contract(height, (rows, columns), channels)  # type: ignore[arg-type]
+    return Contract(height, (rows, columns), channels, _DTYPES[images.dtype])  # type: ignore[arg-type]
 
 
 def _foreign() -> ModelFileError:
     return ModelFileError(
-        "the ONNX graph is not a kizu backbone: it must map `images`, (batch, size, size, 3) uint8, to "
+        "the ONNX graph is not a kizu backbone: it must map `images`, (batch, size, size, 3) uint8 or float32, to "
         "`embedding`, (batch, h, w, D) float32. Fit the model again."
     )
 
@@ -84,8 +88,13 @@ class GraphEngine(ABC):
         """Length of one patch's vector."""
         return self._promised.channels
 
-    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embeddings ``(B, h, w, D)`` float32 of images ``(B, H, W, 3)`` uint8 RGB, H = W = ``image_size``.
+    @property
+    def dtype(self) -> str:
+        """Of the images: ``uint8``, or ``float32`` for levels from 0 to 255 that are not rounded."""
+        return self._promised.dtype
+
+    def embed(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Embeddings ``(B, h, w, D)`` float32 of images ``(B, H, W, 3)`` RGB of `dtype`, H = W = ``image_size``.
 
         Raises:
             ParameterError: another shape or dtype.
@@ -97,13 +106,13 @@ class GraphEngine(ABC):
             return np.empty((0, *self.grid, self.channels), np.float32)
         return self._run(images)
 
-    def _check(self, images: NDArray[np.uint8]) -> None:
+    def _check(self, images: NDArray[Any]) -> None:
         size = self.image_size
         shape, dtype = getattr(images, "shape", ()), getattr(images, "dtype", type(images).__name__)
-        if len(shape) != 4 or shape[1:] != (size, size, 3) or dtype != "uint8":
-            expected = f"an array (B, {size}, {size}, 3) of uint8"
+        if len(shape) != 4 or shape[1:] != (size, size, 3) or dtype != self.dtype:
+            expected = f"an array (B, {size}, {size}, 3) of {self.dtype}"
             raise ParameterError(f"`images` must be {expected}; got {shape} of {dtype}. Resize the images first.")
 
     @abstractmethod
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Embeddings of one or more images that have been checked."""

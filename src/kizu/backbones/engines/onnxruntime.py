@@ -40,7 +40,7 @@ class OnnxRuntimeEngine(GraphEngine):
         """The execution providers in use, in order of preference."""
         return tuple(self._session.get_providers())
 
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         result: NDArray[np.float32] = self._session.run(["embedding"], {"images": images})[0]
         return result
 

@@ -53,7 +53,7 @@ class OpenVinoEngine(GraphEngine):
         """What OpenVINO computes in where the graph is not quantised: ``f32`` or ``bf16``."""
         return str(self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
 
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(self, images: NDArray[Any]) -> NDArray[np.float32]:
         import numpy as np
 
         result = np.empty((len(images), *self.grid, self.channels), np.float32)

@@ -2,5 +2,6 @@
 
 from kizu.images.formats._base import Bytes, Format, Header, UnusableError
 from kizu.images.formats._identify import FORMATS, identify
+from kizu.images.formats.tiff import check_pages
 
-__all__ = ["FORMATS", "Bytes", "Format", "Header", "UnusableError", "identify"]
+__all__ = ["FORMATS", "Bytes", "Format", "Header", "UnusableError", "check_pages", "identify"]

@@ -32,10 +32,11 @@ _INTEGERS = {3: "H", 4: "I", 16: "Q"}
 
 @dataclass(frozen=True)
 class Directory:
-    """The first directory: integer values by tag, and where in the file each value starts."""
+    """A directory: integer values by tag, where in the file each value starts, and the next directory (0: none)."""
 
     values: dict[int, tuple[int, ...]]
     places: dict[int, int]
+    following: int = 0
 
     def first(self, tag: int, default: int) -> int:
         """The first value of a tag, or ``default`` where the tag is absent."""
@@ -55,27 +56,32 @@ class _Layout:
         return int(struct.unpack(self.order + code, raw)[0])
 
 
-def read_directory(data: Bytes, *, strict: bool = True) -> Directory:
-    """Read the first directory. Strict: a value beyond the end of the file raises `UnusableError`."""
+def read_directory(data: Bytes, *, strict: bool = True, at: int | None = None) -> Directory:
+    """Read the first directory, or the one ``at`` a byte. Strict: a value beyond the end of the file raises
+    `UnusableError`.
+    """
     layout = _layout(data)
     width = struct.calcsize("=" + layout.offset)
-    start = layout.number(layout.offset, take(data, layout.start, width, "the first directory"))
+    first = take(data, layout.start, width, "the first directory")
+    start = layout.number(layout.offset, first) if at is None else at
     head = struct.calcsize("=" + layout.count)
     entries = layout.number(layout.count, take(data, start, head, "the tag directory"))
     size = 4 + 2 * width
     table = take(data, start + head, entries * size, "the tag directory")
+    following = 0
     if strict:
-        take(data, start + head + entries * size, width, "the end of the tag directory")
+        end = take(data, start + head + entries * size, width, "the end of the tag directory")
+        following = layout.number(layout.offset, end)
     values: dict[int, tuple[int, ...]] = {}
     places: dict[int, int] = {}
     for index in range(entries):
         try:
-            at = start + head + index * size
-            _read_entry(data, layout, at, table[index * size :][:size], values, places)
+            place = start + head + index * size
+            _read_entry(data, layout, place, table[index * size :][:size], values, places)
         except UnusableError:
             if strict:
                 raise
-    return Directory(values, places)
+    return Directory(values, places, following)
 
 
 def _layout(data: Bytes) -> _Layout:

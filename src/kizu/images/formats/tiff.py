@@ -5,17 +5,21 @@ Known of the decoder behind OpenCV, and set right here (all versions from 4.9 to
 - it applies the orientation tag by itself, whatever the flags;
 - it multiplies 8-bit colours by an unassociated alpha: the tag that says so is blanked for it;
 - it leaves 16-bit "zero is white" as it is: the reader inverts;
-- 16-bit samples in separate planes come out scrambled, other kinds of sample as noise: refused.
+- 16-bit samples in separate planes come out scrambled, and so do 16-bit grey ones of three samples a pixel or more;
+  other kinds of sample as noise: refused (16-bit grey with alpha is decoded to 8 bits).
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from kizu.images.formats._base import Bytes, Format, Header, cut_short, damaged, unsupported
 from kizu.images.formats._ifd import ORIENTATION, Directory, read_directory
 
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _PLANES = 256, 257, 258, 262, 284
-_EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
+_SAMPLES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 277, 338, 339
 _PIECES = ((273, 279), (324, 325))  # offsets and byte counts: of strips, of tiles
+_ALIKE = (_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _SAMPLE_FORMAT, ORIENTATION)
 _UNASSOCIATED = 2
 _KINDS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
 _ZERO_IS_WHITE, _ZERO_IS_BLACK, _RGB = 0, 1, 2
@@ -50,6 +54,8 @@ def _check_samples(tags: Directory, bits: int) -> None:
         raise unsupported("a 16-bit TIFF that is neither grey nor RGB")
     if bits == 16 and tags.first(_PLANES, 1) != 1:
         raise unsupported("a 16-bit TIFF with its colours in separate planes")
+    if bits == 16 and tags.first(_PHOTOMETRIC, _ZERO_IS_BLACK) != _RGB and tags.first(_SAMPLES, 1) > 2:
+        raise unsupported("a 16-bit grey TIFF of three samples a pixel or more", "save_channels_as_pages")
 
 
 def _alpha_tag(tags: Directory) -> tuple[int, int] | None:
@@ -59,13 +65,41 @@ def _alpha_tag(tags: Directory) -> tuple[int, int] | None:
 
 
 def _verify(data: bytes, header: Header) -> Header:
-    tags = read_directory(data)
+    _verify_page(data, read_directory(data))
+    return header
+
+
+def check_pages(data: bytes, numbers: Iterable[int]) -> int:
+    """How many pages a file has. Raises `UnusableError` where one of those ``numbers`` is cut short, or not of the
+    size and the kind of samples of the first.
+    """
+    pages = _pages(data)
+    for number in sorted(set(numbers) & set(range(len(pages)))):
+        if any(pages[number].first(tag, 1) != pages[0].first(tag, 1) for tag in _ALIKE):
+            raise unsupported(f"page {number}, of another size or kind than the first,", "save_pages_alike")
+        if number and pages[number].first(_EXTRA_SAMPLES, 0) == _UNASSOCIATED:  # the first page's tag is blanked
+            raise unsupported(
+                f"page {number}, whose colours the decoder multiplies by alpha,", "save_channels_as_pages"
+            )
+        _verify_page(data, pages[number])
+    return len(pages)
+
+
+def _pages(data: bytes) -> list[Directory]:
+    pages, seen = [read_directory(data)], {0}
+    while pages[-1].following not in seen:
+        seen.add(pages[-1].following)
+        pages.append(read_directory(data, at=pages[-1].following))
+    return pages
+
+
+def _verify_page(data: bytes, tags: Directory) -> None:
     for offset_tag, count_tag in _PIECES:
         offsets = tags.values.get(offset_tag)
         if offsets:
             counts = tags.values.get(count_tag, (1,) * len(offsets))
             _check_pieces(offsets, counts, len(data))
-            return header
+            return
     raise damaged("no image data")
 
 
