@@ -46,8 +46,9 @@ def test_they_agree(folder: Path, tmp_path: Path, more: dict[str, Any], to: str)
     kizu.fit(folder, window="auto", **given).save(model)
     out = tmp_path / {"onnx": "m.onnx", "openvino": "m.xml"}[to]
     found = workflows.export(model, out, to=to, colour="bgr")
-    assert found.agreement.score < 1e-5
-    assert found.agreement.map < 1e-4
+    rounding = 1e-4 if "detector" in more else 1e-5  # covariances of a few images magnify it
+    assert found.agreement.score < rounding
+    assert found.agreement.map < 10 * rounding
     assert found.dtype == found.to_dict()["dtype"] == "float32"
 
 
