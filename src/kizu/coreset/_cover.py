@@ -118,18 +118,18 @@ class Cover:
         """Pairs are ruled out by components where that leaves few, by a product of all channels where not."""
         numbers, columns = part.numbers, part.columns
         kept = self.squared[numbers]
-        centres = new.centres if columns is None else new.centres[columns]
         near = new.near  # looked up once: another thread may take it away
         pairs = None if near is None else near.pairs(self._projected(part, near), kept, columns)
         if pairs is not None:
-            self._settle(numbers, kept, *pairs, centres)
+            row, centre = pairs
+            self._settle(numbers, kept, row, centre if columns is None else columns[centre], new.centres)
         else:
             if columns is None:
                 new.near = None  # it would leave too many of the other parts too
             chosen = slice(None) if columns is None else columns
             bounds = self.centred(self.rows[numbers]) @ new.doubled[chosen].T
             bounds += new.norms[chosen]
-            self._lower(numbers, kept, bounds, centres)
+            self._lower(numbers, kept, bounds, new.centres[chosen])
         self.squared[numbers] = kept
 
     def _projected(self, part: Part, near: Near) -> Projected:
