@@ -59,7 +59,7 @@ def test_an_area_is_fitted_within_the_limit_too(parts: Path, monkeypatch: pytest
     fits = []
     streamed = patchcore.streamed
     monkeypatch.setattr(patchcore, "streamed", lambda *given: (fits.append(given), streamed(*given))[1])
-    inspector = kizu.fit(parts, memory="4.4MB", roi="0,0 1,0 1,1 0.5,1", **SETTINGS)
+    inspector = kizu.fit(parts, memory="4MB", roi="0,0 1,0 1,1 0.5,1", **SETTINGS)
     assert len(fits) == 1
     assert inspector.detector.summary()["bank rows"] == 200
     patches = inspector.embed(read_image(next(parts.rglob("*.png")))).shape[2]

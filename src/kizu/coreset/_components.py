@@ -40,8 +40,8 @@ SAMPLE = 4096
 VARIANCE = 0.95
 """Share of the variance that the components hold."""
 
-AT_MOST = 1 / 3
-"""Share of the channels above which components save little, and take too much memory: a row's are kept."""
+AT_MOST = 0.5
+"""Share of the channels above which components save nothing."""
 
 TOO_MANY = 0.03
 """Share of a tile's pairs above which a product with all channels is faster than looking at each."""

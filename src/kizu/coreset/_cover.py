@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kizu.coreset._components import UNIT_ROUNDOFF, Components, Near, Projected
+from kizu.coreset._components import UNIT_ROUNDOFF, Components, Near
 from kizu.coreset._groups import GROUPS, Groups, Part
 from kizu.threads import side_by_side
 
@@ -105,7 +105,7 @@ class Cover:
         self._first.append(centres)
         if sum(map(len, self._first)) >= GROUPS:
             around = self.centred(np.concatenate(self._first)[:GROUPS])
-            self._groups = Groups.of(self.rows, self.mean, around, self.norms_of(around), self._components)
+            self._groups = Groups.of(self.rows, self.mean, around, self.norms_of(around))
             self._first.clear()
 
     def _new(self, centres: Float32) -> _New:
@@ -119,7 +119,11 @@ class Cover:
         numbers, columns = part.numbers, part.columns
         kept = self.squared[numbers]
         near = new.near  # looked up once: another thread may take it away
-        pairs = None if near is None else near.pairs(self._projected(part, near), kept, columns)
+        pairs = (
+            None
+            if near is None
+            else near.pairs(near.components.projected(self.centred(self.rows[numbers])), kept, columns)
+        )
         if pairs is not None:
             row, centre = pairs
             self._settle(numbers, kept, row, centre if columns is None else columns[centre], new.centres)
@@ -131,9 +135,6 @@ class Cover:
             bounds += new.norms[chosen]
             self._lower(numbers, kept, bounds, new.centres[chosen])
         self.squared[numbers] = kept
-
-    def _projected(self, part: Part, near: Near) -> Projected:
-        return part.projected or near.components.projected(self.centred(self.rows[part.numbers]))
 
     def _lower(self, numbers: Indices, kept: Float64, bounds: Float32, centres: Float32) -> None:
         """Lower the ``kept`` distances of these rows; ``bounds + norms`` is below each squared distance."""

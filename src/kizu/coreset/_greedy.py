@@ -43,9 +43,8 @@ def k_center_greedy(
     """Pick ``count`` rows by exact greedy k-center.
 
     ``rows``: ``(N, D)`` float32, finite. ``start`` is the first pick. Fewer than ``count`` rows come back when
-    the rows that differ run out: a row equal to a pick is never picked. Scratch memory: 24 bytes a row, and
-    a few tiles of ``TILE_ROWS × max(block_rows, D)`` float32; where pairs are ruled out by components, another 24
-    bytes a row and up to a third of ``rows``.
+    the rows that differ run out: a row equal to a pick is never picked. Scratch memory: 24 bytes a row, another
+    24 where groups rule pairs out, and a few tiles of ``TILE_ROWS × max(block_rows, D)`` float32 a thread.
 
     Raises ``ValueError`` when ``count`` or ``start`` is outside ``rows``.
 

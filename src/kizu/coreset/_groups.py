@@ -15,8 +15,6 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from kizu.coreset._components import Components, Projected
-
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -33,12 +31,9 @@ ROUNDING = 1e-5
 
 @dataclass(frozen=True)
 class Part:
-    """Rows by their ``numbers``, ``projected`` (None: not yet), and of the new centres the ``columns`` that may
-    matter to them (None: all).
-    """
+    """Rows by their ``numbers``, and of the new centres the ``columns`` that may matter to them (None: all)."""
 
     numbers: Indices
-    projected: Projected | None = None
     columns: Indices | None = None
 
     @property
@@ -60,15 +55,14 @@ class Groups:
     parts: tuple[Part, ...]
 
     @classmethod
-    def of(cls, rows: Float32, mean: Float32, around: Float32, norms: Float32, components: Components) -> Groups:
+    def of(cls, rows: Float32, mean: Float32, around: Float32, norms: Float32) -> Groups:
         """Each of ``rows`` ``(N, D)`` to the nearest centre, as float32 products see it: any division will do, since
-        how far the rows are from it is found from differences. Their projections are kept.
+        how far the rows are from it is found from differences.
         """
         joined, away = _nearest(rows, mean, around)
         order = np.argsort(joined, kind="stable")
         bounds = np.searchsorted(joined[order], np.arange(len(around) + 1))
-        members = [order[first:last] for first, last in pairwise(bounds.tolist())]
-        parts = (Part(numbers, components.projected(rows[numbers] - mean)) for numbers in members)
+        parts = (Part(order[first:last]) for first, last in pairwise(bounds.tolist()))
         return cls(around, norms, away, tuple(parts))
 
     def near(self, doubled: Float32, norms: Float32, squared: Float64) -> list[Part]:

@@ -32,10 +32,7 @@ from kizu.progress import Progress
 Int32 = npt.NDArray[np.int32]
 
 SCRATCH = 80
-"""Bytes a row that selecting takes beside it, and beside its components."""
-
-COMPONENTS = 1 / 3
-"""Components of a row that selecting keeps, at most, by its channels (`kizu.coreset._components`)."""
+"""Bytes a row that selecting takes beside it."""
 
 FIXED = 150_000_000
 """Bytes that a fit takes whatever the number of images: images on their way, tiles of distances, probes."""
@@ -71,7 +68,7 @@ def plan(budget: int, images: int, patches: int, channels: int, count: int) -> P
 
     ``patches`` an image, ``channels`` a patch. Raises `ParameterError` where the budget is too small.
     """
-    row = 4 * (channels + math.ceil(COMPONENTS * channels)) + SCRATCH
+    row = 4 * channels + SCRATCH
     total, free = images * patches, budget - FIXED
     if total * row + count * row <= free:
         return None
