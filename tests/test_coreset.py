@@ -187,7 +187,7 @@ def test_components_rule_out_most_pairs_and_none_that_counts():
         kept = np.quantile(apart, 0.002, axis=1)
         near = components.near(centres)
         assert near is not None
-        row, centre = near.pairs(components.projected(points), kept)
+        row, centre = near.pairs(points, kept)
     assert (np.diff(row) >= 0).all()
     found = np.zeros(apart.shape, bool)
     found[row, centre] = True
@@ -226,7 +226,7 @@ def test_components_are_left_alone_where_they_save_nothing(spread):
     assert components.near(data[: _components.FEWEST_CENTRES - 1]) is None
     near = components.near(data[:100])
     assert near is not None
-    assert near.pairs(components.projected(data[:512]), np.full(512, 1e6)) is None  # nearly all pairs might count
+    assert near.pairs(data[:512], np.full(512, 1e6)) is None  # nearly all pairs might count
 
 
 def test_of_equal_distances_the_lowest_index_wins():

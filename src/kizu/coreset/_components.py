@@ -79,55 +79,40 @@ class Components:
         """Ready to rule out pairs with ``centres`` ``(p, D)``, centred; None where they are too few for it."""
         return Near(self, centres) if len(centres) >= FEWEST_CENTRES else None
 
-    def projected(self, points: Float32) -> Projected:
-        """Centred ``points`` ``(n, D)``."""
+    def projected(self, points: Float32) -> tuple[Float32, Float32]:
+        """``(n, K)``, and its squared lengths less what the bound may err by, ``(n,)``; of centred ``points``."""
         channels, count = self.basis.shape
         error = (channels + 64) * UNIT_ROUNDOFF * count**0.5
         slack = np.float32(2 * (count + 66) * UNIT_ROUNDOFF + 2 * (1 + 1 / TOLERANCE) * error**2)
-        left = np.ones((len(points), count + 2), np.float32)
-        found = np.matmul(points, self.basis, out=left[:, :-2])
+        found = points @ self.basis
         lengths = np.einsum("nd,nd->n", found, found) - slack * np.einsum("nd,nd->n", points, points)
-        return Projected(left, lengths - np.float32((channels + 66) * np.finfo(np.float32).tiny), self.stretch)
-
-
-@dataclass(frozen=True)
-class Projected:
-    """Rows as the left side of the product: ``left`` ``(n, K + 2)`` holds their components, 1, and what `limited`
-    puts there; ``lengths`` ``(n,)``: their squared lengths less what the bound may err by.
-    """
-
-    left: Float32
-    lengths: Float32
-    stretch: float
-
-    def limited(self, kept: Float64) -> Float32:
-        """The left side where the rows' nearest centres lie at the squared distances ``kept`` ``(n,)``."""
-        np.subtract(
-            self.lengths, (1 + 2 * TOLERANCE) * self.stretch * kept, out=self.left[:, -1], casting="same_kind"
-        )
-        return self.left
+        return found, lengths - np.float32((channels + 66) * np.finfo(np.float32).tiny)
 
 
 class Near:
     """Which pairs of rows and new centres components do not rule out."""
 
     def __init__(self, components: Components, centres: Float32) -> None:
-        self.components, self._centres = components, len(centres)
-        found = components.projected(centres)
+        self._components, self._centres = components, len(centres)
+        found, lengths = components.projected(centres)
         spare = -len(centres) % WORD  # columns that no row is near to
-        self._right = np.zeros((found.left.shape[1], len(centres) + spare), np.float32)
-        self._right[:-2, : len(centres)] = -2 * found.left[:, :-2].T
-        self._right[-2, : len(centres)] = found.lengths
+        self._right = np.zeros((found.shape[1] + 2, len(centres) + spare), np.float32)
+        self._right[:-2, : len(centres)] = -2 * found.T
+        self._right[-2, : len(centres)] = lengths
         self._right[-1] = 1
 
-    def pairs(self, rows: Projected, kept: Float64, columns: Indices | None = None) -> tuple[Indices, Indices] | None:
-        """Numbers of the ``rows``, ascending, and of the centres that may be nearer than ``kept`` ``(n,)``, squared.
+    def pairs(self, points: Float32, kept: Float64, columns: Indices | None = None) -> tuple[Indices, Indices] | None:
+        """Numbers of the rows, ascending, and of the centres that may be nearer than ``kept`` ``(n,)``, squared.
 
-        ``columns``: the centres to look at, by number, as which they are counted then; None: all. None where the
-        pairs are `TOO_MANY`.
+        ``points`` ``(n, D)``: the rows, centred. ``columns``: the numbers of the centres to look at; None: all. None
+        where the pairs are `TOO_MANY`.
         """
         right, centres = (self._right, self._centres) if columns is None else self._some(columns)
-        near = (rows.limited(kept) @ right) < 0
+        found, lengths = self._components.projected(points)
+        left = np.ones((len(points), found.shape[1] + 2), np.float32)
+        left[:, :-2] = found
+        left[:, -1] = lengths - ((1 + 2 * TOLERANCE) * self._components.stretch * kept).astype(np.float32)
+        near = (left @ right) < 0
         near[:, centres:] = False
         words = near.reshape(-1, WORD)
         hit = np.flatnonzero(words.view(np.uint64))
@@ -135,7 +120,7 @@ class Near:
             return None
         inside, place = np.nonzero(words[hit])
         row, centre = np.divmod(hit[inside] * WORD + place, near.shape[1])
-        return row, centre
+        return row, centre if columns is None else columns[centre]
 
     def _some(self, columns: Indices) -> tuple[Float32, int]:
         """The right side of the product for some centres, as many columns as words hold, and how many count."""

@@ -117,21 +117,16 @@ class Cover:
     def _bring_up(self, part: Part, new: _New) -> None:
         """Pairs are ruled out by components where that leaves few, by a product of all channels where not."""
         numbers, columns = part.numbers, part.columns
-        kept = self.squared[numbers]
+        points, kept = self.centred(self.rows[numbers]), self.squared[numbers]
         near = new.near  # looked up once: another thread may take it away
-        pairs = (
-            None
-            if near is None
-            else near.pairs(near.components.projected(self.centred(self.rows[numbers])), kept, columns)
-        )
+        pairs = None if near is None else near.pairs(points, kept, columns)
         if pairs is not None:
-            row, centre = pairs
-            self._settle(numbers, kept, row, centre if columns is None else columns[centre], new.centres)
+            self._settle(numbers, kept, *pairs, new.centres)
         else:
             if columns is None:
                 new.near = None  # it would leave too many of the other parts too
             chosen = slice(None) if columns is None else columns
-            bounds = self.centred(self.rows[numbers]) @ new.doubled[chosen].T
+            bounds = points @ new.doubled[chosen].T
             bounds += new.norms[chosen]
             self._lower(numbers, kept, bounds, new.centres[chosen])
         self.squared[numbers] = kept

@@ -150,9 +150,9 @@ class Detector(ABC):
 
     def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool:
         """Whether a fit of so many embeddings ``(h, w, D)``, given ``memory`` bytes, streams: none can be left out
-        then. Only of a detector that ``takes_memory``. Raises `ParameterError` where it is too little.
+        then. Never where ``fit`` does not take ``memory``. Raises `ParameterError` where it is too little.
         """
-        raise NotImplementedError(f"{type(self).__name__} takes no limit of memory")
+        return False
 
     @property
     def never_higher(self) -> bool:
