@@ -3,7 +3,7 @@
 The peer is the textbook's loop as fast as NumPy makes it: rows centred, norms cached, one float32 matrix-vector
 product a pick, everything in place. Its float32 distances do not settle near ties, so it may leave the true order; a
 third form, sequential too but with every distance that counts computed anew in float64, says which picks are right.
-Blocks that look at all pairs show what ruling most of them out is worth.
+Blocks that compare all pairs show what looking only at rows that come to matter is worth.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
 
 import _results
 import _solar
-from kizu.coreset import _components, k_center_greedy
+from kizu.coreset import _cover, k_center_greedy
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -33,12 +34,9 @@ def blocks(rows: Float32, count: int) -> Indices:
 
 
 def all_pairs(rows: Float32, count: int) -> Indices:
-    """Certified blocks that rule no pair out before the product."""
-    fewest, _components.FEWEST_ROWS = _components.FEWEST_ROWS, len(rows) + 1
-    try:
+    """Certified blocks that compare every row with every centre, in as many threads and products of the same kind."""
+    with mock.patch.multiple(_cover, WAVE_ROWS=len(rows) + 1, GROUPED_ROWS=len(rows) + 1):
         return k_center_greedy(rows, count).indices
-    finally:
-        _components.FEWEST_ROWS = fewest
 
 
 def sequential(rows: Float32, count: int) -> Indices:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kizu import threads
-from kizu.coreset import Coreset, _components, _cover, k_center_continued, k_center_greedy
-from kizu.coreset._groups import Groups, Part
+from kizu.coreset import Coreset, _cover, _groups, _run, k_center_continued, k_center_greedy
+from kizu.coreset._groups import Groups
 from reference.coreset import k_center_continued as plain_continued
 from reference.coreset import k_center_greedy as plain_greedy
 
@@ -63,14 +63,13 @@ def rows(draw):
 
 
 @contextmanager
-def pruning(always: bool) -> Iterator[None]:
-    """Rule pairs out by components, however few rows there are and however little it saves; or never."""
+def late(always: bool) -> Iterator[None]:
+    """Look at few rows at a time, and at those in groups around new centres first, as with many rows; or at all."""
     if not always:
-        with mock.patch.object(_components, "FEWEST_ROWS", np.inf):
-            yield
+        yield
         return
-    limits = {"FEWEST_ROWS": 1, "FEWEST_CENTRES": 1, "AT_MOST": 1.0, "TOO_MANY": 1.0}
-    with mock.patch.multiple(_components, **limits), mock.patch.object(_cover, "GROUPS", 5):
+    limits = {"WAVE_ROWS": 4, "BLOCKS_AT_A_TIME": 2, "GROUPED_ROWS": 1, "GROUPS": 5}
+    with mock.patch.multiple(_cover, **limits), mock.patch.object(_groups, "ROWS_AT_A_TIME", 50):
         yield
 
 
@@ -104,10 +103,10 @@ def test_more_rows_than_tiles_and_blocks_hold():
 
 @settings(max_examples=150, deadline=None)
 @given(rows(), st.sampled_from(BLOCKS), st.sampled_from([1, 16, 2048]), st.booleans(), st.data())
-def test_adversarial_rows(data, block_rows, tile_rows, pruned, draw):
+def test_adversarial_rows(data, block_rows, tile_rows, lazily, draw):
     count = draw.draw(st.integers(1, len(data)))
     start = draw.draw(st.integers(0, len(data) - 1))
-    with mock.patch.object(_cover, "TILE_ROWS", tile_rows), pruning(pruned):
+    with mock.patch.object(_cover, "TILE_ROWS", tile_rows), late(lazily):
         found = k_center_greedy(data, count, start=start, block_rows=block_rows)
     expected = plain_greedy(data, count, start)
     np.testing.assert_array_equal(found.indices, expected)
@@ -120,11 +119,11 @@ def test_adversarial_rows(data, block_rows, tile_rows, pruned, draw):
     assert found.cover_radius == np.sqrt(squared_to_nearest(data, expected).max())
 
 
-@pytest.mark.parametrize("pruned", [False, True])
+@pytest.mark.parametrize("lazily", [False, True])
 @pytest.mark.parametrize("scale", [1e-10, 1e-19, 3e-22, 1e-23])
-def test_squares_that_underflow_in_float32(scale, pruned):
+def test_squares_that_underflow_in_float32(scale, lazily):
     data = normal(300, 3) * np.float32(scale)
-    with pruning(pruned):
+    with late(lazily):
         assert_as_plain(data, 150)
 
 
@@ -134,12 +133,12 @@ def assert_as_plain(data, count, start=0, **options):
 
 
 @pytest.mark.parametrize("dimensions", [8, 100, 152])
-def test_pruned_and_threaded_as_the_plain_loop(dimensions):
-    """Many tiles at a time, each ruling pairs out by the few components of its rows."""
+def test_lazily_and_threaded_as_the_plain_loop(dimensions):
     data = low_rank(np.random.default_rng(3), (6000, dimensions)).astype(np.float32)
     with (
-        pruning(True),
-        mock.patch.multiple(_cover, THREADED_ROWS=1, TILE_ROWS=100),
+        late(True),
+        mock.patch.multiple(_cover, TILE_ROWS=100, GROUPS=20),
+        mock.patch.object(_run, "THREADED_ROWS", 1),
         mock.patch.object(threads, "THREADS", 4),
     ):
         assert_as_plain(data, 600, start=17, block_rows=500)
@@ -147,86 +146,67 @@ def test_pruned_and_threaded_as_the_plain_loop(dimensions):
 
 def test_threads_raise_what_goes_wrong():
     with (
-        mock.patch.multiple(_cover, THREADED_ROWS=1, TILE_ROWS=10),
-        mock.patch.object(_cover.Cover, "_lower", side_effect=MemoryError("no room")),
+        mock.patch.object(_cover, "TILE_ROWS", 10),
+        mock.patch.object(_run, "THREADED_ROWS", 1),
+        mock.patch.object(_cover.Cover, "_compare", side_effect=MemoryError("no room")),
         pytest.raises(MemoryError, match="no room"),
     ):
         k_center_greedy(normal(100, 4), 5)
 
 
-def test_another_thread_may_give_up_ruling_out_meanwhile():
-    """What a tile has begun with it ends with."""
-    data = low_rank(np.random.default_rng(0), (2000, 32)).astype(np.float32)
-    with pruning(True):
+def scattered(count, dimensions, seed=1):
+    """Around 20 places, so that there is something to cover."""
+    rng = np.random.default_rng(seed)
+    places = 50 * rng.standard_normal((20, dimensions))
+    return (places[rng.integers(20, size=count)] + rng.standard_normal((count, dimensions))).astype(np.float32)
+
+
+def test_most_pairs_are_never_compared():
+    data = scattered(4000, 16)
+    pairs = []
+    compare = _cover.Cover._compare
+
+    def counted(self, rows, new):
+        pairs.append(len(rows) * len(new.centres))
+        compare(self, rows, new)
+
+    with (
+        mock.patch.multiple(_cover, WAVE_ROWS=64, GROUPED_ROWS=1, GROUPS=20),
+        mock.patch.object(_cover.Cover, "_compare", counted),
+    ):
+        assert_as_plain(data, 800, block_rows=64)
+    assert sum(pairs) < 0.25 * 4000 * 800
+
+
+def test_distances_are_bounds_and_those_of_the_farthest_are_true():
+    data = scattered(2000, 8)
+    picks = k_center_greedy(data, 200).indices
+    true = squared_to_nearest(data, picks)
+    with late(True):
         cover = _cover.Cover(data)
-        cover.add(data[:10])
-        new = cover._new(data[10:200])
-
-        class Meanwhile:
-            centres, doubled, norms = new.centres, new.doubled, new.norms
-            looks = iter([new.near])
-
-            @property
-            def near(self):
-                return next(self.looks, None)
-
-        cover._bring_up(Part(np.arange(500)), Meanwhile())
-    np.testing.assert_allclose(cover.squared[:500], squared_to_nearest(data, range(200))[:500], rtol=1e-12)
+        for first in range(0, 200, 20):
+            cover.add(_cover.Block(data, picks[first : first + 20]))
+            cover.farthest(10)
+        found, (bound, rival) = cover.farthest(10)
+    assert (cover.squared >= true * (1 - 1e-12)).all()
+    assert (cover.squared > true * (1 + 1e-12)).any()
+    np.testing.assert_array_equal(found, np.sort(np.lexsort((np.arange(2000), -true))[:10]))
+    np.testing.assert_allclose(cover.squared[found], true[found], rtol=1e-12)
+    assert true[found].min() >= bound == cover.squared[rival] >= np.delete(true, found).max()
 
 
-def test_components_rule_out_most_pairs_and_none_that_counts():
-    rng = np.random.default_rng(0)
-    data = low_rank(rng, (3000, 64)).astype(np.float32)
-    data -= data.mean(axis=0)
-    points, centres = data[:2000], data[2000:]
-    with pruning(True):
-        components = _components.Components.of(data, np.zeros(64, np.float32))
-        assert components is not None
-        assert components.basis.shape == (64, 8)
-        apart = np.square(points[:, None].astype(np.float64) - centres).sum(axis=2)
-        kept = np.quantile(apart, 0.002, axis=1)
-        near = components.near(centres)
-        assert near is not None
-        row, centre = near.pairs(points, kept)
-    assert (np.diff(row) >= 0).all()
-    found = np.zeros(apart.shape, bool)
-    found[row, centre] = True
-    assert found[apart < kept[:, None]].all()
-    assert found.mean() < 0.01
-
-
-def test_groups_rule_out_most_new_centres_and_none_that_counts():
-    rng = np.random.default_rng(1)
-    data = (50 * rng.standard_normal((20, 32))[rng.integers(20, size=3000)] + rng.standard_normal((3000, 32))).astype(
-        np.float32
-    )
-    with pruning(True), mock.patch.object(_cover, "GROUPS", 40):
-        cover = _cover.Cover(data)
-        cover.add(data[:40])
-    assert isinstance(cover._groups, Groups)
-    assert sorted(np.concatenate([part.numbers for part in cover._groups.parts]).tolist()) == list(range(3000))
-    new = cover._new(data[40:1000])
-    apart = np.square(data[:, None].astype(np.float64) - data[40:1000]).sum(axis=2)
-    looked_at = np.zeros(apart.shape, bool)
-    for part in cover._parts(new):
-        looked_at[np.ix_(part.numbers, part.columns)] = True
-    assert looked_at[apart < cover.squared[:, None]].all()
-    assert looked_at.mean() < 0.25
-
-
-@pytest.mark.parametrize("spread", ["even", "wide"])
-def test_components_are_left_alone_where_they_save_nothing(spread):
-    data = normal(40_000, 16)
-    if spread == "even":
-        assert _components.Components.of(data, data.mean(axis=0)) is None
-        return
-    data[:, :2] *= 20
-    components = _components.Components.of(data, data.mean(axis=0))
-    assert components is not None
-    assert components.near(data[: _components.FEWEST_CENTRES - 1]) is None
-    near = components.near(data[:100])
-    assert near is not None
-    assert near.pairs(data[:512], np.full(512, 1e6)) is None  # nearly all pairs might count
+def test_groups_hold_every_row_once_and_know_those_around_a_centre():
+    data = scattered(3000, 32)
+    with late(True):
+        groups = Groups.of(data, data[k_center_greedy(data, 20).indices])
+        near = groups.near(data[:7])
+    assert sorted(np.concatenate(groups.parts).tolist()) == list(range(3000))
+    tried = [(row, centre) for rows, centres in near for row in rows.tolist() for centre in centres.tolist()]
+    assert len(set(tried)) == len(tried)
+    apart = np.square(data[:, None].astype(np.float64) - data[:7]).sum(axis=2)
+    assert set(tried) >= set(zip(*np.nonzero(apart < 100), strict=True))
+    assert len(tried) < 0.3 * 3000 * 7
+    assert [len(rows) for rows, _ in near] == sorted((len(rows) for rows, _ in near), reverse=True)
 
 
 def test_of_equal_distances_the_lowest_index_wins():
@@ -290,9 +270,9 @@ def test_coreset_checks_its_shapes(indices, radii):
         Coreset(np.zeros(indices, np.int64), np.zeros(radii), 0.0)
 
 
-@pytest.mark.parametrize("pruned", [False, True])
+@pytest.mark.parametrize("lazily", [False, True])
 @pytest.mark.parametrize("offset", [0, 1000])
-def test_the_filter_leaves_little_to_compute_exactly(offset, pruned, monkeypatch):
+def test_the_filter_leaves_little_to_compute_exactly(offset, lazily, monkeypatch):
     """Else the picks would still be right, and slow."""
     pairs = []
     exact = _cover.Cover.distances
@@ -303,14 +283,14 @@ def test_the_filter_leaves_little_to_compute_exactly(offset, pruned, monkeypatch
 
     monkeypatch.setattr(_cover.Cover, "distances", counted)
     data = normal(3000, 8) + np.float32(offset)
-    with pruning(pruned):
+    with late(lazily):
         k_center_greedy(data, 300)
     assert sum(pairs) < 0.05 * 3000 * 300
 
 
 @pytest.mark.parametrize(("make", "count"), [("spread", 60_000), ("clusters", 12_000)])
 def test_scratch_memory(make, count):
-    """24 bytes a row and a few tiles, far less than a copy, also where most distances are lost in rounding."""
+    """40 bytes a row and a few tiles, far less than a copy, also where most distances are lost in rounding."""
     rng = np.random.default_rng(0)
     data = normal(count, 64) if make == "spread" else clusters(rng, (count, 64)).astype(np.float32)
     k_center_greedy(data[:100], 10)
@@ -321,20 +301,20 @@ def test_scratch_memory(make, count):
     finally:
         tracemalloc.stop()
     tile = _cover.TILE_ROWS * 128 * 4
-    assert peak < 24 * count + 8 * tile
-    assert 24 * count < 0.25 * data.nbytes
+    assert peak < 40 * count + 16 * tile
+    assert 40 * count < 0.25 * data.nbytes
 
 
 @settings(max_examples=150, deadline=None)
 @given(rows(), st.sampled_from(BLOCKS), st.sampled_from([1, 16, 2048]), st.booleans(), st.data())
-def test_continued_as_the_plain_loop_does(data, block_rows, tile_rows, pruned, draw):
+def test_continued_as_the_plain_loop_does(data, block_rows, tile_rows, lazily, draw):
     """From centres that are rows of the same kind, some of them equal to rows left."""
     cut = draw.draw(st.integers(1, len(data)))
     centres, left = data[:cut], data[draw.draw(st.integers(0, cut)) :]
     at_least = draw.draw(st.integers(0, len(data)))
     distances = squared_to_nearest(left, range(min(1, len(left)))) if len(left) else np.zeros(1)
     radius = draw.draw(st.sampled_from([0.0, np.inf, *np.sqrt(distances).tolist()]))
-    with mock.patch.object(_cover, "TILE_ROWS", tile_rows), pruning(pruned):
+    with mock.patch.object(_cover, "TILE_ROWS", tile_rows), late(lazily):
         found = k_center_continued(left, centres, at_least=at_least, radius=radius, block_rows=block_rows)
     np.testing.assert_array_equal(found.indices, plain_continued(left, centres, at_least, radius))
     assert (np.diff(found.radii) <= 0).all()

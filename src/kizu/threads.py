@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -23,17 +24,24 @@ AHEAD = 4
 """Pieces begun or done, for each thread, before the first of them is asked for."""
 
 
+@contextmanager
+def workers() -> Iterator[ThreadPoolExecutor]:
+    """Threads, with the libraries held to one thread each meanwhile."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(THREADS, initializer=_one_thread) as pool:
+        yield pool
+
+
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
     """What ``work`` makes of each item, in order; raises what it raises. Close it, or use it up.
 
     >>> list(side_by_side(lambda number: number * 10, [1, 2, 3]))
     [10, 20, 30]
     """
-    from threadpoolctl import threadpool_limits
-
     source = iter(items)
     waiting: deque[Future[Result]] = deque()
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(THREADS, initializer=_one_thread) as pool:
+    with workers() as pool:
         try:
             waiting.extend(pool.submit(work, item) for item in islice(source, AHEAD * THREADS))
             while waiting:

@@ -1,171 +1,225 @@
-"""How far every row is from its nearest centre, kept exact while centres are added."""
+"""How far rows are from their nearest centre: an upper bound for all, exact for the farthest."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from kizu.coreset._components import UNIT_ROUNDOFF, Components, Near
-from kizu.coreset._groups import GROUPS, Groups, Part
-from kizu.threads import side_by_side
+from kizu.coreset._groups import GROUPS, Groups
+from kizu.coreset._run import Run, one_by_one
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+UNIT_ROUNDOFF = float(np.finfo(np.float32).eps) / 2
+
 TILE_ROWS = 1024
-"""Rows of the data that a thread multiplies at a time: bounds its scratch memory to TILE_ROWS × BLOCK_ROWS."""
+"""Rows that are multiplied at a time: bounds a thread's scratch memory to TILE_ROWS × BLOCK_ROWS."""
 
-THREADED_ROWS = 32_768
-"""Rows from which threads are worth starting."""
+WAVE_ROWS = 6144
+"""Rows brought up to date together: fewer leave more of them to the next wave, more look at rows in vain."""
 
-PAIRS_AT_A_TIME = 4096
+SORTED_ROWS = 65_536
+"""Rows of a wave that are put in order together."""
+
+BLOCKS_AT_A_TIME = 8
+"""Blocks of centres held ready for products."""
+
+GROUPED_ROWS = 32_768
+"""Rows from which groups are worth making."""
+
+WORTH_TRYING = 0.7
+"""Share of the largest squared distance below which rows are covered well enough for now."""
+
+PAIRS_AT_A_TIME = 1024
 """Pairs of a row and a centre whose difference is held at a time."""
 
 
-@dataclass
-class _New:
-    """``centres`` ``(p, D)`` to add; about the rows' mean, ``doubled`` and negative, with their ``norms``; and what
-    rules out pairs with them, as long as it does.
-    """
+@dataclass(frozen=True)
+class Block:
+    """Centres added together: those of ``points`` ``(n, D)`` that ``which`` says. No copy is held."""
+
+    points: Float32
+    which: Indices | slice
+
+    def centres(self) -> Float32:
+        found: Float32 = self.points[self.which]
+        return found
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """``centres`` ``(p, D)``; ``right`` ``(p, D + 1)``: the same about the rows' mean, times −2, and their norms."""
 
     centres: Float32
-    doubled: Float32
-    norms: Float32
-    near: Near | None
+    right: Float32
+
+    def some(self, columns: Indices) -> _Ready:
+        return _Ready(self.centres[columns], self.right[columns])
 
 
 class Cover:
-    """The squared distance of every row to its nearest centre, exact in float64, as centres are added."""
+    """The squared distance of every row to its nearest centre, as far as it is known.
 
-    def __init__(self, rows: Float32) -> None:
+    ``squared`` ``(N,)``: to the nearest of the centres that the row was compared with, exact in float64 and so never
+    below the true one. ``seen`` ``(N,)``: of the blocks of centres, in the order added, how many the row was compared
+    with in full.
+    """
+
+    def __init__(self, rows: Float32, run: Run = one_by_one) -> None:
         self.rows = rows
         self.squared: Float64 = np.full(len(rows), np.inf)
+        self.seen = np.zeros(len(rows), dtype=np.int32)
         self.mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
         # The float32 estimate |x|² + |y|² − 2x·y of centred rows errs by at most (D + c)·u·(|x|² + |y|²): D for
         # the product (Higham, Accuracy and Stability of Numerical Algorithms, eq. 3.5), c for centring, norms and
         # the comparison itself. Shrinking the norms by that much turns the estimate into a lower bound; the
-        # second term stands for products so small that they underflow.
+        # second term stands for products so small that they underflow. Where |y|² is a term of the product, as
+        # for new centres, D applies to it as well, and it shrinks by twice as much.
         self.roundoff = (rows.shape[1] + 64) * UNIT_ROUNDOFF
         self.underflow = (rows.shape[1] + 64) * float(np.finfo(np.float32).tiny)
         self.norms = np.empty(len(rows), dtype=np.float32)
-        for tile in tiles(len(rows)):
-            self.norms[tile] = self.norms_of(self.centred(rows[tile]))
-        self._components = Components.of(rows, self.mean)
-        self._first: list[Float32] = []
+        self._run = run
+        self._run(self._measure, tiles(len(rows)))
+        self._blocks: list[Block] = []
         self._groups: Groups | None = None
+
+    def _measure(self, tile: slice) -> None:
+        self.norms[tile] = self.norms_of(self.centred(self.rows[tile]))
 
     def centred(self, points: Float32) -> Float32:
         """``points`` about the rows' mean: cancellation grows with the norms, and centring makes them small."""
         difference: Float32 = points - self.mean
         return difference
 
-    def norms_of(self, centred: Float32) -> Float32:
-        """Squared norms less what the float32 estimate may err by."""
-        norms: Float64 = (1 - self.roundoff) * np.square(centred, dtype=np.float64).sum(axis=1) - self.underflow
-        return norms.astype(np.float32)
+    def norms_of(self, centred: Float32, times: int = 1) -> Float32:
+        """Squared norms less what the float32 estimate may err by, ``times`` that."""
+        lengths: Float64 = np.square(centred, dtype=np.float64).sum(axis=1)
+        lengths *= 1 - times * self.roundoff
+        lengths -= self.underflow
+        return lengths.astype(np.float32)
 
     def distances(self, left: Indices, points: Float32) -> Float64:
         """The distance that counts: squared, row by row (or all to one point), float64, from differences."""
-        difference = self.rows[left].astype(np.float64)
+        difference = self.rows.take(left, axis=0).astype(np.float64)
         difference -= points
         np.square(difference, out=difference)
         total: Float64 = difference.sum(axis=1)
         return total
 
-    def add(self, centres: Float32) -> None:
-        """Bring every row up to date with new ``centres`` ``(p, D)``, part by part.
+    def add(self, block: Block) -> None:
+        """Know of new centres. Rows near them are compared at once, the others when they come to matter."""
+        self._blocks.append(block)
+        if self._groups is not None:
+            self._try(block, self._groups)
+        elif len(self.rows) >= GROUPED_ROWS:
+            self._divide()
 
-        Parts do not depend on each other: a thread takes one at a time, and divides no product further.
+    def settle(self, rows: Indices, squared: Float64) -> None:
+        """Rows compared with all centres elsewhere, and how far they were found to be."""
+        self.squared[rows] = squared
+        self.seen[rows] = len(self._blocks)
+
+    def farthest(self, count: int) -> tuple[Indices, tuple[float, int]]:
+        """The ``count`` rows that greedy would rank first, ascending by index, and what it ranks after them at best.
+
+        Ranked by distance, then by lowest index. These rows' distances are the true ones afterwards. The second value
+        is the next row as ``(squared distance, index)``, known or bounded; ``(-1.0, N)`` when there is none.
         """
-        new = self._new(centres)
-        parts = self._parts(new)
-        if len(self.rows) < THREADED_ROWS:
-            for part in parts:
-                self._bring_up(part, new)
-        else:
-            with closing(side_by_side(lambda part: self._bring_up(part, new), parts)) as done:
-                for _ in done:
-                    pass
-        self._divide(centres)
+        wave = max(count + 1, WAVE_ROWS)
+        while True:
+            least = _largest(self.squared, wave)
+            within = np.flatnonzero(self.squared >= least)
+            block, rival = _first(self.squared, within, count)
+            if (self.seen[block] == len(self._blocks)).all():
+                return block, rival
+            for first in range(0, len(within), SORTED_ROWS):
+                self._bring_up(within[first : first + SORTED_ROWS], least)
+            wave *= 2  # many rows came to be nearer than others that were left out
 
-    def _parts(self, new: _New) -> list[Part]:
-        """All rows to which one of the new centres may matter."""
-        if self._groups is None:
-            return [Part(np.arange(tile.start, tile.stop)) for tile in tiles(len(self.rows))]
-        return self._groups.near(new.doubled, new.norms, self.squared)
-
-    def _divide(self, centres: Float32) -> None:
-        """Divide the rows into groups once there are centres enough."""
-        if self._components is None or self._groups is not None:
+    def _bring_up(self, rows: Indices, least: float) -> None:
+        """Compare ``rows`` with the centres they have not seen, each as long as it is not nearer than ``least``."""
+        behind = rows[self.seen[rows] < len(self._blocks)]
+        if not len(behind):
             return
-        self._first.append(centres)
-        if sum(map(len, self._first)) >= GROUPS:
-            around = self.centred(np.concatenate(self._first)[:GROUPS])
-            self._groups = Groups.of(self.rows, self.mean, around, self.norms_of(around))
-            self._first.clear()
+        behind = behind[np.argsort(self.seen[behind], kind="stable")]
+        for first in range(int(self.seen[behind[0]]), len(self._blocks), BLOCKS_AT_A_TIME):
+            blocks = self._blocks[first : first + BLOCKS_AT_A_TIME]
+            ready = [(number, self._ready(block)) for number, block in enumerate(blocks, first)]
 
-    def _new(self, centres: Float32) -> _New:
+            def look(tile: slice, ready: list[tuple[int, _Ready]] = ready) -> None:
+                some = behind[tile]
+                for number, new in ready:
+                    now = some[(self.seen[some] == number) & (self.squared[some] >= least)]
+                    if len(now):
+                        self._compare(now, new)
+                        self.seen[now] = number + 1
+
+            self._run(look, tiles(len(behind)))
+
+    def _try(self, block: Block, groups: Groups) -> None:
+        """Compare the rows of each group with the new centres near it."""
+        worth = WORTH_TRYING * float(self.squared.max())
+        new = self._ready(block)
+
+        def look(pair: tuple[Indices, Indices]) -> None:
+            rows, columns = pair
+            rows = rows[self.squared[rows] >= worth]
+            for tile in tiles(len(rows)):
+                self._compare(rows[tile], new.some(columns))
+
+        self._run(look, groups.near(new.centres))
+
+    def _divide(self) -> None:
+        """Divide the rows into groups once there are centres enough."""
+        centres = np.concatenate([block.centres() for block in self._blocks])
+        if len(centres) >= GROUPS:
+            self._groups = Groups.of(self.rows, centres[:GROUPS], self._run)
+
+    def _ready(self, block: Block) -> _Ready:
+        centres = block.centres()
         centred = self.centred(centres)
-        first = bool(np.isinf(self.squared[:1]).any())  # every row is still infinitely far: nothing to rule out
-        near = None if first or self._components is None else self._components.near(centred)
-        return _New(centres, -2 * centred, self.norms_of(centred), near)
+        return _Ready(centres, np.column_stack([-2 * centred, self.norms_of(centred, 2)]))
 
-    def _bring_up(self, part: Part, new: _New) -> None:
-        """Pairs are ruled out by components where that leaves few, by a product of all channels where not."""
-        numbers, columns = part.numbers, part.columns
-        points, kept = self.centred(self.rows[numbers]), self.squared[numbers]
-        near = new.near  # looked up once: another thread may take it away
-        pairs = None if near is None else near.pairs(points, kept, columns)
-        if pairs is not None:
-            self._settle(numbers, kept, *pairs, new.centres)
-        else:
-            if columns is None:
-                new.near = None  # it would leave too many of the other parts too
-            chosen = slice(None) if columns is None else columns
-            bounds = points @ new.doubled[chosen].T
-            bounds += new.norms[chosen]
-            self._lower(numbers, kept, bounds, new.centres[chosen])
-        self.squared[numbers] = kept
-
-    def _lower(self, numbers: Indices, kept: Float64, bounds: Float32, centres: Float32) -> None:
-        """Lower the ``kept`` distances of these rows; ``bounds + norms`` is below each squared distance."""
-        norms = self.norms[numbers]
-        nearest = bounds.argmin(axis=1)
-        changed = np.flatnonzero(np.take_along_axis(bounds, nearest[:, None], 1)[:, 0] + norms < kept)
-        nearest = nearest[changed]
-        kept[changed] = np.minimum(kept[changed], self.distances(numbers[changed], centres[nearest]))
+    def _compare(self, rows: Indices, new: _Ready) -> None:
+        """Lower the distances of ``rows``, all different, by new centres."""
+        kept, norms = self.squared[rows], self.norms[rows]
+        left = np.ones((len(rows), len(self.mean) + 1), np.float32)
+        np.subtract(self.rows.take(rows, axis=0), self.mean, out=left[:, :-1])
+        bounds = left @ new.right.T  # with the rows' norms a lower bound of squared distances
+        changed = np.flatnonzero(bounds.min(axis=1) + norms < kept)
         rest = bounds[changed]
+        nearest = rest.argmin(axis=1)
+        kept[changed] = np.minimum(kept[changed], self.distances(rows[changed], new.centres[nearest]))
         rest[np.arange(len(changed)), nearest] = np.inf
         row, centre = np.nonzero(rest < (kept[changed] - norms[changed])[:, None])
-        for pairs in tiles(len(row)):  # many where distances are lost in rounding, as between equal rows
+        for first in range(0, len(row), PAIRS_AT_A_TIME):  # many where distances are lost in rounding
+            pairs = slice(first, first + PAIRS_AT_A_TIME)
             place = changed[row[pairs]]
-            np.minimum.at(kept, place, self.distances(numbers[place], centres[centre[pairs]]))
+            np.minimum.at(kept, place, self.distances(rows[place], new.centres[centre[pairs]]))
+        self.squared[rows] = kept
 
-    def _settle(self, numbers: Indices, kept: Float64, row: Indices, centre: Indices, centres: Float32) -> None:
-        """Lower the ``kept`` distances of these rows by pairs of them, ascending, and centres.
 
-        Differences in float32 say which pairs may count: they err by a share of the distance alone.
-        """
-        squared = np.empty(len(row), dtype=np.float32)
-        for start in range(0, len(row), PAIRS_AT_A_TIME):
-            part = slice(start, start + PAIRS_AT_A_TIME)
-            difference = self.rows[numbers[row[part]]]
-            difference -= centres[centre[part]]
-            np.einsum("nd,nd->n", difference, difference, out=squared[part])
-        least = squared * np.float32(1 - self.roundoff) - np.float32(self.underflow)
-        lower = np.flatnonzero(least < kept[row])
-        row, centre, squared, least = row[lower], centre[lower], squared[lower], least[lower]
-        if not len(row):
-            return
-        runs = np.flatnonzero(np.diff(row, prepend=-1))
-        most = np.minimum.reduceat(squared, runs) * np.float32(1 + 2 * self.roundoff) + np.float32(2 * self.underflow)
-        nearest = np.flatnonzero(least <= np.repeat(most, np.diff(runs, append=len(row))))
-        row, centre = row[nearest], centre[nearest]
-        np.minimum.at(kept, row, self.distances(numbers[row], centres[centre]))
+def _largest(squared: Float64, count: int) -> float:
+    """The ``count``-th largest; below all where there are not as many."""
+    return -1.0 if count > len(squared) else float(np.partition(squared, len(squared) - count)[len(squared) - count])
+
+
+def _first(squared: Float64, rows: Indices, count: int) -> tuple[Indices, tuple[float, int]]:
+    """Of ``rows``, ascending, among which they are: the ``count`` of largest distance, of equal ones the first,
+    ascending by index; and the one after them.
+    """
+    if count >= len(squared):
+        return rows, (-1.0, len(squared))
+    kept = squared if len(rows) == len(squared) else squared[rows]
+    tau = _largest(kept, count + 1)
+    above = rows[kept > tau]
+    tied = rows[kept == tau]
+    inside = count - len(above)
+    return np.sort(np.concatenate([above, tied[:inside]])), (tau, int(tied[inside]))
 
 
 def tiles(count: int) -> list[slice]:

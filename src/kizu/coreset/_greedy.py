@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kizu.coreset._cover import Cover
+from kizu.coreset._cover import Block, Cover
+from kizu.coreset._run import running
 from kizu.progress import Advance, ignore
 
 Float32 = npt.NDArray[np.float32]
@@ -43,8 +44,8 @@ def k_center_greedy(
     """Pick ``count`` rows by exact greedy k-center.
 
     ``rows``: ``(N, D)`` float32, finite. ``start`` is the first pick. Fewer than ``count`` rows come back when
-    the rows that differ run out: a row equal to a pick is never picked. Scratch memory: 24 bytes a row, another
-    24 where groups rule pairs out, and a few tiles of ``TILE_ROWS × max(block_rows, D)`` float32 a thread.
+    the rows that differ run out: a row equal to a pick is never picked. Scratch memory: some 40 bytes a row, and a
+    few tiles of ``TILE_ROWS × max(block_rows, D)`` float32 a thread.
 
     Raises ``ValueError`` when ``count`` or ``start`` is outside ``rows``.
 
@@ -56,10 +57,11 @@ def k_center_greedy(
         raise ValueError(f"count must be in 1..{len(rows)}, got {count}")
     if not 0 <= start < len(rows):
         raise ValueError(f"start must be in 0..{len(rows) - 1}, got {start}")
-    picked = _Picked(Cover(rows), advance)
-    picked.take([start], [np.inf])
-    picked.more(count - 1, block_rows)
-    return picked.coreset()
+    with running(len(rows)) as run:
+        picked = _Picked(Cover(rows, run), advance)
+        picked.take([start], [np.inf])
+        picked.more(count - 1, block_rows)
+        return picked.coreset()
 
 
 def k_center_continued(
@@ -89,12 +91,13 @@ def k_center_continued(
         raise ValueError(f"centres must be (M, {rows.shape[1]}), M > 0; got {centres.shape}")
     if not len(rows):
         return Coreset(np.empty(0, dtype=np.int64), np.empty(0), 0.0)
-    picked = _Picked(Cover(rows), advance)
-    for first in range(0, len(centres), block_rows):
-        picked.cover.add(centres[first : first + block_rows])
-    picked.more(at_least, block_rows)
-    picked.more(len(rows), block_rows, within=radius)
-    return picked.coreset()
+    with running(len(rows)) as run:
+        picked = _Picked(Cover(rows, run), advance)
+        for first in range(0, len(centres), block_rows):
+            picked.cover.add(Block(centres, slice(first, first + block_rows)))
+        picked.more(at_least, block_rows)
+        picked.more(len(rows), block_rows, within=radius)
+        return picked.coreset()
 
 
 class _Picked:
@@ -108,7 +111,7 @@ class _Picked:
 
     def take(self, rows: list[int], radii: list[float]) -> None:
         """Add ``rows``, picked at those plain distances."""
-        self.cover.add(self.cover.rows[rows])
+        self.cover.add(Block(self.cover.rows, np.array(rows)))
         self._indices += rows
         self._radii += radii
         self._advance(len(rows))
@@ -116,42 +119,36 @@ class _Picked:
     def more(self, count: int, block_rows: int, *, within: float = 0.0) -> None:
         """Up to ``count`` more picks, as long as a row lies farther than ``within`` from every centre."""
         wanted = len(self._indices) + count
-        while len(self._indices) < wanted:
-            block, rival = _farthest(self.cover.squared, block_rows)
-            new, squared = _greedy_in_block(self.cover, block, rival, wanted - len(self._indices), within)
-            if not new:
+        while len(self._indices) < wanted and np.sqrt(self.cover.squared.max()) > within:
+            block, rival = self.cover.farthest(block_rows)
+            found = _greedy_in_block(self.cover, block, rival, wanted - len(self._indices), within)
+            if not found.picks:
                 return
-            self.take(new, np.sqrt(squared).tolist())
+            self.take(found.picks, np.sqrt(found.squared).tolist())
+            self.cover.settle(block, found.kept)
 
     def coreset(self) -> Coreset:
         return Coreset(
             indices=np.array(self._indices, dtype=np.int64),
             radii=np.array(self._radii, dtype=np.float64),
-            cover_radius=float(np.sqrt(self.cover.squared.max())),
+            cover_radius=float(np.sqrt(self.cover.squared[self.cover.farthest(1)[0]].max())),
         )
 
 
-def _farthest(squared: Float64, count: int) -> tuple[Indices, tuple[float, int]]:
-    """The ``count`` rows that greedy would rank first, ascending by index, and the first row it ranks after.
+@dataclass(frozen=True)
+class _Found:
+    """``picks`` of a block, at ``squared`` distances, and how far all its rows are then: ``kept``."""
 
-    Ranked by distance, then by lowest index. The second value is that row as ``(squared distance, index)``;
-    ``(-1.0, N)`` when there is none.
-    """
-    if count >= len(squared):
-        return np.arange(len(squared)), (-1.0, len(squared))
-    tau = float(np.partition(squared, len(squared) - count - 1)[len(squared) - count - 1])
-    above = np.flatnonzero(squared > tau)
-    tied = np.flatnonzero(squared == tau)
-    inside = count - len(above)
-    block = np.sort(np.concatenate([above, tied[:inside]]))
-    return block, (tau, int(tied[inside]))
+    picks: list[int]
+    squared: list[float]
+    kept: Float64
 
 
 def _greedy_in_block(
     cover: Cover, block: Indices, rival: tuple[float, int], limit: int, within: float = 0.0
-) -> tuple[list[int], list[float]]:
+) -> _Found:
     """Greedy picks inside ``block`` as long as they beat ``rival`` and lie farther than ``within`` (plain) from every
-    centre: row numbers and squared distances."""
+    centre."""
     centred = cover.centred(cover.rows[block])
     bounds = centred @ (-2.0 * centred.T)
     bounds += cover.norms[block]
@@ -168,4 +165,4 @@ def _greedy_in_block(
         squared.append(distance)
         near = np.flatnonzero(bounds[place] < kept)
         kept[near] = np.minimum(kept[near], cover.distances(block[near], cover.rows[row]))
-    return picks, squared
+    return _Found(picks, squared, kept)

@@ -1,96 +1,72 @@
-"""Ruling out new centres for whole groups of rows at once.
+"""Which rows to try a new centre on at once: those of the groups around it.
 
-A row x of a group around c has its nearest centre at the distance k so far. Of a new centre p, |x − p| ≥ |p − c| −
-|x − c|, so p matters to no row of the group where |p − c| is at least the largest |x − c| + k among them.
-
-The first centres that greedy k-center picks lie as far apart as points of the data can, so each row joins the nearest
-of these. On patches of images a group needs to look at a third of the new centres.
+The first centres that greedy k-center picks lie as far apart as points of the data can. Each row joins the nearest of
+these; a centre picked later is tried on the rows of the few groups nearest to it, which are the rows it most likely
+covers. What is tried where only decides how soon a row is known to be covered, never what is picked.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from kizu.coreset._run import Run, one_by_one
+
 Float32 = npt.NDArray[np.float32]
-Float64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-GROUPS = 512
-"""More rule out more, but each takes a product of its own, too small to be quick."""
+GROUPS = 128
+"""More find the rows around a centre more closely, but each takes a product of its own, too small to be quick."""
 
-ROWS_AT_A_TIME = 4096
-"""Rows whose distances to all centres are held at a time."""
+TRIED = 3
+"""Groups that a centre is tried on."""
 
-ROUNDING = 1e-5
-"""Share by which the square roots and sums below are widened: far more than float64 loses in them."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Rows by their ``numbers``, and of the new centres the ``columns`` that may matter to them (None: all)."""
-
-    numbers: Indices
-    columns: Indices | None = None
-
-    @property
-    def pairs(self) -> int:
-        """Of a row and a new centre, where the ``columns`` are known."""
-        return 0 if self.columns is None else len(self.numbers) * len(self.columns)
+ROWS_AT_A_TIME = 1024
+"""Rows whose distances to all groups are held at a time."""
 
 
 @dataclass(frozen=True)
 class Groups:
-    """``around`` ``(G, D)``: the centres, about the rows' mean, and ``norms`` ``(G,)``, their squared lengths less
-    what products may err by; ``away`` ``(N,)``: how far each row is from the centre of its group; ``parts``: the rows
-    of each, ascending.
-    """
+    """``around`` ``(G, D)``: what the groups are around; ``parts``: the numbers of each one's rows, ascending."""
 
     around: Float32
-    norms: Float32
-    away: Float64
-    parts: tuple[Part, ...]
+    parts: tuple[Indices, ...]
 
     @classmethod
-    def of(cls, rows: Float32, mean: Float32, around: Float32, norms: Float32) -> Groups:
-        """Each of ``rows`` ``(N, D)`` to the nearest centre, as float32 products see it: any division will do, since
-        how far the rows are from it is found from differences.
-        """
-        joined, away = _nearest(rows, mean, around)
+    def of(cls, rows: Float32, around: Float32, run: Run = one_by_one) -> Groups:
+        """Each of ``rows`` ``(N, D)`` joins the nearest of ``around`` ``(G, D)``, as float32 products see it."""
+        joined = np.empty(len(rows), dtype=np.int64)
+
+        def join(first: int) -> None:
+            part = slice(first, first + ROWS_AT_A_TIME)
+            joined[part] = _apart(rows[part], around).argmin(axis=1)
+
+        run(join, range(0, len(rows), ROWS_AT_A_TIME))
         order = np.argsort(joined, kind="stable")
         bounds = np.searchsorted(joined[order], np.arange(len(around) + 1))
-        parts = (Part(order[first:last]) for first, last in pairwise(bounds.tolist()))
-        return cls(around, norms, away, tuple(parts))
+        return cls(around, tuple(order[first:last] for first, last in pairwise(bounds.tolist())))
 
-    def near(self, doubled: Float32, norms: Float32, squared: Float64) -> list[Part]:
-        """Each group's rows, and which new centres may matter to one of them; groups without any are left out, the
-        largest come first.
+    def near(self, centres: Float32) -> list[tuple[Indices, Indices]]:
+        """Rows and the new ``centres`` ``(p, D)`` to try on them, by their numbers; those of most rows first.
 
-        ``doubled`` ``(p, D)``: −2 times the new centres, about the rows' mean; ``norms`` ``(p,)`` as those of the
-        groups; ``squared`` ``(N,)``: the rows' squared distances to their nearest centre so far.
+        No row occurs twice, and each centre meets the rows of its `TRIED` nearest groups.
         """
-        least = self.around @ doubled.T  # with the norms a lower bound of squared distances
-        least += norms
-        least += self.norms[:, None]
-        within = self.away + np.sqrt(squared)
-        farthest = np.array([within[part.numbers].max(initial=0) for part in self.parts])
-        matters = least < np.square(farthest * (1 + ROUNDING))[:, None]
-        near = [replace(part, columns=np.flatnonzero(row)) for part, row in zip(self.parts, matters, strict=True)]
-        return sorted((part for part in near if part.pairs), key=lambda part: -part.pairs)
+        tried = min(TRIED, len(self.parts))
+        groups = np.argpartition(_apart(centres, self.around), tried - 1, axis=1)[:, :tried].ravel()
+        order = np.argsort(groups, kind="stable")
+        bounds = np.searchsorted(groups[order], np.arange(len(self.parts) + 1)).tolist()
+        columns = (order[first:last] // tried for first, last in pairwise(bounds))
+        near = [(rows, new) for rows, new in zip(self.parts, columns, strict=True) if len(rows) and len(new)]
+        return sorted(near, key=lambda pair: -len(pair[0]))
 
 
-def _nearest(rows: Float32, mean: Float32, around: Float32) -> tuple[Indices, Float64]:
-    """Of each row the nearest of the centres, as products see it, and how far it is, as differences do."""
-    joined = np.empty(len(rows), dtype=np.int64)
-    away = np.empty(len(rows), dtype=np.float64)
-    lengths = np.einsum("gd,gd->g", around, around)
-    for first in range(0, len(rows), ROWS_AT_A_TIME):
-        part = slice(first, first + ROWS_AT_A_TIME)
-        points = rows[part] - mean
-        joined[part] = (lengths - 2 * points @ around.T).argmin(axis=1)
-        points -= around[joined[part]]
-        away[part] = np.sqrt(np.square(points, dtype=np.float64).sum(axis=1))
-    return joined, away
+def _apart(points: Float32, around: Float32) -> Float32:
+    """Of each point and group the squared distance, less the point's squared length."""
+    centre = around.mean(axis=0)  # cancellation is small about it
+    moved = around - centre
+    apart: Float32 = (points - centre) @ (-2 * moved.T)
+    apart += np.einsum("gd,gd->g", moved, moved)
+    return apart
