@@ -75,6 +75,15 @@ def test_exact_agrees_with_scipy(wide, queries, k):
     np.testing.assert_allclose(np.take_along_axis(truth, indices, 1), distances, rtol=1e-5)
 
 
+def test_one_query_as_many(wide):
+    asked = normal(40, 128, seed=1)
+    distances, indices = ExactNeighbors(wide).search(asked, 1)
+    for place, query in enumerate(asked):
+        for rows in (wide, np.asfortranarray(wide)):
+            alone, index = ExactNeighbors(rows).search(query[None], 1)
+            np.testing.assert_array_equal([alone[0], index[0]], [distances[place], indices[place]])
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 30), st.integers(1, 40), st.integers(1, 5), st.integers(0, 10**6))
 def test_exact_with_ties_and_duplicates(count, queries, dimensions, k, seed):
