@@ -263,7 +263,7 @@ ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 DETECTORS = {"patchcore": "PatchCore", "padim": "PaDiM", "ensemble": "Ensemble"}
 FORMS = {
     "blocks": "certified blocks",
-    "blocks, all pairs": "blocks, no pair ruled out",
+    "blocks, all pairs": "blocks, every pair compared",
     "sequential": "sequential, float32",
     "sequential, exact": "sequential, ties settled in float64",
 }

@@ -6,7 +6,7 @@ it cannot do without. The share is the least time that the lower ceiling allows,
 
 The backbone's bytes are image, weights and embedding, as if every layer in between stayed in caches. The coreset is
 held against the ceiling twice: of the products and passes that certified blocks would take if they ruled no pair out,
-and of one pass over all rows a pick; where pairs are ruled out the share may pass 100 %. A search is timed with all
+and of one pass over all rows a pick; where pairs are left out the share may pass 100 %. A search is timed with all
 that makes scores of it: confirming what was found approximately is in the time, not in the count.
 """
 
@@ -127,7 +127,7 @@ def patchcore(rows: Float32, embedding: Float32, ratio: float, median: Median) -
     bank = int(detector.summary()["bank rows"])
     size = f"{bank:,} of {patches:,} × {dimensions}"
     blocks = _work.of_blocks(patches, dimensions, bank, watch.rounds)
-    yield Stage("coreset, as blocks without ruling out", f"{size}, {watch.rounds} rounds", blocks, watch.seconds)
+    yield Stage("coreset, as blocks of all pairs", f"{size}, {watch.rounds} rounds", blocks, watch.seconds)
     yield Stage("coreset, as one pass a pick", size, _work.of_passes(patches, dimensions, bank), watch.seconds)
     queries = embedding.size // dimensions
     size = f"{queries:,} × {dimensions} in {bank:,}"
