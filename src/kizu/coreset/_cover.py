@@ -19,7 +19,7 @@ UNIT_ROUNDOFF = float(np.finfo(np.float32).eps) / 2
 TILE_ROWS = 1024
 """Rows that are multiplied at a time: bounds a thread's scratch memory to TILE_ROWS × BLOCK_ROWS."""
 
-WAVE_ROWS = 6144
+WAVE_ROWS = 4096
 """Rows brought up to date together: fewer leave more of them to the next wave, more look at rows in vain."""
 
 SORTED_ROWS = 65_536
