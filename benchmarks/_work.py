@@ -86,7 +86,7 @@ def of_walk(distances: int, queries: int, dimensions: int) -> Work:
 
 
 def of_blocks(rows: int, dimensions: int, picks: int, rounds: int) -> Work:
-    """Greedy k-center in certified blocks that rules nothing out: all rows against all picks, read once a round."""
+    """Greedy k-center in certified blocks that compares all pairs: all rows against all picks, read once a round."""
     return Work(2.0 * rows * dimensions * picks, float(FLOAT * rows * dimensions * rounds))
 
 

@@ -5,8 +5,8 @@ thread a core (bytes read and bytes written both count). Operations and bytes of
 it cannot do without. The share is the least time that the lower ceiling allows, divided by the time measured.
 
 The backbone's bytes are image, weights and embedding, as if every layer in between stayed in caches. The coreset is
-held against the ceiling twice: of the products and passes that certified blocks would take if they ruled no pair out,
-and of one pass over all rows a pick; where pairs are left out the share may pass 100 %. A search is timed with all
+held against the ceiling twice: of the products and passes that certified blocks of all pairs would take, and of one
+pass over all rows a pick; where pairs are left out the share may pass 100 %. A search is timed with all
 that makes scores of it: confirming what was found approximately is in the time, not in the count.
 """
 

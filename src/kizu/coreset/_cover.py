@@ -25,7 +25,7 @@ WAVE_ROWS = 4096
 SORTED_ROWS = 65_536
 """Rows of a wave that are put in order together."""
 
-BLOCKS_AT_A_TIME = 8
+BLOCKS_AT_A_TIME = 4
 """Blocks of centres held ready for products."""
 
 GROUPED_ROWS = 32_768
@@ -111,7 +111,7 @@ class Cover:
         return total
 
     def add(self, block: Block) -> None:
-        """Know of new centres. Rows near them are compared at once, the others when they come to matter."""
+        """Know of new centres. Once there are groups, rows near them are compared now; others when they matter."""
         self._blocks.append(block)
         if self._groups is not None:
             self._try(block, self._groups)
@@ -147,18 +147,22 @@ class Cover:
             return
         behind = behind[np.argsort(self.seen[behind], kind="stable")]
         for first in range(int(self.seen[behind[0]]), len(self._blocks), BLOCKS_AT_A_TIME):
-            blocks = self._blocks[first : first + BLOCKS_AT_A_TIME]
-            ready = [(number, self._ready(block)) for number, block in enumerate(blocks, first)]
+            self._compare_with_blocks(behind, first, least)
 
-            def look(tile: slice, ready: list[tuple[int, _Ready]] = ready) -> None:
-                some = behind[tile]
-                for number, new in ready:
-                    now = some[(self.seen[some] == number) & (self.squared[some] >= least)]
-                    if len(now):
-                        self._compare(now, new)
-                        self.seen[now] = number + 1
+    def _compare_with_blocks(self, behind: Indices, first: int, least: float) -> None:
+        """The next `BLOCKS_AT_A_TIME` blocks from ``first`` on; made ready here, and held no longer."""
+        blocks = self._blocks[first : first + BLOCKS_AT_A_TIME]
+        ready = [(number, self._ready(block)) for number, block in enumerate(blocks, first)]
 
-            self._run(look, tiles(len(behind)))
+        def look(tile: slice) -> None:
+            rows = behind[tile]
+            for number, new in ready:
+                now = rows[(self.seen[rows] == number) & (self.squared[rows] >= least)]
+                if len(now):
+                    self._compare(now, new)
+                    self.seen[now] = number + 1
+
+        self._run(look, tiles(len(behind)))
 
     def _try(self, block: Block, groups: Groups) -> None:
         """Compare the rows of each group with the new centres near it."""
@@ -167,9 +171,9 @@ class Cover:
 
         def look(pair: tuple[Indices, Indices]) -> None:
             rows, columns = pair
-            rows = rows[self.squared[rows] >= worth]
+            rows, near = rows[self.squared[rows] >= worth], new.some(columns)
             for tile in tiles(len(rows)):
-                self._compare(rows[tile], new.some(columns))
+                self._compare(rows[tile], near)
 
         self._run(look, groups.near(new.centres))
 
@@ -177,7 +181,7 @@ class Cover:
         """Divide the rows into groups once there are centres enough."""
         centres = np.concatenate([block.centres() for block in self._blocks])
         if len(centres) >= GROUPS:
-            self._groups = Groups.of(self.rows, centres[:GROUPS], self._run)
+            self._groups = Groups.of(self.rows, centres[:GROUPS].copy(), self._run)
 
     def _ready(self, block: Block) -> _Ready:
         centres = block.centres()
@@ -209,8 +213,9 @@ def _largest(squared: Float64, count: int) -> float:
 
 
 def _first(squared: Float64, rows: Indices, count: int) -> tuple[Indices, tuple[float, int]]:
-    """Of ``rows``, ascending, among which they are: the ``count`` of largest distance, of equal ones the first,
-    ascending by index; and the one after them.
+    """The ``count`` rows of largest distance, of equal ones the first, ascending by index; and the one after them.
+
+    ``rows``, ascending, holds all of them.
     """
     if count >= len(squared):
         return rows, (-1.0, len(squared))

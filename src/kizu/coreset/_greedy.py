@@ -16,7 +16,7 @@ Float64 = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 BLOCK_ROWS = 2048
-"""Rows a block may hold: large enough to amortise a pass over all rows, small enough for B × B in cache."""
+"""Rows a block may hold: large enough that products with its picks are quick, small enough for B × B in cache."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def k_center_greedy(
     """Pick ``count`` rows by exact greedy k-center.
 
     ``rows``: ``(N, D)`` float32, finite. ``start`` is the first pick. Fewer than ``count`` rows come back when
-    the rows that differ run out: a row equal to a pick is never picked. Scratch memory: some 40 bytes a row, and a
-    few tiles of ``TILE_ROWS × max(block_rows, D)`` float32 a thread.
+    the rows that differ run out: a row equal to a pick is never picked. Scratch memory: some 40 bytes a row, a few
+    tiles of ``TILE_ROWS × max(block_rows, D)`` float32 a thread, and ten blocks of ``block_rows × D`` float32.
 
     Raises ``ValueError`` when ``count`` or ``start`` is outside ``rows``.
 

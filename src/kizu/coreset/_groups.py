@@ -2,7 +2,8 @@
 
 The first centres that greedy k-center picks lie as far apart as points of the data can. Each row joins the nearest of
 these; a centre picked later is tried on the rows of the few groups nearest to it, which are the rows it most likely
-covers. What is tried where only decides how soon a row is known to be covered, never what is picked.
+covers. (Going on after centres in another order, whichever come first make the groups, and worse ones.) What is tried
+where only decides how soon a row is known to be covered, never what is picked.
 """
 
 from __future__ import annotations
