@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 import kizu
 from inspector.test_tiles import TILES, parquet
 from kizu import workflows
+from kizu.calibration import Calibration
 from kizu.errors import DataError, ExportError, KizuWarning, ParameterError
 from kizu.images import read_image
+from kizu.workflows import _fit
 from workflows.tiles import write
 
 
@@ -42,6 +45,25 @@ def test_of_random_tiles_only_they_are_learnt(folder: Path, sampled: kizu.Inspec
     np.testing.assert_array_equal(again.calibration.scores, sampled.calibration.scores)
     another = kizu.fit(folder, **RANDOM, seed=1)
     assert another.detector.patches_ != sampled.detector.patches_  # type: ignore[attr-defined]
+
+
+def test_an_image_gone_meanwhile_leaves_the_others_scores_as_they_are(
+    folder: Path, sampled: kizu.Inspector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each without what it gave itself, also where the second reading finds one file less."""
+    copied = Path(shutil.copytree(folder, tmp_path / "parquet"))
+    left_out_later = _fit.from_left_out_later
+
+    def with_one_less(*given: Any) -> Calibration:
+        (copied / "04.png").unlink()
+        return left_out_later(*given)
+
+    monkeypatch.setattr(_fit, "from_left_out_later", with_one_less)
+    with pytest.warns(KizuWarning, match=r"skipped .*04\.png"):
+        found = kizu.fit(copied, **RANDOM, skip_unreadable=True).calibration
+    assert found is not None
+    assert sampled.calibration is not None
+    np.testing.assert_array_equal(found.scores, np.delete(sampled.calibration.scores, 4))
 
 
 def test_it_is_calibrated_on_whole_images(folder: Path, sampled: kizu.Inspector) -> None:

@@ -88,14 +88,15 @@ def from_left_out_later(
     """From the images that the detector was fitted on, or learnt last, each scored whole by `Detector.without` it;
     but for those set ``aside``, by number.
     """
+    numbers = {sample.path: number for number, sample in enumerate(samples)}  # not all may be read a second time
     with (
         progress.stage("Leaving each image out", len(samples)) as advance,
         closing(reader.images(samples, advance)) as read,
     ):
         measured = [
-            _measured(replace(inspector, detector=inspector.detector.without(number)), sample, image)
-            for number, (sample, image) in enumerate(read)
-            if number not in aside
+            _measured(replace(inspector, detector=inspector.detector.without(numbers[sample.path])), sample, image)
+            for sample, image in read
+            if numbers[sample.path] not in aside
         ]
     scores, peaks = np.array(measured).T
     return Calibration(scores, peaks, decision_of(inspector.config), "leave_one_out")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 
 from kizu import detectors
 from kizu.calibration import Calibration
+from kizu.calibration.binomial import beta_cdf
 from kizu.datasets import Sample
 from kizu.errors import KizuWarning, ModelFileError, OutputError
 from kizu.files import check_writable
@@ -235,9 +235,10 @@ def _at_least(hits: int, trials: int, share: float) -> float:
 
     >>> _at_least(0, 5, 0.1), round(_at_least(1, 2, 0.5), 2)
     (1.0, 0.75)
+    >>> _at_least(900, 5000, 0.001) < 1e-300
+    True
     """
-    fewer = sum(math.comb(trials, n) * share**n * (1 - share) ** (trials - n) for n in range(hits))
-    return 1.0 - fewer
+    return float(beta_cdf(share, hits, trials - hits + 1)) if hits else 1.0
 
 
 def _written(inspector: Inspector, source: Path, target: Path, previous: str) -> Path:
