@@ -21,6 +21,7 @@ class Run(Protocol):
 
 
 def one_by_one(work: Callable[[Item], None], items: Iterable[Item], /) -> None:
+    """The plain form of `Run`."""
     for item in items:
         work(item)
 
