@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -134,6 +136,19 @@ def test_a_large_image_takes_no_large_time() -> None:
     image = np.full((2400, 3200, 3), 90, np.uint8)
     for kind in KINDS:
         assert draw_defect(image, np.random.default_rng(0), kind=kind).mask.any()
+
+
+@pytest.mark.parametrize("shape", [(600, 600), (150, 2400)])
+def test_large_defects_take_no_more_memory_than_the_image(kind: str, shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    tracemalloc.start()
+    try:
+        for seed in range(3):
+            draw_defect(image, np.random.default_rng(seed), kind=kind, size=10)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 15 * 4 * image.size  # so many copies in float32
 
 
 @settings(max_examples=40, deadline=None)
