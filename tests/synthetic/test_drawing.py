@@ -201,6 +201,11 @@ def test_refusals(options, problem: str) -> None:
         draw_defect(tile(0), np.random.default_rng(0), **options)
 
 
+def test_a_seed_below_zero() -> None:
+    with pytest.raises(ParameterError, match=r"`seed` must be 0 or more; got -1\."):
+        next(draw_defects([tile(0)], seed=-1))
+
+
 @pytest.mark.parametrize("wrong", [tile(0)[..., 0], tile(0).astype(float), tile(0)[:4]])
 def test_images_that_are_none(wrong: np.ndarray) -> None:
     with pytest.raises(ParameterError, match=r"`image` must be \(H, W, 3\) uint8"):
