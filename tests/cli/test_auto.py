@@ -47,6 +47,29 @@ def test_what_it_chooses_is_not_to_be_given(kizu: Command, parts: Path, option: 
     assert said.error == f"--auto chooses `{option[2:].replace('-', '_')}` itself. Leave one of the two out."
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--robust"], "--robust"),
+        (["--set", "detector.coreset_ratio=0.1"], "--set detector.coreset_ratio=0.1"),
+        (["--set", "seed=1", "--set", "detector=padim"], "--set detector=padim"),
+    ],
+)
+def test_what_changes_the_detector_is_named(kizu: Command, parts: Path, options: list[str], named: str) -> None:
+    said = kizu("fit", parts, "--auto", *options)
+    assert said.error == f"--auto chooses `detector` itself, which {named} changes. Leave one of the two out."
+
+
+@pytest.mark.filterwarnings("default::kizu.KizuWarning")
+def test_images_that_cannot_be_read_are_skipped_if_asked(kizu: Command, parts: Path, tmp_path: Path) -> None:
+    (parts / "05.png").write_bytes(b"no image")
+    given = ("fit", parts, "-o", tmp_path / "m.kizu", "--auto", "--false-alarms", 0.2)
+    assert "05.png: not an image kizu reads" in kizu(*given).error
+    said = kizu(*given, "--skip-unreadable")
+    assert said.code == 0, said
+    assert f"warning: skipped {parts / '05.png'}: not an image kizu reads" in said.err
+
+
 @pytest.mark.parametrize(("option", "value"), [("--tile-size", 64), ("--roi", "0,0,0.5,0.5"), ("--foreground", None)])
 def test_not_with_tiles_or_areas(kizu: Command, parts: Path, option: str, value: object) -> None:
     said = kizu("fit", parts, "--auto", option, *(() if value is None else (value,)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -136,6 +138,19 @@ def test_a_large_image_takes_no_large_time() -> None:
         assert draw_defect(image, np.random.default_rng(0), kind=kind).mask.any()
 
 
+@pytest.mark.parametrize("shape", [(600, 600), (150, 2400)])
+def test_large_defects_take_no_more_memory_than_the_image(kind: str, shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    tracemalloc.start()
+    try:
+        for seed in range(3):
+            draw_defect(image, np.random.default_rng(seed), kind=kind, size=10)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 15 * 4 * image.size  # so many copies in float32
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(8, 70), st.integers(8, 70), st.integers(0, 2**20), st.floats(0.05, 5), st.floats(0.05, 5))
 def test_any_size_of_image_and_defect(height: int, width: int, seed: int, strength: float, size: float) -> None:
@@ -184,6 +199,11 @@ def test_nothing_is_read_ahead() -> None:
 def test_refusals(options, problem: str) -> None:
     with pytest.raises(ParameterError, match=problem):
         draw_defect(tile(0), np.random.default_rng(0), **options)
+
+
+def test_a_seed_below_zero() -> None:
+    with pytest.raises(ParameterError, match=r"`seed` must be 0 or more; got -1\."):
+        next(draw_defects([tile(0)], seed=-1))
 
 
 @pytest.mark.parametrize("wrong", [tile(0)[..., 0], tile(0).astype(float), tile(0)[:4]])

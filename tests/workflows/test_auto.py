@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 import kizu
 from kizu.config import Config, parse
 from kizu.datasets import load_dataset
-from kizu.errors import DataError
+from kizu.errors import BackboneError, DataError, ImageError, KizuWarning
 from kizu.workflows import _auto, choose_preset
 from kizu.workflows._auto import Tried, _judged
 from workflows.tiles import tile, write
@@ -50,6 +50,28 @@ def test_presets_that_cannot_be_had_are_left_out_and_told(tiles: Path, monkeypat
     assert choice.left_out == ("padim-resnet18: not downloaded. Run: kizu backbones pull resnet18",)
 
 
+def test_where_no_preset_can_be_had_it_says_why(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIZU_CACHE", str(tiles.parent / "empty"))
+    monkeypatch.setattr(_auto, "CANDIDATES", (("padim-resnet18", 64), ("padim-resnet18", 96)))
+    said = r"^no preset can be tried: padim-resnet18: not downloaded\. Run: kizu backbones pull resnet18\.$"
+    with pytest.raises(BackboneError, match=said):
+        choose_preset(tiles)
+
+
+def test_what_cannot_be_read_stops_or_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64),))
+    paths = [write(tmp_path / f"{number:02}.png", tile(number)) for number in range(24)]
+    to_fit, held_out = _auto._divided(load_dataset(tmp_path), seed=0)
+    for sample in (to_fit[0], held_out[0]):
+        sample.path.write_bytes(b"no image")
+    with pytest.raises(ImageError, match="use --skip-unreadable"):
+        choose_preset(tmp_path)
+    with pytest.warns(KizuWarning, match="skipped "):
+        choice = choose_preset(tmp_path, skip_unreadable=True)
+    assert choice.fitted + choice.drawn_on == len(paths) - 2
+    assert choice.drawn_on == len(held_out) - 1
+
+
 def test_presets_that_take_no_limit_of_memory_are_left_out(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64), ("accurate", 64)))
     choice = choose_preset(tiles, parse({"memory": "2GB"}))
@@ -77,7 +99,7 @@ def tried(preset: str, separation: float, milliseconds: float, count: int = 40) 
     """Scores that all candidates share but for how far defects lie above good images."""
     noise = np.random.default_rng(0).standard_normal((2, count))
     config = Config(preset=preset, image_size=256)
-    return Tried(config, noise[0], noise[1] + separation, milliseconds)
+    return Tried(config, noise[0], noise[1] + separation, milliseconds, fitted=count)
 
 
 def verdicts(*candidates: Tried) -> dict[str, Any]:

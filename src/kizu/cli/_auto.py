@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kizu.errors import ParameterError
@@ -16,18 +16,28 @@ CHOSEN = ("preset", "detector", "backbone", "weights", "layers", "groups", "imag
 """Settings that are not to be given with it."""
 
 
-def chosen(dataset: Dataset, given: Config, max_pixels: int) -> tuple[Config, Choice]:
-    """``given`` with the preset and size that suit the data. Raises `ParameterError` where they are given."""
+def chosen(
+    dataset: Dataset, given: Config, options: Sequence[str], *, skip_unreadable: bool, max_pixels: int
+) -> tuple[Config, Choice]:
+    """``given`` with the preset and size that suit the data. Raises `ParameterError` where they are given.
+
+    ``options``: ``--robust`` and ``--set KEY=VALUE`` as they were given, which messages name.
+    """
     from kizu.cli._progress import Bars
     from kizu.config import parse
     from kizu.workflows import choose_preset
 
     said = [name for name in CHOSEN if name in given.model_fields_set]
     if said:
-        raise ParameterError(f"--auto chooses `{said[0]}` itself. Leave one of the two out.")
-    choice = choose_preset(dataset, given, max_pixels=max_pixels, progress=Bars())
+        by = next((f", which {option} changes" for option in options if _changes(option, said[0])), "")
+        raise ParameterError(f"--auto chooses `{said[0]}` itself{by}. Leave one of the two out.")
+    choice = choose_preset(dataset, given, skip_unreadable=skip_unreadable, max_pixels=max_pixels, progress=Bars())
     document = given.model_dump(exclude_unset=True) | {"preset": choice.preset, "image_size": choice.image_size}
     return parse(document), choice
+
+
+def _changes(option: str, name: str) -> bool:
+    return option.startswith((f"--set {name}=", f"--set {name}.")) or (option, name) == ("--robust", "detector")
 
 
 def lines(choice: Choice) -> Iterator[str]:

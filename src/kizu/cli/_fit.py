@@ -210,7 +210,10 @@ def fit(
         _show.lines(summary.lines())
     clock, choice = _show.Clock(), None
     if auto:
-        chosen, choice = _auto.chosen(dataset, chosen, max_pixels)
+        options = [*(["--robust"] if robust else []), *(f"--set {setting}" for setting in settings or [])]
+        chosen, choice = _auto.chosen(
+            dataset, chosen, options, skip_unreadable=skip_unreadable, max_pixels=max_pixels
+        )
         if not as_json:
             _show.lines(_auto.lines(choice))
     inspector = fit_inspector(

@@ -126,6 +126,14 @@ def read_header(path: Path | str) -> Header:
         raise _unopened(path, error) from None
 
 
+def read_bytes(path: Path | str) -> bytes:
+    """A file as it is. Raises `ImageError` where it cannot be opened."""
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise _unopened(Path(path), error) from None
+
+
 class _Window:
     """A file's bytes, read from disk as they are asked for."""
 

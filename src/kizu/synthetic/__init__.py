@@ -5,6 +5,7 @@ from kizu.synthetic._drawing import (
     DEFAULT_STRENGTH,
     VISIBLE,
     SyntheticDefect,
+    check_numbers,
     draw_defect,
     draw_defects,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "VISIBLE",
     "SyntheticDefect",
     "check_kinds",
+    "check_numbers",
     "draw_defect",
     "draw_defects",
     "object_region",

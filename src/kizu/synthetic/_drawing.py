@@ -57,7 +57,8 @@ def draw_defect(
     Raises:
         ParameterError: not such an image or region, an unknown kind, or a strength or size out of range.
     """
-    _check(image, strength, size)
+    _check_image(image)
+    check_numbers(strength, size)
     name = str(rng.choice(list(KINDS))) if kind is None else check_kinds([kind])[0]
     canvas = _canvas(image, donor, region)
     for attempt in range(10 * _TRIES):
@@ -85,12 +86,13 @@ def draw_defects(
             ...
 
     Raises:
-        ParameterError: as `draw_defect`, with the first image.
+        ParameterError: as `draw_defect`, or a negative ``seed``; with the first image.
     """
     names = check_kinds(kinds)
+    check_numbers(strength, size, seed)
     donor: Image | None = None
     for place, image in enumerate(images):
-        _check(image, strength, size)
+        _check_image(image)
         region = object_region(image)
         for number in range(each):
             rng = np.random.default_rng([seed, place, number])
@@ -99,15 +101,21 @@ def draw_defects(
         donor = image
 
 
-def _check(image: Image, strength: float, size: float) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 8:
-        raise ParameterError(
-            f"`image` must be (H, W, 3) uint8, 8 pixels a side at least; got {image.shape} {image.dtype}."
-        )
+def check_numbers(strength: float, size: float, seed: int = 0) -> None:
+    """Raise `ParameterError` where one is out of range."""
     if not 0 < strength <= 10:
         raise bad_parameter("strength", "in (0, 10]", strength, "1 is the usual contrast.")
     if not 0 < size <= 10:
         raise bad_parameter("size", "in (0, 10]", size, "1 is the usual size.")
+    if seed < 0:
+        raise bad_parameter("seed", "0 or more", seed)
+
+
+def _check_image(image: Image) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 8:
+        raise ParameterError(
+            f"`image` must be (H, W, 3) uint8, 8 pixels a side at least; got {image.shape} {image.dtype}."
+        )
 
 
 def _canvas(image: Image, donor: Image | None, region: Mask | None) -> Canvas:

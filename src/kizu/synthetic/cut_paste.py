@@ -1,9 +1,10 @@
 """Cut and paste: a piece of a good image in another place, with hard edges, as patch or as thin rotated scar.
 
 CutPaste (Li, Sohn, Yoon, Pfister, CVPR 2021, arXiv 2104.04015, section 3.1). Differences: patches are smaller (the
-paper's cover 2 to 15 % of the image, which anything finds), any piece may be rotated, and strength is opacity too.
-Size 1: sides of 4 to 15 % of the object's shorter side; scars 1 to 6 % wide and 4 to 25 % long. Strength 1: the
-piece as it is, its brightness and contrast altered by up to a tenth, as in the paper.
+paper's cover 2 to 15 % of the image, which anything finds), any piece may be mirrored, and strength is opacity too.
+Size 1: sides of 4 to 15 % of the object's shorter side; scars 1 to 6 % wide and 4 to 25 % long. Strength 1: 60
+to 100 % opaque, contrast altered by up to a tenth, as in the paper, brightness by up to a quarter of the canvas's
+contrast.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def _rectangle(size: tuple[int, int], height: float, width: float, turn: float) 
 
 
 def _altered(canvas: Canvas, rng: Generator, piece: Pixels, strength: float) -> Pixels:
-    """Turned by a right angle or mirrored, and its brightness and contrast changed a little."""
+    """Mirrored upside down, sideways, both or not at all, and its brightness and contrast changed a little."""
     if rng.random() < 0.5:
         piece = piece[::-1]
     if rng.random() < 0.5:

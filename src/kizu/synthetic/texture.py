@@ -17,7 +17,7 @@ from numpy.random import Generator
 from kizu.synthetic._canvas import Canvas, Patch, Pixels, blended, blurred, log_uniform
 from kizu.synthetic._noise import perlin
 
-_GRID = 4  # tiles each way
+_GRID = 4  # tiles along the window's shorter side
 
 
 def draw(canvas: Canvas, rng: Generator, strength: float, size: float) -> Patch:
@@ -25,7 +25,8 @@ def draw(canvas: Canvas, rng: Generator, strength: float, size: float) -> Patch:
     reach = max(6, round(size * canvas.side * log_uniform(rng, 0.15, 0.45)))
     top, left, height, width = canvas.place(rng, reach, reach)
     opacity = min(1.0, strength * rng.uniform(0.25, 0.9)) * _patches(rng, (height, width))
-    return Patch(top, left, blended(canvas.under(top, left, height, width), _foreign(canvas, rng, reach), opacity))
+    foreign = _foreign(canvas, rng, (height, width))
+    return Patch(top, left, blended(canvas.under(top, left, height, width), foreign, opacity))
 
 
 def _patches(rng: Generator, size: tuple[int, int]) -> Pixels:
@@ -40,20 +41,21 @@ def _patches(rng: Generator, size: tuple[int, int]) -> Pixels:
     return blurred((score > limit).astype(np.float32), max(0.5, min(size) / 100))
 
 
-def _foreign(canvas: Canvas, rng: Generator, side: int) -> Pixels:
-    """A: a texture of the object's own stuff that does not belong there."""
-    tile = math.ceil(side / _GRID)
-    piece = canvas.cut(rng, _GRID * tile, _GRID * tile)
-    tiles = piece.reshape(_GRID, tile, _GRID, tile, 3).transpose(0, 2, 1, 3, 4).reshape(-1, tile, tile, 3)
+def _foreign(canvas: Canvas, rng: Generator, size: tuple[int, int]) -> Pixels:
+    """A: a texture ``size`` of the object's own stuff that does not belong there."""
+    tile = math.ceil(min(size) / _GRID)
+    down, across = (max(_GRID, math.ceil(length / tile)) for length in size)
+    piece = canvas.cut(rng, down * tile, across * tile)
+    tiles = piece.reshape(down, tile, across, tile, 3).transpose(0, 2, 1, 3, 4).reshape(-1, tile, tile, 3)
     shuffled = [np.rot90(tiles[place], int(rng.integers(4))) for place in rng.permutation(len(tiles))]
-    grid = np.stack(shuffled).reshape(_GRID, _GRID, tile, tile, 3).transpose(0, 2, 1, 3, 4)
-    turned = grid.reshape(_GRID * tile, _GRID * tile, 3)
-    height, width = (min(side, length) for length in canvas.image.shape[:2])
+    grid = np.stack(shuffled).reshape(down, across, tile, tile, 3).transpose(0, 2, 1, 3, 4)
+    turned = grid.reshape(down * tile, across * tile, 3)
     mean = turned.mean()
     change = canvas.contrast * log_uniform(rng, 0.25, 1.0)
     level = float(mean) + change * canvas.sign(rng, float(mean), change)
-    altered = (turned - mean) * rng.uniform(0.5, 2.0) + level * np.ones(3) * _cast(canvas, rng)
-    return np.asarray(altered[:height, :width], np.float32)
+    altered = (turned - mean) * rng.uniform(0.5, 2.0)
+    altered += level * _cast(canvas, rng).astype(np.float64)  # summed in 64 bits, kept in 32
+    return np.asarray(altered[: size[0], : size[1]])
 
 
 def _cast(canvas: Canvas, rng: Generator) -> Pixels:

@@ -24,7 +24,7 @@ from kizu.backbones import Located
 from kizu.config import Config, parse
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
 from kizu.detectors import detector_class
-from kizu.errors import DataError, bad_parameter
+from kizu.errors import BackboneError, DataError, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS, Reading
 from kizu.inspector import Inspector
 from kizu.metrics import auroc, count_scores
@@ -125,13 +125,14 @@ def choose_preset(
     data: str | Path | Dataset,
     config: Config | None = None,
     *,
+    skip_unreadable: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Choice:
     """The preset and the size of the square to fit ``data`` with; of ``config`` the rest is taken as it is.
 
-    Raises `DataError` for fewer than `FEWEST` good images, `ParameterError` for settings of `NOT_TRIED`, and as
-    `kizu.fit` does.
+    Raises `DataError` for fewer than `FEWEST` good images, `ParameterError` for settings of `NOT_TRIED`,
+    `BackboneError` where no preset can be used, and as `kizu.fit` does.
     """
     given = config or parse({})
     for name in NOT_TRIED:
@@ -141,11 +142,14 @@ def choose_preset(
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=given.seed)
     to_fit, held_out = _divided(dataset, given.seed)
     candidates, left_out = _usable(given)
-    trying = Trying(dataset, to_fit, held_out, max_pixels)
+    if not candidates:
+        raise BackboneError(f"no preset can be tried: {'; '.join(why.rstrip('.') for why in left_out)}.")
+    trying = Trying(dataset, to_fit, held_out, skip_unreadable, max_pixels)
     with (progress or Silent()).stage("Trying presets", len(candidates)) as advance:
-        trials = _judged(trying.run(candidates, advance))
+        tried = trying.run(candidates, advance)
+    trials = _judged(tried)
     chosen = next(trial for trial in trials if trial.worse is None)
-    return Choice(chosen.preset, chosen.image_size, trials, left_out, len(to_fit), len(held_out))
+    return Choice(chosen.preset, chosen.image_size, trials, left_out, tried[0].fitted, len(tried[0].good))
 
 
 def _divided(dataset: Dataset, seed: int) -> tuple[Sequence[Sample], Sequence[Sample]]:
@@ -177,17 +181,18 @@ def _usable(given: Config) -> tuple[list[Config], tuple[str, ...]]:
             missing.append(f"{preset}: its detector, {complete.detector.name}, takes no limit of memory.")
         else:
             found.append(complete)
-    return found, tuple(missing)
+    return found, tuple(dict.fromkeys(missing))
 
 
 @dataclass(frozen=True)
 class Tried:
-    """Scores of the held-out images, ``good`` ``(n,)`` and with defects ``bad`` ``(m,)``."""
+    """Scores of the held-out images, ``good`` ``(n,)`` and with defects ``bad`` ``(m,)``, by ``fitted`` others."""
 
     config: Config
     good: Float64
     bad: Float64
     milliseconds: float
+    fitted: int
 
     @property
     def auroc(self) -> float:
@@ -206,6 +211,7 @@ class Trying:
     dataset: Dataset
     to_fit: Sequence[Sample]
     held_out: Sequence[Sample]
+    skip_unreadable: bool
     max_pixels: int
 
     def run(self, candidates: Sequence[Config], advance: Advance) -> list[Tried]:
@@ -221,23 +227,27 @@ class Trying:
                     started = time.perf_counter()
                     bad[place].append(inspector.measure(image)[0])
                     taken[place].append(time.perf_counter() - started)
+        counts = [inspector.provenance["data"]["fitted"] for inspector, _ in fitted]
         return [
-            Tried(candidate, good, np.array(scores), 1e3 * statistics.median(seconds))
-            for candidate, (_, good), scores, seconds in zip(candidates, fitted, bad, taken, strict=True)
+            Tried(candidate, good, np.array(scores), 1e3 * statistics.median(seconds), count)
+            for candidate, (_, good), scores, seconds, count in zip(
+                candidates, fitted, bad, taken, counts, strict=True
+            )
         ]
 
     def _fitted(self, candidate: Config) -> tuple[Inspector, Float64]:
         """An inspector, and its scores of the held-out images."""
         apart = tuple(replace(sample, split="calibration") for sample in self.held_out)
         fitted_on = replace(self.dataset, samples=(*self.to_fit, *apart))
-        inspector = fit(fitted_on, candidate, max_pixels=self.max_pixels)
+        inspector = fit(fitted_on, candidate, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
         if inspector.calibration is None:
             raise ValueError("a fit calibrates")
         return inspector, inspector.calibration.scores
 
     def _with_defects(self, config: Config) -> Generator[Image, None, None]:
         """Each held-out image `EACH` times, with a defect each time."""
-        reader = Reader(Reading(channels=config.channels), max_pixels=self.max_pixels)
+        reading = Reading(channels=config.channels)
+        reader = Reader(reading, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
         with closing(reader.images(list(self.held_out))) as read:
             images = (image for _, image in read)
             for defect in synthetic.draw_defects(images, seed=config.seed, each=EACH):

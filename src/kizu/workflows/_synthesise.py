@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
+import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from kizu import synthetic
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
 from kizu.errors import DataError, KizuWarning, bad_parameter
 from kizu.files import new_folder
-from kizu.images import DEFAULT_MAX_PIXELS, read_header, read_image
+from kizu.images import DEFAULT_MAX_PIXELS, read_bytes, read_header, read_image
 from kizu.progress import Advance, Progress, Silent
 from kizu.report import encode_image
 from kizu.synthetic import DEFAULT_SIZE, DEFAULT_STRENGTH, KINDS, SyntheticDefect
@@ -83,6 +83,7 @@ def synthesise(
     names, target = synthetic.check_kinds(kinds), Path(out)
     if count is not None and count < 1:
         raise bad_parameter("count", "1 or more", count)
+    synthetic.check_numbers(strength, size, seed)
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=seed)
     fit, held_out = _divided(dataset, seed)
     _warn_of_depth(held_out[0])
@@ -93,7 +94,7 @@ def synthesise(
         with shown.stage("Drawing defects", len(dataset.train_good()) + total) as advance:
             writing.copy(fit, advance)
             writing.good(held_out, advance)
-            images = writing.images(held_out, total)
+            images = writing.images(held_out, total, len(names))
             drawn = synthetic.draw_defects(images, kinds=names, seed=seed, strength=strength, size=size)
             writing.defects(drawn, advance)
         counts = writing.listed()
@@ -134,7 +135,7 @@ class _Writing:
         folder = self._folder / "train" / "good"
         folder.mkdir(parents=True)
         for sample in samples:
-            shutil.copyfile(sample.path, _free(folder, sample.path.name))
+            _free(folder, sample.path.name).write_bytes(read_bytes(sample.path))
             advance()
 
     def good(self, samples: Sequence[Sample], advance: Advance) -> None:
@@ -147,10 +148,14 @@ class _Writing:
             self._names.append(path.name)
             advance()
 
-    def images(self, samples: Sequence[Sample], total: int) -> Iterator[np.ndarray]:
-        """Images to draw on, ``total`` of them, over and over where there are fewer."""
+    def images(self, samples: Sequence[Sample], total: int, kinds: int) -> Iterator[np.ndarray]:
+        """Images to draw on, ``total`` of them, over and over where there are fewer.
+
+        Before the same image would get the same one of ``kinds`` again, one image is passed over: so every kind comes
+        to every image.
+        """
         for number in range(total):
-            place = number % len(samples)
+            place = (number + number // math.lcm(len(samples), kinds)) % len(samples)
             self._drawn_on.append(self._names[place])
             yield read_image(samples[place].path, max_pixels=self._max_pixels)
 
