@@ -18,6 +18,7 @@ from PIL import Image
 from cli.running import Command, files
 from downloads.serving import Site, serving
 from downloads.test_archive import found, zipped
+from kizu.cli import _show
 from kizu.datasets import find_products, load_dataset, public
 from kizu.images import read_image, read_mask
 from workflows import tiles
@@ -175,6 +176,15 @@ def test_another_file_than_the_published_one(kizu: Command, card: Any, site: Sit
     assert beside(out) == []
 
 
+def test_paths_as_the_command_line_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _show.quoted("絵 1") == "'絵 1'"
+    monkeypatch.setattr(_show.os, "name", "nt")
+    assert [_show.quoted(path) for path in (r"C:\絵\bolt", r"C:\my data\bolt")] == [
+        r"C:\絵\bolt",
+        r'"C:\my data\bolt"',
+    ]
+
+
 def test_without_a_published_checksum_it_is_told(kizu: Command, card: Any, out: Path, content: bytes) -> None:
     card(sha256=None)
     said = fetch(kizu, out, "--accept-licence", "--keep-archive")
@@ -279,7 +289,7 @@ def test_solar_cells_come_with_their_package(kizu: Command, tmp_path: Path, monk
     assert (counts["train"]["good"], set(counts["test"])) == (353, {"good", "defective"})
     monkeypatch.setattr("kizu.datasets.solar_cells.importlib.util.find_spec", lambda name: None)
     error = kizu("data", "fetch", "elpv", "-o", tmp_path / "others", "--accept-licence").error
-    assert error == "elpv comes as a package, which is not installed. Run: pip install 'kizu[demo]'"
+    assert error == 'elpv comes as a package, which is not installed. Run: pip install "kizu[demo]"'
 
 
 def synthesise(kizu: Command, data: Path, out: Path, *more: object) -> Any:
