@@ -103,7 +103,7 @@ def test_the_backbones_of_the_readme_can_be_had(workshop, environment):
         assert done.returncode == 0, f"{command}\n{done.stderr}"
     if find_spec("torch") is None:
         done = run(timm, workshop, environment)
-        assert (done.returncode, "pip install 'kizu[torch]'" in done.stderr) == (2, True)
+        assert (done.returncode, 'pip install "kizu[torch]"' in done.stderr) == (2, True)
 
 
 def test_the_python_of_the_readme_runs_as_written(workshop, environment):

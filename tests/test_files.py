@@ -12,7 +12,7 @@ from typing import BinaryIO, NoReturn
 import pytest
 
 from kizu.errors import OutputError
-from kizu.files import atomic_write, check_writable, new_folder, output_error, prepare_folder
+from kizu.files import atomic_write, check_free, check_writable, new_folder, output_error, prepare_folder
 
 
 def writes(data: bytes) -> Callable[[BinaryIO], None]:
@@ -267,3 +267,57 @@ def test_a_new_folder_takes_the_place_of_an_empty_one_alone(tmp_path: Path) -> N
         with pytest.raises(OutputError, match="give a folder that is empty or not there"), new_folder(target):
             raise AssertionError("not reached")
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "a"]
+
+
+@pytest.mark.parametrize("name", [".", "linked"])
+def test_a_new_folder_in_one_that_must_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Where one is, where a drive is mounted, and behind a link nothing can take a folder's place."""
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    (tmp_path / "linked").symlink_to(drive)
+    monkeypatch.chdir(drive if name == "." else tmp_path)
+    with new_folder(Path(name), last=["mark"]) as folder:
+        assert folder.resolve().parent == drive  # on the same drive
+        (folder / "mark").touch()
+        (folder / "part").mkdir()
+    assert sorted(path.name for path in drive.iterdir()) == ["mark", "part"]
+
+
+def test_a_new_folder_in_one_with_files_that_may_be_there(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"mine")
+    with new_folder(tmp_path, besides=["a.zip"]) as folder:
+        (folder / "part").mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "part"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), KeyboardInterrupt()])
+def test_a_new_folder_that_is_not_all_moved_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    replace, seen = Path.replace, []
+
+    def breaks(self: Path, target: Path) -> Path:
+        if self.name == "mark" and not seen:
+            seen.extend(path.name for path in tmp_path.iterdir() if not path.name.startswith("."))
+            raise error
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", breaks)
+    with pytest.raises((OutputError, KeyboardInterrupt)), new_folder(tmp_path, last=["mark"]) as folder:  # noqa: PT012
+        for name in ("a", "mark", "z"):
+            (folder / name).touch()
+    assert sorted(seen) == ["a", "z"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_came_while_a_new_folder_was_made_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="a file of that name is in the way"), new_folder(tmp_path) as folder:  # noqa: PT012
+        (folder / "a").write_bytes(b"new")
+        (tmp_path / "a").write_bytes(b"mine")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
+
+
+def test_a_broken_link_is_not_free(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    with pytest.raises(OutputError, match="is a broken link; give a folder"):
+        check_free(tmp_path / "link")

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -138,31 +138,60 @@ def check_writable(path: Path | str) -> None:
     prepare_folder(target.parent)
 
 
+def workplace(target: Path) -> Path:
+    """Where the folder ``target`` is made: in it if it is there, since it may be a whole drive, else beside it."""
+    return target if target.is_dir() else target.absolute().parent
+
+
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A hidden folder beside ``target`` that takes its name when the block is done, and is gone after an error.
+def new_folder(target: Path, *, besides: Collection[str] = (), last: Collection[str] = ()) -> Iterator[Path]:
+    """A hidden folder that becomes ``target`` when the block is done, and is gone after an error.
+
+    A ``target`` that is there must be empty, ``besides`` files of these names. It stays, and what was made is moved
+    up into it, the names in ``last`` after all others: where they are, all is.
 
     Raises `OutputError` when ``target`` is a file or a folder that is not empty, or cannot be written.
     """
-    _check_free(target)
-    folder = prepare_folder(target.absolute().parent) / f".kizu-{secrets.token_hex(8)}.tmp"
+    check_free(target, besides=besides)
+    place = workplace(target)
+    folder = prepare_folder(place) / f".kizu-{secrets.token_hex(8)}.tmp"
     try:
         folder.mkdir()
         yield folder
-        if target.is_dir():
-            target.rmdir()
-        folder.replace(target)
+        if place == target:
+            _move_up(folder, last)
+        else:
+            folder.replace(target)
     except OSError as error:
         raise output_error(target, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_free(target: Path) -> None:
+def _move_up(folder: Path, last: Collection[str]) -> None:
+    """Bring all that is in a folder into the one around it, or nothing. Raises ``OSError``."""
+    moved: list[Path] = []
     try:
-        if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
+        for child in sorted(folder.iterdir(), key=lambda child: child.name in last):
+            place = folder.parent / child.name
+            if os.path.lexists(place):
+                raise FileExistsError(errno.EEXIST, "came in the meantime")
+            moved.append(child.replace(place))
+    except BaseException:
+        for place in reversed(moved):
+            with suppress(OSError):
+                place.replace(folder / place.name)
+        raise
+
+
+def check_free(target: Path, *, besides: Collection[str] = ()) -> None:
+    """Make sure that `new_folder` can make ``target``. Raises `OutputError`."""
+    try:
+        if not os.path.lexists(target):
+            return
+        if target.is_dir() and all(child.name in besides for child in target.iterdir()):
             return
     except OSError as error:
         raise output_error(target, error) from error
-    what = "holds files already" if target.is_dir() else "is a file"
+    what = "holds files already" if target.is_dir() else "is a file" if target.exists() else "is a broken link"
     raise OutputError(f"{target}: {what}; give a folder that is empty or not there.")

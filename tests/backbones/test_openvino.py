@@ -102,4 +102,4 @@ except MissingExtraError as error:
 
 def test_without_the_package() -> None:
     said = subprocess.run([sys.executable, "-c", MISSING], capture_output=True, text=True, check=True)
-    assert said.stdout == "OpenVINO is not installed. Run: pip install 'kizu[openvino]'\n"
+    assert said.stdout == 'OpenVINO is not installed. Run: pip install "kizu[openvino]"\n'

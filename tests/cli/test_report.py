@@ -72,4 +72,4 @@ def test_without_plotly(
     monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
     option = "-o" if command == "report" else "--report"
     error = kizu(command, model, parts, option, tmp_path / "r").error
-    assert error == "plotly is not installed. Run: pip install 'kizu[report]'"
+    assert error == 'plotly is not installed. Run: pip install "kizu[report]"'

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import errno
+import gzip
 import io
+import lzma
 import os
 import subprocess
 import sys
@@ -17,6 +21,7 @@ from kizu.downloads import unpack
 from kizu.errors import DownloadError, OutputError
 
 FILES = {"part/train/good/部品0.png": b"zero", "part/train/good/1.png": b"one" * 50_000, "readme.txt": b"read me"}
+RESERVED = ("part/aux.png", "NUL", "com1/a.png", "lpt² .txt", "part./a.png", "part/a.png.", "part/a.png ")
 TARS = ("tar", "tar.xz", "tar.gz", "tar.bz2")
 
 
@@ -85,7 +90,9 @@ def test_into_an_empty_folder(tmp_path: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["zip", "tar"])
-@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "part/../../evil", "..\\evil", "C:\\evil", "a\x01b"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "/etc/evil", "part/../../evil", "..\\evil", "C:\\evil", "a\x01b", *RESERVED]
+)
 def test_names_that_lead_out(tmp_path: Path, target: Path, form: str, name: str) -> None:
     archive = made(tmp_path, form, {**FILES, name: b"evil"})
     with pytest.raises(DownloadError, match=r"is not safe to unpack: .*Nothing was written; do not use it\."):
@@ -134,6 +141,64 @@ def test_cut_short(tmp_path: Path, target: Path, form: str, share: float) -> Non
     path = made(tmp_path, form, files)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(DownloadError, match=r"etch(ed)? it anew"):
+        unpack(path, target)
+    assert nothing_left(target)
+
+
+@pytest.mark.parametrize("name", ["auxiliary.png", "com10.png", "a.aux", "nul-1.png", "part.1/.a", "a b .png"])
+def test_names_that_only_look_reserved(tmp_path: Path, target: Path, name: str) -> None:
+    unpack(made(tmp_path, "tar", {name: b"a"}), target)
+    assert found(target) == {name: b"a"}
+
+
+def packed(path: Path, tar: bytes) -> Path:
+    opened = {".tar": open, ".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}[path.suffix]
+    with opened(path, "wb") as file:
+        file.write(tar)
+    return path
+
+
+@pytest.mark.parametrize("form", TARS)
+@pytest.mark.parametrize("end", [2 * 1024, 2 * 1024 + 200, 4 * 1024])
+def test_cut_between_files_or_in_a_header(tmp_path: Path, target: Path, form: str, end: int) -> None:
+    """tarfile takes that for the end."""
+    whole = tarred(tmp_path / "whole.tar", {str(n): b"x" * 512 for n in range(4)}).read_bytes()
+    with pytest.raises(DownloadError, match=r"is damaged \(it breaks off: .*\)\. Delete it and fetch it anew\."):
+        unpack(packed(tmp_path / f"data.{form}", whole[:end]), target)
+    assert nothing_left(target)
+
+
+@pytest.mark.parametrize("form", TARS)
+def test_a_damaged_header(tmp_path: Path, target: Path, form: str) -> None:
+    data = bytearray(tarred(tmp_path / "whole.tar", {str(n): b"x" * 512 for n in range(4)}).read_bytes())
+    data[2 * 1024] ^= 1
+    with pytest.raises(DownloadError, match="it breaks off: bad checksum"):
+        unpack(packed(tmp_path / f"data.{form}", bytes(data)), target)
+    assert nothing_left(target)
+
+
+def test_an_archive_that_cannot_be_read(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drive it is on is meant, not the one that is written to."""
+
+    def read(self: object, size: int = -1) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    archive = made(tmp_path, "tar", FILES)
+    monkeypatch.setattr(tarfile.ExFileObject, "read", read)
+    with pytest.raises(
+        DownloadError, match=r"data\.tar: cannot be read: Input/output error\. Check the path and its"
+    ):
+        unpack(archive, target)
+    assert nothing_left(target)
+
+
+def test_bz2_damaged_after_its_first_block(tmp_path: Path, target: Path) -> None:
+    """A plain OSError, as if the drive were broken."""
+    path = made(tmp_path, "tar.bz2", {"1": os.urandom(2_000_000)})
+    data = bytearray(path.read_bytes())
+    data[1_500_000:1_500_200] = bytes(200)
+    path.write_bytes(data)
+    with pytest.raises(DownloadError, match=r"is damaged \(Invalid data stream\)\. Delete it"):
         unpack(path, target)
     assert nothing_left(target)
 

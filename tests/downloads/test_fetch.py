@@ -156,6 +156,37 @@ def test_beginning_anew_where_the_file_has_changed(target: Path) -> None:
     assert target.read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize(("etag", "requests"), [('"first"', 1), ("", 2)])
+def test_a_page_in_its_place_does_not_replace_what_has_come(
+    site: Site, target: Path, etag: str, requests: int
+) -> None:
+    """Without an ETag the server says first that its page is not as long as the part."""
+    site.etag = etag
+    broken_off(site, target, 300_000)
+    site.content, site.etag = b"<html>please log in</html>", etag and '"page"'
+    with pytest.raises(
+        DownloadError, match=r"the server sends 26 bytes, 700001 are published\. What has come so far"
+    ):
+        _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
+    assert len(site.requests) == requests
+    assert (target.parent / "net.pth.part").read_bytes() == CONTENT[:300_000]
+
+
+def test_a_size_that_is_not_exact_refuses_nothing(site: Site, target: Path) -> None:
+    site.ranges = False
+    broken_off(site, target, 300_000)
+    _fetch.fetch(site.url, target, sha256=SHA256, size=700_000)
+    assert target.read_bytes() == CONTENT
+
+
+def test_where_a_part_is_from(site: Site, target: Path) -> None:
+    assert _fetch.part_origin(target) == ""
+    broken_off(site, target, 300_000)
+    assert _fetch.part_origin(target) == site.url
+    _fetch.fetch(site.url, target, sha256=SHA256)
+    assert _fetch.part_origin(target) == ""
+
+
 def test_a_part_of_another_file_is_found_by_the_checksum(target: Path) -> None:
     with serving(Site(OTHER, etag="")) as site:
         broken_off(site, target, 300_000)

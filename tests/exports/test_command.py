@@ -116,7 +116,7 @@ def test_without_openvino_the_command_to_get_it_is_named(model: Path, tmp_path: 
     command = [sys.executable, "-c", WITHOUT, "export", str(model), "--to", "openvino", "-o", str(tmp_path / "a.xml")]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 2
-    assert "OpenVINO is not installed. Run: pip install 'kizu[openvino]'" in done.stderr
+    assert 'OpenVINO is not installed. Run: pip install "kizu[openvino]"' in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

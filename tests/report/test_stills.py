@@ -112,5 +112,5 @@ def test_nothing_global_is_touched() -> None:
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'kizu\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r'pip install "kizu\[report\]"'):
         stills.confusion_picture(VERDICTS)

@@ -143,7 +143,7 @@ def test_pytorch_that_is_missing_is_named(empty_cache: Path) -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH + SCRIPT], check=False, capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("kizu.errors.MissingExtraError: `torchvision:` needs the package torch")
-    assert last.endswith("Install it with: pip install 'kizu[torch]'")
+    assert last.endswith('Install it with: pip install "kizu[torch]"')
 
 
 def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) ->
         return metadata.version(package)
 
     monkeypatch.setattr(_exported, "version", version)
-    with pytest.raises(MissingExtraError, match=r"needs the package onnxscript.* pip install 'kizu\[torch\]'"):
+    with pytest.raises(MissingExtraError, match=r'needs the package onnxscript.* pip install "kizu\[torch\]"'):
         get("torchvision:resnet18", weights="none")
 
 

@@ -188,6 +188,6 @@ def test_a_picture(inspector: kizu.Inspector, tmp_path: Path, monkeypatch: pytes
     draw_drift(found, tmp_path / "図" / "drift.png")
     assert (tmp_path / "図" / "drift.png").read_bytes().startswith(b"\x89PNG")
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'kizu\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r'pip install "kizu\[report\]"'):
         draw_drift(found, tmp_path / "again.png")
     assert not (tmp_path / "again.png").exists()

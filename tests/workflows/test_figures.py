@@ -93,7 +93,7 @@ def test_what_is_missing_is_told_before_anything_is_done(
         kizu.evaluate(model, parts, plots=True)
     for name in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'kizu\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r'pip install "kizu\[report\]"'):
         kizu.evaluate(model, parts, out=tmp_path / "out", plots=True)
     assert not (tmp_path / "out").exists()
     kizu.evaluate(model, parts, out=tmp_path / "out", save=["histogram", "combined", "segmentation", "mask"])

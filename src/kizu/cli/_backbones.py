@@ -23,7 +23,7 @@ Name = Annotated[str, typer.Argument(help="A name from `kizu backbones list`, or
 
 _HINTS = """
 Downloaded weights are kept in {folder}. Next: kizu backbones info NAME, or pull NAME.
-Others by reference: torchvision:NAME and timm:NAME (pip install 'kizu[torch]' to fit with them), onnx:FILE."""
+Others by reference: torchvision:NAME and timm:NAME (pip install "kizu[torch]" to fit with them), onnx:FILE."""
 
 
 @app.command("list")

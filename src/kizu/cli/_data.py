@@ -44,7 +44,7 @@ def fetch(
     ] = None,
     keep_archive: Annotated[
         bool,
-        typer.Option("--keep-archive", help="Keep the downloaded archive beside the folder. [default: delete it]"),
+        typer.Option("--keep-archive", help="Keep the downloaded archive. [default: delete it]"),
     ] = False,
     as_json: _options.Json = False,
 ) -> None:

@@ -19,7 +19,7 @@ def demo(
 ) -> None:
     """Try kizu on real solar cells.
 
-    Fits on good ones, evaluates on others, writes model, table and pictures. Needs `pip install 'kizu[demo]'`.
+    Fits on good ones, evaluates on others, writes model, table and pictures. Needs `pip install "kizu[demo]"`.
     """
     from kizu.cli import _show
     from kizu.cli._progress import Bars

@@ -36,7 +36,7 @@ def drift(
     plot: Annotated[
         Path | None,
         typer.Option(
-            help="Draw scores and evidence to a PNG; needs pip install 'kizu[report]'. [default: none]",
+            help='Draw scores and evidence to a PNG; needs pip install "kizu[report]". [default: none]',
             metavar="FILE",
         ),
     ] = None,

@@ -22,7 +22,7 @@ def evaluate(
         typer.Option(
             "--plots",
             help="Write ROC, precision and recall, confusion matrix and scores as pictures. Needs "
-            "pip install 'kizu[report]', and --out. [default: off]",
+            'pip install "kizu[report]", and --out. [default: off]',
         ),
     ] = False,
     report: Annotated[
@@ -30,7 +30,7 @@ def evaluate(
         typer.Option(
             "--report",
             help="An HTML file, or a folder for report.html: everything in one page. "
-            "Needs pip install 'kizu[report]'. [default: none]",
+            'Needs pip install "kizu[report]". [default: none]',
             metavar="FILE",
         ),
     ] = None,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
+import shlex
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -42,6 +45,11 @@ def document(content: Mapping[str, Any]) -> None:
     """The JSON document; what a console of another encoding cannot hold is escaped as JSON does it."""
     escaped = codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"
     print(json.dumps(content, ensure_ascii=escaped, indent=2, allow_nan=False))
+
+
+def quoted(path: Path | str) -> str:
+    """A path as this system's command line takes it."""
+    return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
 def parts(save: str, out: Path | None) -> tuple[str, ...]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
-from kizu.cli._show import document, lines
+from kizu.cli._show import document, lines, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +40,7 @@ def fetched(result: FetchedData, as_json: bool) -> None:
     print(f"Licence: {card.licence}{f' ({card.licence_url})' if card.licence_url else ''}. To cite: {card.citation}.")
     if result.sha256 and not card.sha256:
         print(f"SHA-256 of the archive, which nobody has published: {result.sha256}")
-    print(f"Next: kizu fit {shlex.quote(str(first))} -o {shlex.quote(first.name)}.kizu")
+    print(f"Next: kizu fit {quoted(first)} -o {quoted(f'{first.absolute().name or card.name}.kizu')}")
 
 
 def synthesised(result: Synthesised, as_json: bool) -> None:
@@ -51,5 +50,5 @@ def synthesised(result: Synthesised, as_json: bool) -> None:
         return
     drawn = ", ".join(f"{count} {kind}" for kind, count in result.defects.items())
     print(f"Wrote {result.out}: {result.fit} good images to fit on, {result.good} held out, and defects: {drawn}.")
-    folder = shlex.quote(str(result.out))
+    folder = quoted(result.out)
     print(f"Next: kizu fit {folder} -o part.kizu, then kizu evaluate part.kizu {folder}")

@@ -37,7 +37,7 @@ def solar_cells(kind: Literal["mono", "poly"] = "mono", *, seed: int = 0) -> Dat
 def _data_folder() -> Path:
     spec = importlib.util.find_spec("elpv_dataset")
     if spec is None or spec.origin is None:
-        raise MissingExtraError("the demo's images are not installed. Run: pip install 'kizu[demo]'")
+        raise MissingExtraError('the demo\'s images are not installed. Run: pip install "kizu[demo]"')
     return Path(spec.origin).parent / "data"
 
 

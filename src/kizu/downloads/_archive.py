@@ -6,32 +6,34 @@ them was not made to be a data set. Formats: zip, and tar in any compression tha
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import re
-import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from kizu.errors import DownloadError
 from kizu.files import new_folder
 from kizu.progress import Progress, Silent
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 Rename = tuple[str, str]
 """A regular expression that a whole name in the archive must match, and what it is called in the folder."""
 
 _CHUNK = 2**20
-_BAD_NAME = re.compile(r'[<>:"|?*\x00-\x1f]')  # what Windows cannot write, and ``C:``
-_DAMAGED = (
-    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
-    *(EOFError, NotImplementedError),
+_BAD_NAME = re.compile(  # what Windows cannot write, or writes elsewhere: ``C:``, ends with a dot or a space, devices
+    r'[<>:"|?*\x00-\x1f]|[. ](?:/|$)|(?:^|/)(?:con|prn|aux|nul|(?:com|lpt)[1-9¹²³]) *(?:[./]|$)', re.IGNORECASE
 )
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 
 
 def unpack(
@@ -41,23 +43,22 @@ def unpack(
     rename: Sequence[Rename] = (),
     add: Mapping[str, str] = MappingProxyType({}),
     check: Callable[[Path], None] | None = None,
+    besides: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Path:
     """Unpack ``archive`` into the folder ``target``, which must be empty or not be there, and return it.
 
     ``rename``: the first entry whose expression matches a file's name gives its name in the folder, and files that
     none matches are left out; without any, names are as they are. ``add``: texts to put beside them, by name. Until
-    all is written the folder does not appear. ``check`` is shown it before, and may raise to have it gone.
+    all is written the folder does not appear; in one that is there, which may hold files ``besides``, these texts
+    come last. ``check`` is shown it before, and may raise to have it gone.
 
     Raises:
         DownloadError: it is no archive, is damaged or encrypted, holds nothing that is wanted, or is not safe.
         OutputError: the folder is not empty, or cannot be written.
     """
-    with new_folder(target) as folder:
-        try:
-            count = _written(archive, folder, rename, progress or Silent())
-        except _DAMAGED as error:
-            raise DownloadError(f"{archive}: is damaged ({_words(error)}). Delete it and fetch it anew.") from error
+    with new_folder(target, besides=besides, last=add) as folder:
+        count = _written(archive, folder, rename, progress or Silent())
         for name, text in add.items():
             (folder / name).write_text(text, encoding="utf-8")
         if not count:
@@ -70,13 +71,14 @@ def unpack(
 
 
 def _written(archive: Path, folder: Path, rename: Sequence[Rename], progress: Progress) -> int:
-    size = _size(archive)
-    with archive.open("rb") as file, progress.stage(f"Unpacking {archive.name}", size, unit="bytes") as advance:
+    with _reading(archive):
+        size, file = archive.stat().st_size, archive.open("rb")
+    with file, progress.stage(f"Unpacking {archive.name}", size, unit="bytes") as advance:
         done = count = 0
-        for name, copy in _members(archive, file):
+        for name, content in _members(archive, file):
             wanted = _wanted(archive, name, rename)
             if wanted is not None:
-                _write(archive, folder, wanted, copy)
+                _write(archive, folder, wanted, content)
                 count += 1
             place = min(file.tell(), size) if not file.closed else size
             advance(max(0, place - done))
@@ -85,33 +87,39 @@ def _written(archive: Path, folder: Path, rename: Sequence[Rename], progress: Pr
     return count
 
 
-def _size(archive: Path) -> int:
+@contextmanager
+def _reading(archive: Path) -> Iterator[None]:
+    """Says of the archive what goes wrong while it is read; what goes wrong while files are written is another's."""
     try:
-        return archive.stat().st_size
-    except OSError as error:
-        raise DownloadError(f"{archive}: cannot be read: {error.strerror}. Check the path.") from error
+        yield
+    except (*_DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            said = error.strerror or error
+            raise DownloadError(f"{archive}: cannot be read: {said}. Check the path and its drive.") from error
+        raise DownloadError(f"{archive}: is damaged ({_words(error)}). Delete it and fetch it anew.") from error
 
 
-Copy = Callable[[Path], None]
+Content = Callable[[], IO[bytes]]
 
 
-def _members(archive: Path, file: IO[bytes]) -> Iterator[tuple[str, Copy]]:
-    """Names of the files in it, and what writes each."""
-    if zipfile.is_zipfile(file):
-        yield from _of_zip(archive, file)
-        return
-    file.seek(0)
-    try:
-        opened = tarfile.open(fileobj=file, mode="r:*")  # noqa: SIM115 - closed below
-    except tarfile.ReadError as error:
-        raise DownloadError(
-            f"{archive}: is neither a zip nor a tar archive, or is cut short. Fetch it anew."
-        ) from error
-    with opened:
-        yield from _of_tar(archive, opened)
+def _members(archive: Path, file: IO[bytes]) -> Iterator[tuple[str, Content]]:
+    """Names of the files in it, and what opens each."""
+    with _reading(archive):
+        if zipfile.is_zipfile(file):
+            yield from _of_zip(archive, file)
+            return
+        file.seek(0)
+        try:
+            opened = tarfile.open(fileobj=file, mode="r:*", tarinfo=_Member)  # noqa: SIM115 - closed below
+        except tarfile.ReadError as error:
+            raise DownloadError(
+                f"{archive}: is neither a zip nor a tar archive, or is cut short. Fetch it anew."
+            ) from error
+        with opened:
+            yield from _of_tar(archive, opened)
 
 
-def _of_zip(archive: Path, file: IO[bytes]) -> Iterator[tuple[str, Copy]]:
+def _of_zip(archive: Path, file: IO[bytes]) -> Iterator[tuple[str, Content]]:
     with zipfile.ZipFile(file) as opened:
         for member in opened.infolist():
             if member.flag_bits & 0x1:
@@ -119,24 +127,42 @@ def _of_zip(archive: Path, file: IO[bytes]) -> Iterator[tuple[str, Copy]]:
             if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _unsafe(archive, member.filename, "is a link or a device")
             if not member.is_dir():
-                yield member.filename, lambda path, member=member: _copy(opened.open(member), path)  # type: ignore[misc]
+                yield member.filename, partial(opened.open, member)
 
 
-def _of_tar(archive: Path, opened: tarfile.TarFile) -> Iterator[tuple[str, Copy]]:
+class _Member(tarfile.TarInfo):
+    """A header of a tar archive; one that is cut off or damaged is an error, which tarfile takes for the end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"it breaks off: {error}") from error
+
+
+def _of_tar(archive: Path, opened: tarfile.TarFile) -> Iterator[tuple[str, Content]]:
     for member in opened:
         if member.isfile():
             content = opened.extractfile(member)
             if content is not None:
-                yield member.name, lambda path, content=content: _copy(content, path)  # type: ignore[misc]
+                yield member.name, lambda content=content: content  # type: ignore[misc]
         elif not member.isdir():
             raise _unsafe(archive, member.name, "is a link or a device")
     while opened.fileobj is not None and opened.fileobj.read(_CHUNK):  # on to the checksum at the end, if it has one
         pass
 
 
-def _copy(content: IO[bytes], path: Path) -> None:
+def _copy(archive: Path, content: IO[bytes], path: Path) -> None:
     with content, path.open("xb") as file:
-        shutil.copyfileobj(content, file, _CHUNK)
+        while True:
+            with _reading(archive):
+                chunk = content.read(_CHUNK)
+            if not chunk:
+                return
+            file.write(chunk)
 
 
 def _wanted(archive: Path, name: str, rename: Sequence[Rename]) -> str | None:
@@ -154,11 +180,13 @@ def _wanted(archive: Path, name: str, rename: Sequence[Rename]) -> str | None:
     return found
 
 
-def _write(archive: Path, folder: Path, name: str, copy: Copy) -> None:
+def _write(archive: Path, folder: Path, name: str, content: Content) -> None:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        copy(path)
+        with _reading(archive):
+            opened = content()
+        _copy(archive, opened, path)
     except FileExistsError:
         raise DownloadError(f"{archive}: holds {name} twice; unpack it by hand.") from None
     except RuntimeError as error:  # what zipfile raises for a wrong password

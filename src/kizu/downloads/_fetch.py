@@ -1,8 +1,9 @@
 """Fetching a file over HTTP: whole and checked, or not at all; what is broken off goes on where it stopped.
 
 What has come so far lies beside the target as ``NAME.part``; ``NAME.part.state`` holds what the server called that
-version of the file (its ``ETag`` or ``Last-Modified``), so that two versions are never put together, and is locked
-while a process writes. Ranges, validators and their meaning: RFC 9110, sections 8.8, 13.1.5 and 14.
+version of the file (its ``ETag`` or ``Last-Modified``), so that two versions are never put together, and the address
+it is from, and is locked while a process writes. Ranges, validators and their meaning: RFC 9110, sections 8.8, 13.1.5
+and 14.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def fetch(
     *,
     sha256: str | None,
     size: int | None = None,
+    exact: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Download ``url`` to ``target``, whose folder is made if need be, and return ``target``.
@@ -44,7 +46,8 @@ def fetch(
     ``sha256`` is the file's checksum or its published beginning of at least eight digits; a ``target`` that has it
     already is left alone, one that has not is replaced. None: no checksum is published; then the length that the
     server says is all that is checked, and a ``target`` that is there counts as whole. ``size`` in bytes serves the
-    progress bar where the server does not say it. The environment's proxies are used.
+    progress bar where the server does not say it; where it is ``exact``, nothing of another length takes the place of
+    what has come so far. The environment's proxies are used.
 
     Raises:
         DownloadError: the file cannot be had, or is not the one expected.
@@ -57,9 +60,19 @@ def fetch(
         return target
     part = target.with_name(f"{target.name}.part")
     with _claimed(part.with_name(f"{part.name}.state"), target) as state:
-        _Transfer(url, part, state, size, progress or Silent()).run(sha256)
+        _Transfer(url, part, state, size, exact, progress or Silent()).run(sha256)
         _finish(url, part, target, sha256)
     return target
+
+
+def part_origin(target: Path) -> str:
+    """The address from which a part of ``target`` has come; "" where there is none, or that is not known."""
+    part = target.with_name(f"{target.name}.part")
+    try:
+        state = part.with_name(f"{part.name}.state").read_text(encoding="ascii", errors="ignore")
+        return state.partition("\n")[2] if part.stat().st_size else ""
+    except OSError:
+        return ""
 
 
 def _is_here(target: Path, sha256: str | None) -> bool:
@@ -93,11 +106,14 @@ def _finish(url: str, part: Path, target: Path, sha256: str | None) -> None:
 class _Transfer:
     """Bytes from a server to the end of a part."""
 
-    def __init__(self, url: str, part: Path, state: IO[str], size: int | None, progress: Progress) -> None:
+    def __init__(
+        self, url: str, part: Path, state: IO[str], size: int | None, exact: bool, progress: Progress
+    ) -> None:
         self._url = url
         self._part = part
         self._state = state
         self._size = size
+        self._exact = exact
         self._progress = progress
 
     def run(self, sha256: str | None) -> None:
@@ -120,7 +136,6 @@ class _Transfer:
             self._receive(response, start if response.status == HTTPStatus.PARTIAL_CONTENT else 0)
 
     def _begin_anew(self) -> Any:
-        self._part.unlink()
         try:
             return self._open(0)
         except HTTPError as error:
@@ -132,7 +147,7 @@ class _Transfer:
         if start:
             request.add_header("Range", f"bytes={start}-")
             self._state.seek(0)
-            if validator := self._state.read():
+            if validator := self._state.read().partition("\n")[0]:
                 request.add_header("If-Range", validator)
         try:
             return _http.opener().open(request, timeout=TIMEOUT)
@@ -143,6 +158,8 @@ class _Transfer:
 
     def _receive(self, response: Any, start: int) -> None:
         left = _http.length(response)
+        if not start:
+            self._keep_from(left)
         total = start + left if left is not None else self._size or 0
         name = self._part.name.removesuffix(".part")
         try:
@@ -156,6 +173,15 @@ class _Transfer:
             raise output_error(self._part, error) from error
         if left is not None and received < left:
             raise self._broken(f"the connection broke after {start + received} of {total} bytes")
+
+    def _keep_from(self, length: int | None) -> None:
+        """Let nothing of a wrong length take the place of what has come: a page that asks to log in, another file."""
+        known = self._exact and self._size is not None and length is not None
+        if known and length != self._size and self._part.is_file():
+            raise DownloadError(
+                f"{self._url}: cannot be downloaded: the server sends {length} bytes, {self._size} are published. "
+                f"What has come so far is kept. Try later, or delete {self._part} to begin anew."
+            )
 
     def _copy(self, response: Any, write: Callable[[bytes], object], advance: Advance) -> int:
         received = 0
@@ -174,7 +200,7 @@ class _Transfer:
     def _remember(self, validator: str) -> None:
         self._state.seek(0)
         self._state.truncate()
-        self._state.write(validator)
+        self._state.write(f"{validator}\n{self._url}")
         self._state.flush()
 
     def _broken(self, problem: object) -> DownloadError:

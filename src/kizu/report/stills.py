@@ -1,6 +1,6 @@
 """Figures as PNG pictures: ROC, precision and recall, confusion matrix, histogram of scores.
 
-Drawn with matplotlib (``pip install 'kizu[report]'``) on canvases of their own: nothing of its global state is used
+Drawn with matplotlib (``pip install "kizu[report]"``) on canvases of their own: nothing of its global state is used
 or changed, and the same figures give the same bytes.
 """
 
@@ -49,7 +49,7 @@ def check_matplotlib() -> None:
         import matplotlib.figure  # noqa: F401
     except ImportError:
         raise MissingExtraError(
-            "figures need matplotlib, which is not installed. Run `pip install 'kizu[report]'`, or leave --plots out."
+            'figures need matplotlib, which is not installed. Run `pip install "kizu[report]"`, or leave --plots out.'
         ) from None
 
 

@@ -24,7 +24,7 @@ def draw_drift(found: DriftFound, path: str | Path) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtraError("a plot needs matplotlib. Run: pip install 'kizu[report]'") from None
+        raise MissingExtraError('a plot needs matplotlib. Run: pip install "kizu[report]"') from None
     check_writable(path)
     figure = Figure(figsize=(10, 6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kizu._version import __version__
+from kizu.downloads import checksum
 from kizu.errors import DataError, ParameterError
 from kizu.files import check_writable
 from kizu.images import DEFAULT_MAX_PIXELS
@@ -87,7 +87,7 @@ def export(
     target, progress = Path(out), progress or Silent()
     form = exports.format_of(to)
     _check_target(target, form, to)
-    inspector, identity = Inspector.load(model), _sha256(Path(model))
+    inspector, identity = Inspector.load(model), checksum.of(Path(model))
     exports.require_exportable(inspector)
     search = str(inspector.detector.summary().get("search", "exact"))
     inspector.detector.search_exactly()
@@ -131,14 +131,6 @@ def _check_target(target: Path, form: type[Format], to: str) -> None:
     if target.suffix.lower() != form.suffix:
         raise ParameterError(f"{target}: an export to {to} must end in {form.suffix}; give such a name.")
     check_writable(target)
-
-
-def _sha256(model: Path) -> str:
-    with model.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _images(model: Path, inspector: Inspector, given: Iterable[str | Path], max_pixels: int) -> list[CheckImage]:

@@ -12,9 +12,9 @@ from typing import Any
 from kizu.datasets import find_products, load_dataset
 from kizu.datasets.public import DataCard, card, names
 from kizu.datasets.solar_cells import solar_cells
-from kizu.downloads import checksum, fetch, unpack
+from kizu.downloads import checksum, fetch, part_origin, unpack
 from kizu.errors import DataError, DownloadError, MissingExtraError, OutputError, ParameterError
-from kizu.files import new_folder, prepare_folder
+from kizu.files import check_free, new_folder, prepare_folder, workplace
 from kizu.images.listing import list_folder
 from kizu.progress import Progress, Silent
 
@@ -72,9 +72,9 @@ def fetch_data(
     """
     data = card(name)
     target, shown = Path(out if out is not None else name), progress or Silent()
-    if _is_here(data, target) and (products := _products(target)) is not None:
-        return FetchedData(data, target, products, fetched=False, sha256=None)
-    _check_free(target)
+    if _is_here(data, target):
+        return FetchedData(data, target, _kept(data, target), fetched=False, sha256=None)
+    check_free(target, besides=_own(data, archive))
     if data.accept and not accept_licence:
         raise ParameterError(
             f"{name} is under {data.licence} ({data.licence_url}): {data.accept}. "
@@ -99,11 +99,19 @@ def _is_here(data: DataCard, folder: Path) -> bool:
         return False
 
 
-def _check_free(target: Path) -> None:
-    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+def _kept(data: DataCard, target: Path) -> tuple[Path, ...]:
+    found = _products(target)
+    if found is None:
         raise OutputError(
-            f"{target}: holds files that `kizu data fetch` did not put there; give another with -o DIR."
+            f"{target}: {data.name} was fetched into it, but its products are gone; "
+            "delete the folder and fetch again."
         )
+    return found
+
+
+def _own(data: DataCard, given: str | Path | None) -> set[str]:
+    """Names of files that may be in the folder: the archive, and what has come of it."""
+    return {Path(given or data.file).name, *(data.file + end for end in ("", ".part", ".part.state"))}
 
 
 def _products(folder: Path) -> tuple[Path, ...] | None:
@@ -132,29 +140,26 @@ def _unwrap(folder: Path) -> None:
 def _from_archive(data: DataCard, target: Path, given: str | Path | None, keep: bool, progress: Progress) -> str:
     """Download the archive, if it was not given, and unpack it; its SHA-256."""
     if given is not None:
-        archive = Path(given)
-        found = _checked(data, archive)
+        archive, found, keep = Path(given), _checked(data, Path(given)), True
     else:
-        archive = _downloaded(data, target, progress)
-        found = data.sha256 or checksum.of(archive)
+        archive, was_here = _downloaded(data, target, progress)
+        found, keep = data.sha256 or _sha256(archive), keep or was_here
 
     def check(folder: Path) -> None:
         _unwrap(folder)
         if _products(folder) is None:
             raise DownloadError(f"{archive}: holds no data set that kizu reads. Look at {data.page}.")
 
-    unpack(archive, target, rename=data.rename, add={MARK: _mark(data)}, check=check, progress=progress)
-    if given is None and not keep:
+    own, mark = _own(data, given), {MARK: _mark(data)}
+    unpack(archive, target, rename=data.rename, add=mark, check=check, besides=own, progress=progress)
+    if not keep:
         with suppress(OSError):
             archive.unlink()
     return found
 
 
 def _checked(data: DataCard, archive: Path) -> str:
-    try:
-        found = checksum.of(archive)
-    except OSError as error:
-        raise DownloadError(f"{archive}: cannot be read: {error.strerror or error}. Check the path.") from error
+    found = _sha256(archive)
     if data.sha256 and not checksum.agree(found, data.sha256):
         raise DownloadError(
             f"{archive}: is not the archive of {data.name} (its SHA-256 is {found}, expected {data.sha256}). "
@@ -163,19 +168,32 @@ def _checked(data: DataCard, archive: Path) -> str:
     return found
 
 
-def _downloaded(data: DataCard, target: Path, progress: Progress) -> Path:
-    """The archive, beside the folder it will be unpacked into."""
+def _sha256(archive: Path) -> str:
+    try:
+        return checksum.of(archive)
+    except OSError as error:
+        raise DownloadError(f"{archive}: cannot be read: {error.strerror or error}. Check the path.") from error
+
+
+def _downloaded(data: DataCard, target: Path, progress: Progress) -> tuple[Path, bool]:
+    """The archive, beside the folder it will be unpacked into or in it, and whether it was there before."""
     if not data.urls:
         raise DownloadError(
             f"{data.name}: cannot be downloaded by a program. Get the archive from {data.page}, and run "
             f"`kizu data fetch {data.name} --archive FILE -o {target}`, or unpack it into {target}."
         )
-    folder = prepare_folder(target.absolute().parent)
-    _check_room(data, folder)
+    archive = prepare_folder(workplace(target)) / data.file
+    _check_room(data, archive)
+    if archive.exists():
+        _check_same(data, archive)
+        return archive, True
     problems = []
     for url in data.urls:
+        if url != (origin := part_origin(archive)) and origin in data.urls:
+            continue  # from another address it would begin anew
         try:
-            return fetch(url, folder / data.file, sha256=data.sha256, size=data.size, progress=progress)
+            fetch(url, archive, sha256=data.sha256, size=data.size, exact=True, progress=progress)
+            return archive, False
         except DownloadError as error:
             problems.append(error)
     size = f" ({data.size / 2**30:.1f} GiB)" if data.size else ""
@@ -185,10 +203,19 @@ def _downloaded(data: DataCard, target: Path, progress: Progress) -> Path:
     ) from problems[0]
 
 
-def _check_room(data: DataCard, folder: Path) -> None:
+def _check_same(data: DataCard, archive: Path) -> None:
+    """A file of the archive's name is its owner's: it is used if it is the archive, and never replaced."""
+    if data.sha256 and not checksum.agree(_sha256(archive), data.sha256):
+        raise OutputError(
+            f"{archive}: is in the way, and is not the archive of {data.name} (its SHA-256 is another); "
+            "move it, or choose another folder with -o DIR."
+        )
+
+
+def _check_room(data: DataCard, archive: Path) -> None:
     """Tell before gigabytes have come that they will not fit."""
-    part = folder / f"{data.file}.part"
-    here = part.stat().st_size if part.is_file() else 0
+    folder, part = archive.parent, archive.with_name(f"{archive.name}.part")
+    here = next((path.stat().st_size for path in (archive, part) if path.is_file()), 0)
     needed = round(_ROOM * (data.size or 0)) - here
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -207,12 +234,19 @@ def _from_package(data: DataCard, target: Path, progress: Progress) -> None:
         raise MissingExtraError(
             f"{data.name} comes as a package, which is not installed. Run: {data.package}"
         ) from None
-    with new_folder(target) as folder:
+    with new_folder(target, last=(MARK,)) as folder:
         samples = [(folder / kind, sample) for kind in kinds for sample in cells[kind].samples]
         with progress.stage(f"Copying {data.name}", len(samples)) as advance:
             for root, sample in samples:
                 place = root / sample.split / sample.defect_type
                 place.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(sample.path, place / sample.path.name)
+                (place / sample.path.name).write_bytes(_content(sample.path))
                 advance()
         (folder / MARK).write_text(_mark(data), encoding="utf-8")
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}. Install its package again.") from error

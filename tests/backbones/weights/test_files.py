@@ -17,9 +17,9 @@ EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 def test_missing_package_gives_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_files, "find_spec", lambda name: None)
     with pytest.raises(
-        BackboneError, match=r"'some_net' is not installed\. Install it with: pip install 'kizu\[x\]'"
+        BackboneError, match=r"'some_net' is not installed\. Install it with: pip install \"kizu\[x\]\""
     ):
-        _files.find("some_net", "net.pth", "pip install 'kizu[x]'")
+        _files.find("some_net", "net.pth", 'pip install "kizu[x]"')
 
 
 def test_found_without_running_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -254,7 +254,7 @@ def test_unreadable_files_and_findings_are_listed() -> None:
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     monkeypatch.setitem(__import__("sys").modules, module, None)
     page_module._environment.cache_clear()
-    with pytest.raises(MissingExtraError, match=r"not installed\. Run: pip install 'kizu\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r'not installed\. Run: pip install "kizu\[report\]"'):
         render(content())
     monkeypatch.undo()
     page_module._environment.cache_clear()

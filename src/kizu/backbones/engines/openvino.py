@@ -78,7 +78,7 @@ def import_openvino() -> ModuleType:
     except ImportError as error:
         if error.name is not None and error.name.partition(".")[0] != "openvino":
             raise
-        raise MissingExtraError("OpenVINO is not installed. Run: pip install 'kizu[openvino]'") from None
+        raise MissingExtraError('OpenVINO is not installed. Run: pip install "kizu[openvino]"') from None
     found: ModuleType = openvino
     return found
 

@@ -21,7 +21,7 @@ from kizu.backbones.weights._files import RANDOM, RANDOM_ORIGIN, WeightFile, che
 from kizu.errors import BackboneError, KizuError, MissingExtraError, ParameterError
 from kizu.progress import Progress, Silent
 
-INSTALL = "pip install 'kizu[torch]'"
+INSTALL = 'pip install "kizu[torch]"'
 FORMAT = 1
 """Of what kizu makes of an export; another one makes kept graphs unknown."""
 

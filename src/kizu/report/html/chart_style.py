@@ -31,7 +31,7 @@ def import_plotly() -> Any:
     try:
         import plotly.graph_objects
     except ImportError:
-        raise MissingExtraError("plotly is not installed. Run: pip install 'kizu[report]'") from None
+        raise MissingExtraError('plotly is not installed. Run: pip install "kizu[report]"') from None
     return plotly.graph_objects
 
 

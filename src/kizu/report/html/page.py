@@ -134,7 +134,7 @@ def import_jinja() -> Any:
     try:
         import jinja2
     except ImportError:
-        raise MissingExtraError("Jinja2 is not installed. Run: pip install 'kizu[report]'") from None
+        raise MissingExtraError('Jinja2 is not installed. Run: pip install "kizu[report]"') from None
     return jinja2
 
 
