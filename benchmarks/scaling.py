@@ -164,15 +164,29 @@ def fitted(points: Sequence[tuple[float, float]]) -> dict[str, _results.Value]:
     return {**found, "points": len(points), "smallest": min(sizes), "largest": max(sizes)}
 
 
+def done(wanted: Sequence[Case], folder: Path) -> list[_results.Row]:
+    """Rows of the table that the same versions have measured on this processor."""
+    path, here = _results.path_of("scaling", folder), _results.origin()
+    keys = {(case.sweep, case.detector, str(case.size)) for case in wanted}
+    rows = _results.read(path) if path.exists() else []
+    return [
+        {**row}
+        for row in rows
+        if (row["sweep"], row["detector"], row["size"]) in keys and all(row[name] == here[name] for name in here)
+    ]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options().parse_args(arguments)
     wanted = list(cases(options))
     if not wanted:
         raise SystemExit("nothing to measure; give sizes to --images, --sides or --bank-rows")
-    found: list[_results.Row] = []
+    found = done(wanted, options.results) if options.skip_done else []
+    known = {(row["sweep"], row["detector"], str(row["size"])) for row in found}
+    wanted = [case for case in wanted if (case.sweep, case.detector, str(case.size)) not in known]
     with tempfile.TemporaryDirectory() as folder:
         _results.note("writing images")
-        files = cells(Path(folder), max(case.fit_images for case in wanted))
+        files = cells(Path(folder), max((case.fit_images for case in wanted), default=0))
         queries = [str(sample.path) for sample in _solar.defective_cells()[: options.queries]]
         job = Job(train=files, test=queries, folder=folder)
         for case in wanted:
@@ -197,6 +211,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--layers", type=names, default=["blocks.2", "blocks.4"], help="(blocks.2,blocks.4: 152 d)")
     parser.add_argument("--ratio", type=float, default=0.01, help="share of the patches to keep (0.01)")
     parser.add_argument("--queries", type=int, default=30, help="defective cells predicted (30)")
+    parser.add_argument("--skip-done", action="store_true", help="leave out what these versions have measured")
     return parser
 
 

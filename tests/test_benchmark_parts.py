@@ -207,19 +207,11 @@ def test_altered_images_are_near_and_different(part):
 
 
 def test_scaling_measures_and_fits(tmp_path):
-    sweeps = (
-        "--images",
-        "2,4",
-        "--sides",
-        "64,96",
-        "--side-images",
-        2,
-        "--bank-rows",
-        "",
-        "--detectors",
-        "patchcore",
-    )
-    run("scaling.py", *sweeps, "--layers", "blocks.2", "--queries", 2, "--results", tmp_path)
+    detector = ("--detectors", "patchcore", "--layers", "blocks.2", "--queries", 2, "--results", tmp_path)
+    sizes = ("--images", "2,4", "--side-images", 2, "--bank-rows", "")
+    run("scaling.py", *sizes, "--sides", "64", *detector)
+    begun = only(tmp_path, "scaling")
+    run("scaling.py", *sizes, "--sides", "64,96", *detector, "--skip-done")
     rows = only(tmp_path, "scaling")
     assert [(row["sweep"], row["size"]) for row in rows] == [
         ("images", "2"),
@@ -227,6 +219,7 @@ def test_scaling_measures_and_fits(tmp_path):
         ("image size", "64"),
         ("image size", "96"),
     ]
+    assert rows[:3] == begun  # the fits, to the last digit of their times, are those of the first run
     assert [row["patches"] for row in rows] == ["2048", "4096", "128", "288"]
     fitted = {(row["sweep"], row["measure"]): row for row in only(tmp_path, "scaling_exponents")}
     expected = np.log(float(rows[1]["model_mib"]) / float(rows[0]["model_mib"])) / np.log(2)
