@@ -1,8 +1,8 @@
-"""How a row is written in the tables of peers, features, scaling and the roofline."""
+"""How a row is written in the tables of peers, of speed and of memory by size."""
 
 from __future__ import annotations
 
-from _table_forms import Cells, Maker, fixed, percent, whole
+from _table_forms import CASES, Cells, Maker, fixed, percent, whole
 
 
 def peers(row: Cells) -> dict[str, str]:
@@ -133,6 +133,49 @@ def roofline(row: Cells) -> dict[str, str]:
     }
 
 
+def throughput(row: Cells) -> dict[str, str]:
+    return {
+        "model": CASES[row["case"]],
+        "files": row["files"],
+        "reading and backbone, of the ceiling": percent(row["embedding_share"]),
+        "of both cores": percent(row["embedding_share_of_shared"]),
+        "`predict`, of the ceiling": percent(row["predict_share"]),
+        "`predict`, of both cores": percent(row["predict_share_of_shared"]),
+        "side by side, one by one = 1": times(row["predict_gain"]),
+        "images a second": whole(row["predict_per_s"]),
+        "decoding alone": whole(row["decoding_per_s"]),
+        "backbone alone": whole(row["ceiling"]),
+    }
+
+
+def products(row: Cells) -> dict[str, str]:
+    return {
+        "models": f"{row['products']} × {CASES[row['case']]}",
+        "files": "mapped" if row["mapped"] == "yes" else "read",
+        "resident": measured(row["resident_mib"], 0, "MiB"),
+        "the process's own": measured(row["own_mib"], 0, "MiB"),
+        "model files": measured(row["files_mib"], 0, "MiB"),
+        "backbones": row["engines"],
+        "loading one": measured(row["load_s"], 2, "s"),
+        "an image": measured(row["ms"], 1, "ms"),
+    }
+
+
+def streaming(row: Cells) -> dict[str, str]:
+    return {
+        "images": whole(row["images"]),
+        "limit": row["memory"],
+        "of the limit": percent(row["peak_share"]),
+        "peak": measured(row["peak_mib"], 0, "MiB"),
+        "embeddings": measured(row["embeddings_mib"], 0, "MiB"),
+        "fit": measured(row["seconds"], 0, "s"),
+        "an image": measured(row["ms_an_image"], 1, "ms"),
+        "bank": f"{whole(row['bank_rows'])} × {row['dimensions']}",
+        "cover radius told": fixed(row["cover_radius"], 1),
+        "reached": fixed(row["reached"], 1),
+    }
+
+
 def measured(text: str, digits: int, unit: str) -> str:
     """A figure with its unit; a dash where there is none."""
     return f"{float(text):,.{digits}f} {unit}" if text else "–"
@@ -156,7 +199,18 @@ MEASURES = {
 }
 TABLES: dict[str, Maker] = {
     maker.__name__: maker
-    for maker in (peers, peers_summary, peers_quality, features, scaling, scaling_exponents, roofline)
+    for maker in (
+        peers,
+        peers_summary,
+        peers_quality,
+        features,
+        scaling,
+        scaling_exponents,
+        roofline,
+        throughput,
+        products,
+        streaming,
+    )
 }
 SOURCES = {"peers_summary": "peers"}
 """Whose results a table is made of, where that is not the table of its own name."""
