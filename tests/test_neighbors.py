@@ -19,6 +19,7 @@ from kizu.neighbors import (
     ExactNeighbors,
     Graph,
     _approximate,
+    _exact,
     _graph,
     link,
     tuned,
@@ -212,6 +213,40 @@ def test_patches_beside_each_other_find_rows_of_their_own(height, width, k):
         assert (distances[:, 0] <= truth[:, 0] * (1 + 1e-6)).mean() > 0.9
         assert all(len(set(found)) == k for found in rows.tolist())
         np.testing.assert_allclose(distances[:, 0], np.linalg.norm(data[rows[:, 0]] - queries, axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("following", [0, 4])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (2, 2), (3, 5), (8, 8), (9, 4), (12, 12)])
+def test_an_image_shared_out_is_searched_as_the_whole_of_it(height, width, following, monkeypatch):
+    data = normal(4000, 32)
+    search = ApproximateNeighbors(data, replace(link(data), breadth=16, following=following))
+    for image in images(3, height, width):
+        whole = search._search_grid(image, 2)
+        for count in (1, 2, 3, 4):
+            monkeypatch.setattr(_approximate, "available", lambda count=count: count)
+            for found, expected in zip(search.search_image(image, 2), whole, strict=True):
+                np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_few_queries_shared_out_find_the_same(k, monkeypatch):
+    data, asked = normal(500, 8), normal(7, 8, seed=2)
+    alone = faiss.knn(asked, data, k)[1]
+    for count in (1, 2, 4):
+        monkeypatch.setattr(_exact, "available", lambda count=count: count)
+        for some in range(8):
+            np.testing.assert_array_equal(ExactNeighbors(data).search(asked[:some], k)[1], alone[:some])
+
+
+@pytest.mark.parametrize("height", range(1, 40))
+def test_bands_are_all_rows_in_even_parts(height):
+    for count in (1, 2, 3, 4):
+        parts = _approximate.bands(height, count)
+        assert [row for part in parts for row in range(part.start, part.stop)] == list(range(height))
+        assert 1 <= len(parts) <= count
+        assert all(part.start % 2 == 0 and part.stop > part.start for part in parts)
+        sizes = [part.stop - part.start for part in parts]
+        assert max(sizes) - min(sizes) <= 3
 
 
 def test_images_are_searched_patch_by_patch_in_models_of_earlier_versions():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -62,3 +65,54 @@ def test_libraries_have_one_thread_meanwhile() -> None:
     before = faiss.omp_get_max_threads()
     assert set(threads.side_by_side(counts, range(5))) == {(1, 1)}
     assert faiss.omp_get_max_threads() == before
+
+
+def test_parts_are_worked_on_together_each_on_one_thread() -> None:
+    import faiss
+
+    met = threading.Barrier(2, timeout=30)
+    before = faiss.omp_get_max_threads()
+
+    def work(number: int) -> tuple[int, int, int]:
+        met.wait()
+        return number, faiss.omp_get_max_threads(), threads.available()
+
+    assert threads.together(work, [5, 6]) == [(5, 1, 1), (6, 1, 1)]
+    assert faiss.omp_get_max_threads() == before
+
+
+def test_a_part_alone_stays_in_its_thread() -> None:
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    found = threads.together(lambda _: (threading.get_ident(), faiss.omp_get_max_threads()), [None])
+    assert found == [(threading.get_ident(), 1)]
+    assert faiss.omp_get_max_threads() == before
+
+
+def test_one_of_several_shares_nothing_out() -> None:
+    assert set(threads.side_by_side(lambda _: threads.available(), range(5))) == {1}
+
+
+def test_what_goes_wrong_with_a_part_is_raised() -> None:
+    def fails(number: int) -> int:
+        return 1 // number
+
+    with pytest.raises(ZeroDivisionError):
+        threads.together(fails, [1, 0])
+    assert threads.together(fails, [1, 1]) == [1, 1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is a copy of another here")
+def test_a_copy_of_the_process_has_threads_of_its_own() -> None:
+    program = """
+import os
+from kizu import threads
+threads.together(abs, [1, -2])
+child = os.fork()
+if not child:
+    os._exit(threads.together(abs, [-3, -4]) != [3, 4])
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0

@@ -2,15 +2,20 @@
 
 Threads that share one piece of work wait for each other after every step, and on a busy machine they mostly wait;
 threads that each have work of their own do not. So the libraries are held to one thread each meanwhile.
+
+OpenMP, which FAISS computes with, waits by running in circles. Where the one it waits for got the same core, both
+stand still until the system takes that core away, some milliseconds, at every step. So one image's search is shared
+out here as well: `together`.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from typing import TypeVar
 
@@ -51,6 +56,51 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Gener
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def available() -> int:
+    """Threads that the calling one may share its work out to: one where it is one of several itself."""
+    import faiss
+
+    return max(1, min(THREADS, faiss.omp_get_max_threads()))
+
+
+def together(work: Callable[[Item], Result], parts: Sequence[Item]) -> list[Result]:
+    """What ``work`` makes of each part of one piece of work, in order, each on one thread; raises what it raises.
+
+    ``parts``: `available` many at most, or some wait for others. A part that is alone stays in this thread. BLAS
+    keeps its own threads: what multiplies large matrices does not belong here.
+
+    >>> together(sum, [(1, 2), (3, 4)])
+    [3, 7]
+    """
+    if len(parts) == 1:
+        with one_thread():
+            return [work(parts[0])]
+    return list(_kept().map(work, parts))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """FAISS stays in the thread that calls it."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+@cache
+def _kept() -> ThreadPoolExecutor:
+    """Threads that stay: to start them takes as long as their part of a small image."""
+    return ThreadPoolExecutor(THREADS, "kizu", initializer=_one_thread)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where no process is a copy of another
+    os.register_at_fork(after_in_child=_kept.cache_clear)  # threads are not copied
 
 
 def _one_thread() -> None:

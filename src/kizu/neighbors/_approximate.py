@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from kizu.errors import ModelFileError
 from kizu.neighbors._exact import ExactNeighbors, Float32, Indices, ranked
 from kizu.neighbors._graph import BROADEST, Graph, index_from, link
+from kizu.threads import available, one_thread, together
 
 SEARCH_BREADTHS = (16, 32, 64, 128, 256, BROADEST)
 """Candidates kept while searching (efSearch): the first that is accurate enough is taken."""
@@ -58,10 +60,24 @@ class ApproximateNeighbors:
     def search_again(self, queries: Float32, k: int) -> tuple[Float32, Indices]:
         """As `search`, for a few queries more thoroughly."""
         k = min(k, len(self.rows))
-        return self._settled(queries, self._walk(queries, k, max(self.graph.breadth, LOOKED_AT_AGAIN)))
+        with one_thread():
+            return self._settled(queries, self._walk(queries, k, max(self.graph.breadth, LOOKED_AT_AGAIN)))
 
     def search_image(self, patches: Float32, k: int) -> tuple[Float32, Indices]:
         """``patches`` ``(h, w, D)`` of one image → what `search` returns for ``h · w`` queries."""
+        found = together(lambda band: self._search_band(patches, band, k), bands(len(patches), available()))
+        distances, indices = zip(*found, strict=True)
+        return np.concatenate(distances), np.concatenate(indices)
+
+    def _search_band(self, patches: Float32, band: slice, k: int) -> tuple[Float32, Indices]:
+        """Some rows of an image as they are found in the whole of it: the row behind them is searched as well, for
+        patches between the two.
+        """
+        wanted = (band.stop - band.start) * patches.shape[1]
+        distances, indices = self._search_grid(patches[band.start : band.stop + 1], k)
+        return distances[:wanted], indices[:wanted]
+
+    def _search_grid(self, patches: Float32, k: int) -> tuple[Float32, Indices]:
         height, width, channels = patches.shape
         queries = np.ascontiguousarray(patches.reshape(-1, channels))
         if not self.graph.following:
@@ -105,6 +121,18 @@ class ApproximateNeighbors:
         if len(lost):
             _, indices[lost] = self.exact.search(queries[lost], indices.shape[1])
         return ranked(self.rows, queries, indices)
+
+
+def bands(height: int, count: int) -> list[slice]:
+    """``height`` rows of patches in at most ``count`` parts of about equal size, none empty; each begins at a row of
+    patches that are searched from the entry.
+
+    >>> bands(9, 2)
+    [slice(0, 4, None), slice(4, 9, None)]
+    """
+    pairs = height / 2
+    edges = sorted({0, *(2 * round(pairs * number / count) for number in range(1, count)), height})
+    return [slice(first, last) for first, last in pairwise(edges) if first < last]
 
 
 @dataclass(frozen=True)

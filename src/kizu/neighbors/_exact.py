@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from kizu.threads import available, together
+
 Float32 = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
@@ -63,15 +65,23 @@ class ExactNeighbors:
         k = min(k, len(self.rows))
         if k == len(queries) == 1:
             return ranked(self.rows, queries, self._nearest_to_one(queries[0]))
-        by_products = k == 1 and len(queries) > DIRECT_QUERIES
-        found = self._nearest(queries)[:, None] if by_products else faiss.knn(queries, self.rows, k)[1]
+        if len(queries) <= DIRECT_QUERIES:
+            return ranked(self.rows, queries, self._by_differences(queries, k))
+        found = self._nearest(queries)[:, None] if k == 1 else faiss.knn(queries, self.rows, k)[1]
         distances, indices = ranked(self.rows, queries, found)
         unsure = self._unsure(queries, distances[:, -1])
         for first in range(0, len(unsure), DIRECT_QUERIES):
             part = unsure[first : first + DIRECT_QUERIES]
-            found = faiss.knn(queries[part], self.rows, k)[1]
-            distances[part], indices[part] = ranked(self.rows, queries[part], found)
+            distances[part], indices[part] = ranked(self.rows, queries[part], self._by_differences(queries[part], k))
         return distances, indices
+
+    def _by_differences(self, queries: Float32, k: int) -> Indices:
+        """``(Q, k)`` for `DIRECT_QUERIES` at most."""
+        import faiss
+
+        parts = np.array_split(queries, max(1, min(len(queries), available())))
+        found: list[Indices] = together(lambda part: faiss.knn(part, self.rows, k)[1], parts)
+        return np.concatenate(found)
 
     def _nearest_to_one(self, query: Float32) -> Indices:
         """``(1, 1)``, by differences in this thread: others that FAISS's search wakes find nothing to do, and cost as

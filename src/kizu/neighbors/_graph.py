@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.errors import ModelFileError
+from kizu.threads import one_thread
 
 Float32 = npt.NDArray[np.float32]
 
@@ -90,15 +91,11 @@ def link(rows: Float32) -> Graph:
     """Build the HNSW graph of ``rows`` ``(N, D)``. One thread: with more, the graph would depend on timing."""
     import faiss
 
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
-        index = faiss.IndexHNSWFlat(rows.shape[1], GRAPH_LINKS)
-        hnsw: Any = index.hnsw
-        hnsw.efConstruction = BUILD_BREADTH
+    index = faiss.IndexHNSWFlat(rows.shape[1], GRAPH_LINKS)
+    hnsw: Any = index.hnsw
+    hnsw.efConstruction = BUILD_BREADTH
+    with one_thread():
         index.add(rows)
-    finally:
-        faiss.omp_set_num_threads(threads)
     return Graph(
         levels=faiss.vector_to_array(hnsw.levels),
         offsets=faiss.vector_to_array(hnsw.offsets),
