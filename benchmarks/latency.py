@@ -24,6 +24,7 @@ import _results
 import _solar
 import kizu
 from kizu import detectors, images, maps
+from kizu.detectors.patchcore import PatchCore
 
 Image = npt.NDArray[np.uint8]
 Subject = Callable[[int], dict[str, float]]
@@ -79,10 +80,10 @@ def staged(inspector: kizu.Inspector, cells: Sequence[Image]) -> Subject:
 @contextmanager
 def _watched_search(detector: detectors.Detector, watch: Stopwatch) -> Iterator[None]:
     """Time the search inside ``detector.score``; what is left of it is the exact confirmation."""
-    search: Any = getattr(detector, "_search", None)
-    if search is None:
+    if not isinstance(detector, PatchCore):
         yield
         return
+    search: Any = detector._bank.search
     name = "search_image" if hasattr(search, "search_image") else "search"
     plain = getattr(search, name)
 

@@ -311,7 +311,7 @@ def test_an_interrupt_anywhere_in_a_fit(
 
     for where in (
         "kizu.images.reading.decode",
-        "kizu.detectors.patchcore.LeavingOne",
+        "kizu.detectors._leave_one_out.LeavingOne",
         "zipfile.ZipFile.writestr",
     ):
         with monkeypatch.context() as patch:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from kizu import detectors
 from kizu.detectors import Scores
+from kizu.detectors._bank import Bank, Learnt
+from kizu.detectors._leave_one_out import prepared_to_leave_out
+from kizu.detectors._patches import gathered
+from kizu.detectors.patchcore import PatchCore
 from kizu.errors import DataError
+from kizu.progress import Silent
 
 GRID, CHANNELS = (4, 5), 6
 
@@ -113,6 +120,23 @@ def test_with_a_coreset_scores_follow_those_of_refits(parameters: dict) -> None:
     assert errors[0] < errors[1] / 2
     if "projection_dim" not in parameters:
         assert errors[0] < errors[2]
+
+
+def test_in_a_projection_what_is_covered_is_so_by_plain_distance() -> None:
+    """Within the largest distance of a patch to the bank, not within the radius the projection knows."""
+    rows, grids = gathered([parts(20, seed=1)], None)
+    bank = PatchCore(coreset_ratio=0.1, projection_dim=4).fit([parts(20, seed=1)])._bank
+    plain = replace(bank, projection=None)
+
+    def picked(bank: Bank, radius: float) -> list[np.ndarray]:
+        (ready,) = prepared_to_leave_out([Learnt(bank, rows, grids, 0, radius)], 1, Silent())
+        assert ready.stand_ins is not None
+        return list(ready.stand_ins.rows)
+
+    found = picked(bank, bank.cover_radius)
+    for one, other in zip(found, picked(plain, float(bank.search.search(rows, 1)[0].max())), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert sum(map(len, found)) != sum(map(len, picked(plain, bank.cover_radius)))
 
 
 def test_a_bank_of_one_row_leaves_stand_ins() -> None:

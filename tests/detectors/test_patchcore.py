@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from kizu.detectors import _bank, _scoring, _selection, build, patchcore
+from kizu.detectors import _scoring, _search, _selection, build, patchcore
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import ParameterError
 from kizu.neighbors import Accuracy, _approximate
@@ -215,7 +215,7 @@ def test_weights_are_exact_however_poor_the_search(reweight, monkeypatch):
 
 @pytest.mark.parametrize(("bank", "search"), [(49, "exact"), (50, "approximate"), (51, "approximate")])
 def test_auto_searches_approximately_from_a_number_of_rows(bank, search, monkeypatch):
-    monkeypatch.setattr(_bank, "APPROXIMATE_FROM", 50)
+    monkeypatch.setattr(_search, "APPROXIMATE_FROM", 50)
     good = embeddings(6)
     detector = PatchCore(coreset_count=bank).fit([good])
     assert detector.summary()["search"] == search
@@ -318,6 +318,6 @@ def test_a_fit_holds_the_embeddings_once_and_a_quarter(images, times):
 
 @pytest.mark.parametrize(("ratio", "search"), [(0.5, "approximate"), (0.51, "exact"), (1.0, "exact")])
 def test_auto_holds_no_second_copy_of_a_large_bank(ratio, search, monkeypatch):
-    monkeypatch.setattr(_bank, "APPROXIMATE_FROM", 10)
+    monkeypatch.setattr(_search, "APPROXIMATE_FROM", 10)
     detector = PatchCore(coreset_ratio=ratio).fit([embeddings(10)])
     assert detector.summary()["search"] == search

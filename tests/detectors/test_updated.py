@@ -7,7 +7,7 @@ import pytest
 
 from detectors.test_contract import FITTED, Recorder, assert_same_scores, assert_same_state, embeddings, fitted
 from kizu import detectors
-from kizu.detectors import Detector, _bank
+from kizu.detectors import Detector, _search
 from kizu.detectors.padim import PaDiM
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import DataError, ModelFileError, NotFittedError, ParameterError
@@ -219,7 +219,7 @@ def test_a_bank_of_schemas_1_and_2_is_updated_too():
 
 
 def test_search_becomes_approximate_once_that_is_worth_it(monkeypatch):
-    monkeypatch.setattr(_bank, "APPROXIMATE_FROM", 64)
+    monkeypatch.setattr(_search, "APPROXIMATE_FROM", 64)
     old = fitted("patchcore", {"coreset_ratio": 0.1})
     assert old.summary()["search"] == "exact"
     found = old.updated([NEW])

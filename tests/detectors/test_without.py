@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from kizu.detectors._bank import StandIns
 from kizu.detectors.ensemble import Ensemble
 from kizu.detectors.padim import PaDiM
 from kizu.detectors.patchcore import PatchCore
@@ -98,7 +100,8 @@ def test_stand_ins_take_the_place_of_what_an_image_gave() -> None:
     own = detector.without(4).score(given[4]).images[0]
     assert own > detector.score(given[4]).images[0]
     missing = PatchCore(coreset_ratio=0.3).fit(given, leave_one_out=True, later=True)
-    missing._stand_ins = (0, [rows[:0] for rows in missing._stand_ins[1]])
+    nothing = StandIns(0, [rows[:0] for rows in missing._bank.stand_ins.rows])
+    missing = missing.holding(replace(missing._bank, stand_ins=nothing))
     totals = [
         sum(one.without(n).score(image).patches.sum() for n, image in enumerate(given)) for one in (detector, missing)
     ]
@@ -144,11 +147,20 @@ def test_only_what_was_prepared_can_be_left_out() -> None:
         with pytest.raises(NotFittedError, match="not fitted to leave images out"):
             detector.without(0)
     prepared = PatchCore(coreset_ratio=0.5).fit(images(3), leave_one_out=True, later=True)
-    assert "_stand_ins" not in vars(prepared.updated(images(1, seed=5)))
+    with pytest.raises(NotFittedError, match="not fitted to leave images out"):
+        prepared.updated(images(1, seed=5)).without(0)
     alone = prepared.without(0)
     for use in (lambda: alone.without(1), alone.state, lambda: alone.updated(images(1))):
         with pytest.raises(NotFittedError, match="which can only score"):
             use()
+
+
+@pytest.mark.parametrize("kind", [PatchCore, Ensemble])
+def test_a_refit_cannot_leave_out_what_was_prepared_before(kind: type[PatchCore | Ensemble]) -> None:
+    detector = kind(coreset_ratio=0.5).fit(images(3), leave_one_out=True, later=True)
+    detector.without(0)
+    with pytest.raises(NotFittedError, match="not fitted to leave images out"):
+        detector.fit(images(4, seed=1)).without(0)
 
 
 @pytest.mark.parametrize("kind", [PatchCore, Ensemble])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kizu.cli import _options
+
+if TYPE_CHECKING:
+    from kizu.cli import _show
+    from kizu.workflows import Demo
 
 
 def demo(
@@ -29,4 +33,18 @@ def demo(
     prepare_folder(out)
     clock = _show.Clock()
     result = run_demo(out, seed=seed, progress=Bars())
-    _show.demo(result, out, clock, as_json)
+    _told(result, out, clock, as_json)
+
+
+def _told(result: Demo, out: Path, clock: _show.Clock, as_json: bool) -> None:
+    """What the demo did, and where to look."""
+    from kizu.cli import _show, _show_model
+
+    if as_json:
+        model = {"model": str(result.model), **_show_model.described(result.inspector)}
+        _show.document({**model, **result.evaluation.to_dict(), "out": str(out), "seconds": clock.seconds})
+        return
+    fitted_on = result.inspector.provenance["data"]["fitted"]
+    print(f"Fitted on {fitted_on} good solar cells; tested on others, good and defective.")
+    _show.evaluation(result.evaluation, out, as_json=False)
+    print(f"Took {clock.seconds:.1f} s in all. Look at the pictures in {out}; the model is {result.model}.")

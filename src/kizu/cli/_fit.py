@@ -184,7 +184,7 @@ def fit(
     as_json: _options.Json = False,
 ) -> None:
     """Fit a model on good images."""
-    from kizu.cli import _auto, _show
+    from kizu.cli import _auto, _show, _show_model
     from kizu.cli._progress import Bars
     from kizu.config import parse, read, with_settings
     from kizu.datasets import load_dataset
@@ -220,7 +220,7 @@ def fit(
         dataset, chosen, skip_unreadable=skip_unreadable, max_pixels=max_pixels, progress=Bars()
     )
     inspector.save(target)
-    _show.fitted(inspector, target, clock, summary, as_json, _auto.document(choice))
+    _show_model.fitted(inspector, target, clock, summary, as_json, _auto.document(choice))
 
 
 def _with_detector(document: dict[str, Any], detector: str | None) -> dict[str, Any]:

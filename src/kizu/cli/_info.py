@@ -28,7 +28,7 @@ def info(
 
     Its settings, what it learnt, its threshold, and what it was made from.
     """
-    from kizu.cli import _show
+    from kizu.cli import _show_model
     from kizu.workflows import draw_area, look
 
     inspector = look(model)
@@ -37,4 +37,4 @@ def info(
     if config and not as_json:  # the JSON document holds them
         print(inspector.config.to_yaml(), end="")
     else:
-        _show.info(inspector, model, as_json)
+        _show_model.info(inspector, model, as_json)

@@ -141,11 +141,11 @@ def _thresholds(calibration: Calibration) -> str:
 
 def _reasons(result: Decided) -> Iterator[str]:
     """What the NG threshold rests on, and what that says of good parts."""
-    from kizu.cli import _show
+    from kizu.cli import _show_model
 
     calibration, decision = result.new, result.new.decision
     count = len(calibration.scores)
-    yield f"by {count} good image{'' if count == 1 else 's'}, {_show._SCORED[calibration.method]}"
+    yield f"by {count} good image{'' if count == 1 else 's'}, {_show_model.SCORED[calibration.method]}"
     if decision.by == "false_alarms":
         yield f"NG: at most {_percent(calibration.promised)} of good parts, in expectation; promised"
         yield from _too_few(result)

@@ -1,113 +1,250 @@
-"""PatchCore's memory bank: how it is searched, and what of that a model file holds."""
+"""PatchCore's memory bank: good patches, thinned to a coreset, with the images they are from, how far they reach and
+how they are searched.
+
+A bank is learnt once, from patches (`Bank.of_patches`), a stream of them (`Bank.of_stream`) or plain
+arrays (`Bank.of_state`). It never changes: what grows, or does without an image, is another one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from kizu.coreset import Coreset
 from kizu.detectors._base import Array, Float32
+from kizu.detectors._patches import Grids, probes_of, thinned
 from kizu.detectors._scoring import Indices, SearchedBank, confirmed
+from kizu.detectors._search import Search, prepared, restored, state_of, whole
+from kizu.detectors._selection import Selection, require_projection
+from kizu.detectors._streaming import Streamed
 from kizu.detectors._without import SearchWithout
 from kizu.errors import ModelFileError, NotFittedError
-from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, tuned
+from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors
+from kizu.progress import Progress
 
-APPROXIMATE_FROM = 4096
-"""Bank rows from which ``search="auto"`` searches approximately: below, the exact search is as fast."""
-
-APPROXIMATE_UP_TO = 0.5
-"""Share of all good patches up to which ``search="auto"`` searches approximately: the graph needs a second copy of
-the bank, and that must fit into what thinning gave back."""
-
-Search = ExactNeighbors | ApproximateNeighbors | SearchWithout
-"""Of a bank as it was learnt; or, to score alone, of one without an image."""
+Int32 = npt.NDArray[np.int32]
 
 
-def prepared(
-    bank: Float32, search: str, patches: int, probes: Callable[[], Iterable[Float32]], error: float
-) -> tuple[Search, Accuracy]:
-    """The search of a ``bank`` ``(M, D)`` picked from so many ``patches``, and how accurate it is.
-
-    ``search`` and ``error``: as `kizu.detectors.patchcore.PatchCore` has them. ``probes`` gives images
-    ``(h, w, D)`` to measure it on; called where that is needed.
+@dataclass(frozen=True)
+class Recipe:
+    """How a bank is made: which patches are picked, and how they are searched, ``search`` and ``search_error`` as
+    `kizu.detectors.patchcore.PatchCore` has them.
     """
-    worth_it = APPROXIMATE_FROM <= len(bank) <= APPROXIMATE_UP_TO * patches
-    if search == "approximate" or (search == "auto" and worth_it):
-        return tuned(bank, probes(), error)
-    return ExactNeighbors(bank), Accuracy()
+
+    selection: Selection
+    search: str
+    search_error: float
+
+    def searched(
+        self, rows: Float32, patches: int, probes: Callable[[], Iterable[Float32]]
+    ) -> tuple[Search, Accuracy]:
+        """As `kizu.detectors._search.prepared`."""
+        return prepared(rows, self.search, patches, probes, self.search_error)
 
 
-def look_up(search: Search, patches: Float32, k: int) -> tuple[Float32, Indices]:
-    """``patches`` ``(h, w, D)`` of one image → distances ``(h · w, k)`` to the nearest rows, never too small, and the
-    rows, of which the first column is meant.
+@dataclass(frozen=True)
+class StandIns:
+    """What takes the place of each image's rows where it is left out: ``(S, D)`` an image, of those from number
+    ``first`` on.
     """
-    if isinstance(search, ApproximateNeighbors):
-        return search.search_image(patches, k)
-    return search.search(np.ascontiguousarray(patches).reshape(-1, patches.shape[2]), k)
+
+    first: int
+    rows: Sequence[Float32]
 
 
-def near(search: Search, images: Float32, k: int) -> Iterator[tuple[Float32, Indices]]:
-    """Of each of ``images`` ``(B, h, w, D)`` the distances ``(P, k)`` to the rows found, those of the highest patch
-    exact, and the nearest of these ``(P,)``.
+@dataclass(frozen=True)
+class Bank:
+    """``rows`` ``(M, D)``; ``owners`` ``(M,)``, ascending: the image each is from, none where that is not known.
+
+    Each of the ``patches`` it was chosen from lies within ``cover_radius`` of a row, a plain distance; in the
+    ``projection`` ``(D, d)`` where there is one. ``search`` finds rows, as exactly as ``accuracy`` says.
+    ``stand_ins``: for the images learnt last, where they can be left out.
     """
-    if not len(images):
-        return
-    batch, patches = len(images), images.shape[1] * images.shape[2]
-    if isinstance(search, ExactNeighbors):
-        distances, rows = search.search(images.reshape(batch * patches, images.shape[3]), k)
-        yield from zip(
-            distances.reshape(batch, patches, distances.shape[1]), rows[:, 0].reshape(batch, patches), strict=True
-        )
-        return
-    again = search.search_again if isinstance(search, ApproximateNeighbors) else None
-    for image in images:
-        distances, rows = look_up(search, image, k)
-        yield confirmed(image.reshape(patches, images.shape[3]), distances, rows[:, 0], search.exact, again)
+
+    rows: Float32
+    owners: Int32
+    cover_radius: float
+    patches: int
+    projection: Float32 | None
+    search: Search
+    accuracy: Accuracy
+    stand_ins: StandIns | None = None
+
+    @classmethod
+    def of_patches(
+        cls,
+        patches: Float32,
+        grids: Grids,
+        recipe: Recipe,
+        rng: np.random.Generator,
+        progress: Progress,
+        *,
+        in_place: bool = False,
+    ) -> Bank:
+        """A bank of ``patches`` ``(N, D)``, of images of ``grids`` one after another; ``in_place`` thins them
+        themselves.
+        """
+        coreset, projection = recipe.selection.select(patches, rng, progress)
+        probes, count = probes_of(patches, grids, rng), len(patches)
+        keep = np.sort(coreset.indices)
+        owners = grids.owners(keep)
+        if in_place:
+            rows = thinned(patches, keep)
+        else:
+            rows = np.ascontiguousarray(patches if len(keep) == count else patches[keep])
+        search = recipe.searched(rows, count, lambda: probes)
+        return cls(rows, owners, coreset.cover_radius, count, projection, *search)
+
+    @classmethod
+    def of_stream(cls, found: Streamed, recipe: Recipe) -> Bank:
+        """A bank that was thinned block by block."""
+        search = recipe.searched(found.bank, found.patches, lambda: found.probes)
+        return cls(found.bank, found.owners, found.cover_radius, found.patches, found.projection, *search)
+
+    def grown(
+        self,
+        patches: Float32,
+        grids: Grids,
+        recipe: Recipe,
+        rng: np.random.Generator,
+        progress: Progress,
+        at_most: float | None = None,
+    ) -> Learnt:
+        """This bank and what greedy selection picks of new ``patches``, as `of_patches` takes them, until each lies
+        within ``cover_radius`` and ``at_most``.
+        """
+        coreset = self._picked(patches, recipe.selection, progress, at_most)
+        keep, first = np.sort(coreset.indices), self._next_image(grids)
+        rows = np.concatenate([self.rows, patches[keep]])
+        owners = np.concatenate([self._known_owners, first + grids.owners(keep)]).astype(np.int32)
+        radius, count = max(self.cover_radius, coreset.cover_radius), self.patches + len(patches)
+        search = recipe.searched(rows, count, lambda: probes_of(patches, grids, rng))
+        bank = Bank(rows, owners, radius, count, self.projection, *search)
+        return Learnt(bank, patches, grids, first, coreset.cover_radius)
+
+    def _picked(self, patches: Float32, selection: Selection, progress: Progress, at_most: float | None) -> Coreset:
+        whole(self.search)
+        require_projection(self.projection, selection.projected(self.patches, patches.shape[1]), self.cover_radius)
+        radius = self.cover_radius if at_most is None else min(at_most, self.cover_radius)
+        return selection.go_on(patches, self.rows, self.projection, radius, progress)
+
+    @property
+    def _known_owners(self) -> Int32:
+        return self.owners if len(self.owners) else np.zeros(len(self.rows), np.int32)
+
+    def _next_image(self, grids: Grids) -> int:
+        """The number of the first new image: images that no row is from are counted by their patches."""
+        return max(int(self._known_owners[-1]) + 1, self.patches // int(grids.starts[1]))
+
+    def without(self, image: int) -> Bank:
+        """This bank as if an image had not been among those learnt last, by its number there: for search alone.
+
+        Raises `NotFittedError` where there are no stand-ins, or an image is left out already.
+        """
+        if self.stand_ins is None:
+            raise NotFittedError("this detector was not fitted to leave images out later.")
+        first, rows = self.stand_ins.first, self.stand_ins.rows
+        search = SearchWithout(whole(self.search), self.search, self.owners, first + image, rows[image])
+        return replace(self, search=search)
+
+    def look_up(self, patches: Float32, k: int) -> tuple[Float32, Indices]:
+        """``patches`` ``(h, w, D)`` of one image → distances ``(h · w, k)`` to the nearest rows, never too small, and
+        the rows, of which the first column is meant.
+        """
+        if isinstance(self.search, ApproximateNeighbors):
+            return self.search.search_image(patches, k)
+        return self.search.search(np.ascontiguousarray(patches).reshape(-1, patches.shape[2]), k)
+
+    def near(self, images: Float32, k: int) -> Iterator[tuple[Float32, Indices]]:
+        """Of each of ``images`` ``(B, h, w, D)`` the distances ``(P, k)`` to the rows found, those of the highest
+        patch exact, and the nearest of these ``(P,)``.
+        """
+        if not len(images):
+            return
+        batch, patches = len(images), images.shape[1] * images.shape[2]
+        if isinstance(self.search, ExactNeighbors):
+            distances, rows = self.search.search(images.reshape(batch * patches, images.shape[3]), k)
+            yield from zip(
+                distances.reshape(batch, patches, distances.shape[1]), rows[:, 0].reshape(batch, patches), strict=True
+            )
+            return
+        again = self.search.search_again if isinstance(self.search, ApproximateNeighbors) else None
+        for image in images:
+            distances, rows = self.look_up(image, k)
+            yield confirmed(image.reshape(patches, images.shape[3]), distances, rows[:, 0], self.exact, again)
+
+    @property
+    def searches_exactly(self) -> bool:
+        """Whether nothing about the search is approximate."""
+        return isinstance(self.search, ExactNeighbors)
+
+    @property
+    def exact(self) -> SearchedBank:
+        """The same rows, compared one by one; without an image where one is left out."""
+        return self.search if isinstance(self.search, ExactNeighbors) else self.search.exact
+
+    def searched_exactly(self) -> Bank:
+        """This bank, all its rows compared one by one."""
+        return replace(self, search=ExactNeighbors(self.rows), accuracy=Accuracy())
+
+    def state(self) -> dict[str, Array]:
+        """The bank as plain arrays, but for its `graph`. Raises `NotFittedError` where an image is left out."""
+        whole(self.search)
+        projection = {} if self.projection is None else {"projection": self.projection}
+        return {
+            "bank": self.rows,
+            "owners": self.owners,
+            "cover_radius": np.array(self.cover_radius),
+            "accuracy": np.array([self.accuracy.recall, self.accuracy.error]),
+            "patches": np.array(self.patches),
+        } | projection
+
+    def graph(self) -> dict[str, Array]:
+        """What an approximate search walks along, as plain arrays; none where search is exact."""
+        return state_of(self.search)
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Array], recipe: Recipe) -> Bank:
+        """What `state` and `graph` gave. Raises `ModelFileError`, and `LookupError` where arrays are missing."""
+        rows, owners = _checked(state["bank"], state.get("owners", np.zeros(0, np.int32)))  # none in schemas 1 and 2
+        radius, projection = float(state["cover_radius"].item()), state.get("projection")
+        patches = state["patches"].item() if "patches" in state else len(rows) / recipe.selection.ratio
+        if projection is not None and projection.shape[:-1] != rows.shape[1:]:  # neither in schemas 1 and 2
+            raise ModelFileError("the projection does not fit the memory bank; restore the model file.")
+        return cls(rows, owners, radius, int(patches), projection, *restored(rows, state, recipe.search))
+
+    def summary(self) -> dict[str, float | int | str]:
+        """A few figures, for people."""
+        return {
+            "bank rows": len(self.rows),
+            "dimensions": self.rows.shape[1],
+            "cover radius": round(self.cover_radius, 4),
+            "search": "approximate" if isinstance(self.search, ApproximateNeighbors) else "exact",
+            "search recall": round(self.accuracy.recall, 4),
+            "search error": round(self.accuracy.error, 4),
+        }
 
 
-def exact(search: Search) -> SearchedBank:
-    """The same rows, compared one by one."""
-    return search if isinstance(search, ExactNeighbors) else search.exact
+@dataclass(frozen=True)
+class Learnt:
+    """A ``bank`` and the images it learnt last, from number ``first`` on: all their ``patches`` ``(N, D)``, image by
+    image, of ``grids``, covered within ``cover_radius``, a plain distance.
+    """
+
+    bank: Bank
+    patches: Float32
+    grids: Grids
+    first: int
+    cover_radius: float
 
 
-def whole(search: Search) -> ExactNeighbors:
-    """All rows there are, compared one by one. Raises `NotFittedError` where an image is left out."""
-    if isinstance(search, SearchWithout):
-        raise NotFittedError("an image is left out of this detector, which can only score.")
-    return search.exact if isinstance(search, ApproximateNeighbors) else search
-
-
-def state_of(search: Search) -> dict[str, Array]:
-    """The graph of a search as plain arrays; none where it is exact. Raises `NotFittedError` as `whole` does."""
-    whole(search)
-    if not isinstance(search, ApproximateNeighbors):
-        return {}
-    graph = search.graph
-    return {
-        "levels": graph.levels,
-        "offsets": graph.offsets,
-        "links": graph.links,
-        "entry": np.array(graph.entry),
-        "breadth": np.array(graph.breadth),
-        "following": np.array(graph.following),
-    }
-
-
-def restored(bank: Float32, state: Mapping[str, Array], search: str) -> tuple[Search, Accuracy]:
-    """What `state_of` gave, and the accuracy that was measured. Raises `ModelFileError`."""
-    if "links" not in state or search == "exact":
-        return ExactNeighbors(bank), Accuracy()
-    entry, breadth = int(state["entry"].item()), int(state["breadth"].item())
-    following = int(state["following"].item()) if "following" in state else 0  # none in kizu 0.1
-    graph = Graph(state["levels"], state["offsets"], state["links"], entry, breadth, following)
-    return ApproximateNeighbors(bank, graph), Accuracy(*state["accuracy"].tolist())
-
-
-def checked(bank: Float32, owners: npt.NDArray[np.int32]) -> tuple[Float32, npt.NDArray[np.int32]]:
+def _checked(rows: Float32, owners: Int32) -> tuple[Float32, Int32]:
     """A bank and the images its rows are from, as they were read. Raises `ModelFileError`."""
-    if bank.ndim != 2 or bank.dtype != np.float32 or not len(bank):
+    if rows.ndim != 2 or rows.dtype != np.float32 or not len(rows):
         raise ModelFileError("the memory bank is not a float32 matrix; restore the model file.")
-    if len(owners) not in (0, len(bank)) or owners.dtype != np.int32:
+    if len(owners) not in (0, len(rows)) or owners.dtype != np.int32:
         raise ModelFileError("the memory bank's images are not one a row; restore the model file.")
-    return bank, owners
+    return rows, owners

@@ -18,30 +18,20 @@ they follow those of a refit closely (docs/decisions/0016).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from kizu.detectors._patches import Grids
+from kizu.detectors._bank import Bank, Learnt, StandIns
+from kizu.detectors._base import Scores
+from kizu.detectors._search import whole
 from kizu.detectors._without import SPARE, Float32, Indices, Int32, Without, others, with_stand_ins
 from kizu.errors import DataError
-from kizu.neighbors import ExactNeighbors
-from kizu.progress import Advance
+from kizu.progress import Advance, Progress
 from kizu.threads import side_by_side
-
-LookUp = Callable[[Float32, int], tuple[Float32, Indices]]
-"""Patches ``(h, w, D)`` of one image and k → distances ``(h · w, k)`` to the nearest bank rows, and these."""
-
-
-@dataclass(frozen=True)
-class News:
-    """The images learnt last: from number ``first`` on, covered within ``cover_radius``, a plain distance."""
-
-    first: int
-    cover_radius: float
 
 
 def require_two(images: int) -> None:
@@ -64,60 +54,89 @@ class LeftOut:
     bank: Without
 
 
-class LeavingOne:
-    """Images that were learnt last, each to be left out of the bank.
+def left_out_scores(
+    learnt: Sequence[Learnt],
+    score: Callable[[Sequence[LeftOut]], tuple[Float32, np.float32]],
+    neighbors: int,
+    progress: Progress,
+) -> Scores:
+    """What each image would score had it not been learnt, by one or more banks of its channels; ``score`` gives patch
+    scores ``(P,)`` and the image's from what each bank finds, ``neighbors`` rows a patch.
+    """
+    grids = learnt[0].grids
+    grid, images = grids.one, len(grids.each)
+    found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
+    with progress.stage("Leaving each image out", 2 * images * len(learnt)) as advance:
+        leaving = [LeavingOne(one, neighbors, advance) for one in learnt]
+        scored = side_by_side(lambda image: score([one.left_out(image) for one in leaving]), range(images))
+        with closing(scored):
+            for image, (patches, highest) in enumerate(scored):
+                found.patches[image], found.images[image] = patches.reshape(grid), highest
+                advance(len(learnt))
+    return found
 
-    ``rows`` ``(N, D)``: all patches the bank was selected from, image by image, of ``grids``. ``owners`` ``(M,)``,
-    ascending: the image of each bank row. ``exact`` and ``look_up`` find bank rows; ``radius`` is the cover radius, a
-    plain distance; None: that of ``rows`` as looked up, for a bank that was selected in a projection. ``advance`` is
-    called for each image, while it is looked up.
+
+def prepared_to_leave_out(learnt: Sequence[Learnt], neighbors: int, progress: Progress) -> list[Bank]:
+    """The banks, each of which can do without an image then (`Bank.without`)."""
+    steps = 2 * len(learnt[0].grids.each) * len(learnt)
+    with progress.stage("Preparing to leave each image out", steps) as advance:
+        return [_prepared(one, neighbors, advance) for one in learnt]
+
+
+def _prepared(learnt: Learnt, neighbors: int, advance: Advance) -> Bank:
+    leaving, rows = LeavingOne(learnt, neighbors, advance), []
+    with closing(side_by_side(leaving.without, range(len(learnt.grids.each)))) as banks:
+        for bank in banks:
+            rows.append(bank.stand_ins)
+            advance(1)
+    return replace(learnt.bank, stand_ins=StandIns(learnt.first, rows))
+
+
+class LeavingOne:
+    """Images that were ``learnt`` last, each to be left out of the bank. ``advance`` is called for each, while it is
+    looked up, ``neighbors`` rows a patch.
+
+    What is covered is so within the cover radius, a plain distance; of a bank that was selected in a projection,
+    within that of the patches as looked up.
     """
 
-    def __init__(
-        self,
-        rows: Float32,
-        grids: Grids,
-        owners: Int32,
-        exact: ExactNeighbors,
-        look_up: LookUp,
-        *,
-        radius: float | None,
-        neighbors: int,
-        advance: Advance,
-    ) -> None:
-        self._rows, self._grids, self._starts = rows, grids, grids.starts.tolist()
-        self._owners, self._exact, self._look_up, self._neighbors = owners, exact, look_up, neighbors
+    def __init__(self, learnt: Learnt, neighbors: int, advance: Advance) -> None:
+        self._bank, self._patches, self._grids = learnt.bank, learnt.patches, learnt.grids
+        self._owners: Int32 = learnt.bank.owners - np.int32(learnt.first)  # negative: earlier, not left out
+        self._starts, self._neighbors = learnt.grids.starts.tolist(), neighbors
+        self._exact = whole(learnt.bank.search)
         self._found: list[tuple[Float32, Indices]] = []
         held = []
-        with closing(side_by_side(self._looked_up, range(len(grids.each)))) as looked_up:
+        with closing(side_by_side(self._looked_up, range(len(self._grids.each)))) as looked_up:
             for found, by in looked_up:
                 self._found.append(found)
                 held.append(by)
                 advance(1)
         self._held = np.concatenate(held)
-        self._radius = float(self._held["nearest"].max()) if radius is None else radius
-        self._freed = _freed(self._held, self._radius, len(grids.each))
+        projected = learnt.bank.projection is not None
+        self._radius = float(self._held["nearest"].max()) if projected else learnt.cover_radius
+        self._freed = _freed(self._held, self._radius, len(self._grids.each))
 
     def without(self, image: int) -> Without:
         """The bank without an image."""
         own = slice(*np.searchsorted(self._owners, [image, image + 1]).tolist())
         freed = self._freed[image]
-        rest = Without(self._exact, own, self._rows[:0])
-        added = _stand_ins(self._rows[freed], self._held["otherwise"][freed], rest, self._radius)
+        rest = Without(self._exact, own, self._patches[:0])
+        added = _stand_ins(self._patches[freed], self._held["otherwise"][freed], rest, self._radius)
         return Without(self._exact, own, added)
 
     def left_out(self, image: int) -> LeftOut:
         """An image against the bank without it."""
-        queries, bank = self._patches(image), self.without(image)
+        queries, bank = self._of(image), self.without(image)
         return LeftOut(queries, *with_stand_ins(queries, *self._found[image], bank, self._neighbors), bank)
 
-    def _patches(self, image: int) -> Float32:
-        return np.ascontiguousarray(self._rows[self._starts[image] : self._starts[image + 1]])
+    def _of(self, image: int) -> Float32:
+        return np.ascontiguousarray(self._patches[self._starts[image] : self._starts[image + 1]])
 
     def _looked_up(self, image: int) -> tuple[tuple[Float32, Indices], npt.NDArray[np.void]]:
         """The nearest rows that are not the image's own, and what `_held` says of its patches."""
-        patches = self._patches(image).reshape(*self._grids.each[image], self._rows.shape[1])
-        found = self._look_up(patches, self._neighbors + SPARE)
+        patches = self._of(image).reshape(*self._grids.each[image], self._patches.shape[1])
+        found = self._bank.look_up(patches, self._neighbors + SPARE)
         return others(*found, self._owners, image, self._neighbors), _held(*found, self._owners, image)
 
 

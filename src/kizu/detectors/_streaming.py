@@ -17,6 +17,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -55,12 +56,15 @@ FEWEST_ROWS = 1024
 
 @dataclass(frozen=True)
 class Plan:
-    """``blocks`` of ``block`` rows, of each of which ``per_block`` stay; ``count`` of what stays make the bank."""
+    """``blocks`` of ``block`` rows, of each of which ``per_block`` stay; ``count`` of what stays make the bank, where
+    ``wanted`` rows were asked for.
+    """
 
     block: int
     per_block: int
     blocks: int
     count: int
+    wanted: int
 
 
 def plan(budget: int, images: int, patches: int, channels: int, count: int) -> Plan | None:
@@ -84,7 +88,14 @@ def plan(budget: int, images: int, patches: int, channels: int, count: int) -> P
     block = min(images_at_once, rows // 2 // patches) * patches
     blocks = -(-total // block)
     per_block = max(min(rows - block, AT_MOST * count) // blocks, 1)
-    return Plan(block, per_block, blocks, min(count, max(1, blocks * per_block // OVERSAMPLED)))
+    return Plan(block, per_block, blocks, min(count, max(1, blocks * per_block // OVERSAMPLED)), count)
+
+
+def peeked(embeddings: Iterable[Float32]) -> tuple[Float32, Iterable[Float32]]:
+    """The first batch ``(b, h, w, D)``, of no image where there is none, and all batches."""
+    batches = iter(embeddings)
+    first = next(batches, np.empty((0, 1, 1, 1), np.float32))
+    return first, chain([first] if len(first) else [], batches)
 
 
 @dataclass(frozen=True)
@@ -134,12 +145,12 @@ def streamed(
     return Streamed(thinned(union, keep), owners[keep], projection, radius + merged.cover_radius, stream.read, probes)
 
 
-def tell(chosen: Plan, wanted: int, budget: int) -> None:
+def tell(chosen: Plan, budget: int) -> None:
     """Warn where the bank is smaller than it was to be."""
-    if chosen.count < wanted:
+    if chosen.count < chosen.wanted:
         warnings.warn(
-            f"{size_text(budget)} of memory hold a bank of {chosen.count:,} rows, not the {wanted:,} asked for. Give "
-            "more memory, or a smaller coreset_ratio.",
+            f"{size_text(budget)} of memory hold a bank of {chosen.count:,} rows, not the {chosen.wanted:,} asked "
+            "for. Give more memory, or a smaller coreset_ratio.",
             KizuWarning,
             stacklevel=4,
         )

@@ -23,22 +23,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kizu.detectors import _checks
+from kizu.detectors._bank import Bank, Learnt
 from kizu.detectors._base import Array, Detector, Float32, Scores
 from kizu.detectors._joining import Found, joined, spread
-from kizu.detectors._leave_one_out import LeavingOne, LeftOut, News, require_two
-from kizu.detectors._patches import Grids, gathered
+from kizu.detectors._leave_one_out import LeftOut, left_out_scores, prepared_to_leave_out, require_two
+from kizu.detectors._patches import gathered
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import ModelFileError, bad_parameter
 from kizu.progress import Progress, Silent
-from kizu.threads import side_by_side
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -68,6 +67,7 @@ class Ensemble(Detector):
     side_by_side = True
 
     left_out_: Scores
+    _banks: list[Bank]
 
     def __init__(
         self,
@@ -106,6 +106,11 @@ class Ensemble(Detector):
             search_error=self.search_error,
         )
 
+    @property
+    def members_(self) -> list[PatchCore]:
+        """Each bank as the `PatchCore` of its part's channels."""
+        return [self._member().holding(bank) for bank in self._banks]
+
     def _spans(self, channels: int) -> list[slice]:
         """The parts of so many channels. Raises `ParameterError` where one reaches beyond them."""
         spans = [slice(*part) for part in self.parts or [(0, channels)]]
@@ -134,13 +139,14 @@ class Ensemble(Detector):
         if leave_one_out:
             require_two(len(grids.each))
         self.set_aside_ = put_aside(rows, grids.one, progress) if self.robust else NOTHING_ASIDE
-        self.members_ = [self._member() for _ in parts]
-        for member, part in zip(self.members_, parts, strict=True):
-            member.learn(part, grids, rng, progress)
+        recipe = self._member().recipe
+        self._banks = [Bank.of_patches(part, grids, recipe, rng, progress) for part in parts]
         self.scales_ = np.array([spread(part) for part in parts])
         if leave_one_out:
-            news = [News(0, member.cover_radius_) for member in self.members_]
-            self._leave_out(parts, grids, news, progress, later=later)
+            learnt = [
+                Learnt(bank, part, grids, 0, bank.cover_radius) for bank, part in zip(self._banks, parts, strict=True)
+            ]
+            self._leave_out(learnt, progress, later=later)
             if not later:
                 self.left_out_ = self.left_out_.without(self.set_aside_[:, 0])
         return self
@@ -163,70 +169,52 @@ class Ensemble(Detector):
         """As `Detector.updated`: each bank grows as a `PatchCore`'s does; ``scales_`` stay. A new patch scores
         ``at_most`` so much once it does so in every part.
         """
-        self._require_fitted("members_")
+        self._require_fitted("_banks")
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
         rows, grids = gathered(embeddings, images)
         parts = [rows[:, span] for span in self._spans(rows.shape[1])]
         limits = [None if at_most is None else at_most * float(scale) for scale in self.scales_]
-        grown = [
-            member.grown(part, grids, rng, progress, limit)
-            for member, part, limit in zip(self.members_, parts, limits, strict=True)
+        recipe = self._member().recipe
+        learnt = [
+            bank.grown(part, grids, recipe, rng, progress, limit)
+            for bank, part, limit in zip(self._banks, parts, limits, strict=True)
         ]
-        other = copy.copy(self)
-        other.members_ = [member for member, _ in grown]
+        other = self._holding([one.bank for one in learnt])
         vars(other).pop("left_out_", None)
         if leave_one_out:
-            other._leave_out(parts, grids, [news for _, news in grown], progress, later=later)
+            other._leave_out(learnt, progress, later=later)
         return other
 
-    def _leave_out(
-        self, parts: Sequence[Float32], grids: Grids, news: Sequence[News], progress: Progress, *, later: bool
-    ) -> None:
-        """Score each image learnt last as had it not been, or prepare for that; ``parts`` are their patches,
-        ``(N, Dₚ)`` each.
-        """
-        if not later:
-            self.left_out_ = self._leave_one_out(parts, grids, news, progress)
-            return
-        with progress.stage("Preparing to leave each image out", 2 * len(grids.each) * len(parts)) as advance:
-            for member, part, new in zip(self.members_, parts, news, strict=True):
-                member.prepare_without(part, grids, new, advance)
+    def _holding(self, banks: list[Bank]) -> Self:
+        other = copy.copy(self)
+        other._banks = banks
+        return other
 
-    def _leave_one_out(
-        self, parts: Sequence[Float32], grids: Grids, news: Sequence[News], progress: Progress
-    ) -> Scores:
-        grid, images = grids.one, len(grids.each)
-        found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
-        with progress.stage("Leaving each image out", 2 * images * len(parts)) as advance:
-            leaving = [
-                member.leaving_one(part, grids, new, advance)
-                for member, part, new in zip(self.members_, parts, news, strict=True)
-            ]
-            with closing(side_by_side(lambda image: self._left_out(leaving, image), range(images))) as scored:
-                for image, patches in enumerate(scored):
-                    found.patches[image], found.images[image] = patches.reshape(grid), patches.max()
-                    advance(len(parts))
-        return found
+    def _leave_out(self, learnt: Sequence[Learnt], progress: Progress, *, later: bool) -> None:
+        """As `PatchCore` does, from what each bank has learnt."""
+        if later:
+            self._banks = prepared_to_leave_out(learnt, 1, progress)
+        else:
+            self.left_out_ = left_out_scores(learnt, self._scored, 1, progress)
 
-    def _left_out(self, leaving: Sequence[LeavingOne], image: int) -> Float32:
-        """The patch scores ``(P,)`` of an image that each bank is without."""
-        return joined([_of_left_out(member.left_out(image)) for member in leaving], self.scales_)
+    def _scored(self, found: Sequence[LeftOut]) -> tuple[Float32, np.float32]:
+        """Patch scores and the score of an image that each bank is without."""
+        patches = joined([Found(one.queries, one.distances[:, 0], one.bank) for one in found], self.scales_)
+        return patches, patches.max()
 
     def without(self, image: int) -> Self:
         """As `Detector.without`: each bank without its rows of the image; ``scales_`` stay."""
-        self._require_fitted("members_")
-        other = copy.copy(self)
-        other.members_ = [member.without(image) for member in self.members_]
-        return other
+        self._require_fitted("_banks")
+        return self._holding([bank.without(image) for bank in self._banks])
 
     def score(self, embeddings: Float32) -> Scores:
-        self._require_fitted("members_")
+        self._require_fitted("_banks")
         spans = self._spans(embeddings.shape[-1])
         found = Scores(np.empty(embeddings.shape[:3], np.float32), np.empty(len(embeddings), np.float32))
         for place, image in enumerate(embeddings):
             near = [
-                _of_member(member, np.ascontiguousarray(image[..., span]))
-                for member, span in zip(self.members_, spans, strict=True)
+                _found(bank, np.ascontiguousarray(image[..., span]))
+                for bank, span in zip(self._banks, spans, strict=True)
             ]
             patches = joined(near, self.scales_)
             found.patches[place], found.images[place] = patches.reshape(image.shape[:2]), patches.max()
@@ -236,21 +224,20 @@ class Ensemble(Detector):
         self, graph: Graph, embedding: str, grid: tuple[int, int], progress: Progress | None = None
     ) -> tuple[str, str]:
         """As `Detector.write`; the banks are searched exactly."""
-        self._require_fitted("members_")
+        self._require_fitted("_banks")
         from kizu.detectors._ensemble_graph import write_scores
 
         spans = self._spans(max(span[1] for span in self.parts) if self.parts else self._channels())
-        banks = [member.bank_ for member in self.members_]
-        return write_scores(graph, embedding, grid, spans, banks, self.scales_)
+        return write_scores(graph, embedding, grid, spans, [bank.rows for bank in self._banks], self.scales_)
 
     def _channels(self) -> int:
-        return int(self.members_[0].bank_.shape[1])
+        return int(self._banks[0].rows.shape[1])
 
     def state(self) -> dict[str, Array]:
-        self._require_fitted("members_")
+        self._require_fitted("_banks")
         state: dict[str, Array] = {"scales": self.scales_}
-        for number, member in enumerate(self.members_):
-            state |= {f"{_prefix(number)}{key}": array for key, array in member.state().items()}
+        for number, bank in enumerate(self._banks):
+            state |= {f"{_prefix(number)}{key}": array for key, array in (bank.state() | bank.graph()).items()}
         return state | ({"set_aside": self.set_aside_} if self.robust else {})
 
     def _restore(self, state: Mapping[str, Array]) -> None:
@@ -259,28 +246,27 @@ class Ensemble(Detector):
         sound = self.scales_.shape == (count,) and self.scales_.dtype == np.float64
         if not sound or not (np.isfinite(self.scales_) & (self.scales_ > 0)).all():
             raise ModelFileError("the scales of the parts are not one a part; restore the model file.")
-        parameters = self._member().parameters()
-        self.members_ = [PatchCore.from_state(parameters, _of_part(state, number)) for number in range(count)]
+        recipe = self._member().recipe
+        self._banks = [Bank.of_state(_of_part(state, number), recipe) for number in range(count)]
         widths = [span.stop - span.start for span in self._spans(2**31)] if self.parts else [self._channels()]
-        if [member.bank_.shape[1] for member in self.members_] != widths:
+        if [bank.rows.shape[1] for bank in self._banks] != widths:
             raise ModelFileError("the memory banks do not have their parts' channels; restore the model file.")
         self.set_aside_ = set_aside(state)
 
     def search_exactly(self) -> None:
-        self._require_fitted("members_")
-        for member in self.members_:
-            member.search_exactly()
+        self._require_fitted("_banks")
+        self._banks = [bank.searched_exactly() for bank in self._banks]
 
     def summary(self) -> dict[str, float | int | str]:
-        self._require_fitted("members_")
-        members = [member.summary() for member in self.members_]
+        self._require_fitted("_banks")
+        banks = [bank.summary() for bank in self._banks]
         figures: dict[str, float | int | str] = {
-            "parts": len(members),
-            "bank rows": sum(int(member["bank rows"]) for member in members),
-            "dimensions": " + ".join(str(member["dimensions"]) for member in members),
-            "search": "approximate" if any(member["search"] == "approximate" for member in members) else "exact",
-            "search recall": min(float(member["search recall"]) for member in members),
-            "search error": max(float(member["search error"]) for member in members),
+            "parts": len(banks),
+            "bank rows": sum(int(bank["bank rows"]) for bank in banks),
+            "dimensions": " + ".join(str(bank["dimensions"]) for bank in banks),
+            "search": "approximate" if any(bank["search"] == "approximate" for bank in banks) else "exact",
+            "search recall": min(float(bank["search recall"]) for bank in banks),
+            "search error": max(float(bank["search error"]) for bank in banks),
         }
         return figures | (described(self.set_aside_) if self.robust else {})
 
@@ -290,13 +276,10 @@ def _is_part(part: Any) -> bool:
     return pair and 0 <= part[0] < part[1]
 
 
-def _of_member(member: PatchCore, patches: Float32) -> Found:
-    queries = patches.reshape(-1, patches.shape[2])
-    return Found(queries, member.look_up(patches), None if member.searches_exactly else member.exact)
-
-
-def _of_left_out(one: LeftOut) -> Found:
-    return Found(one.queries, one.distances[:, 0], one.bank)
+def _found(bank: Bank, patches: Float32) -> Found:
+    """What a bank finds for ``patches`` ``(h, w, Dₚ)`` of one image."""
+    queries, distances = patches.reshape(-1, patches.shape[2]), bank.look_up(patches, 1)[0][:, 0]
+    return Found(queries, distances, None if bank.searches_exactly else bank.exact)
 
 
 def _prefix(number: int) -> str:

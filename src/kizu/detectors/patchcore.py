@@ -18,28 +18,25 @@ Differences from the paper:
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from kizu.detectors import _bank
+from kizu.detectors._bank import Bank, Learnt, Recipe
 from kizu.detectors._base import Array, Detector, Float32, Scores
-from kizu.detectors._leave_one_out import LeavingOne, News, require_two
+from kizu.detectors._leave_one_out import LeftOut, left_out_scores, prepared_to_leave_out, require_two
 from kizu.detectors._patchcore_checks import WALKTHROUGH, check_parameters
-from kizu.detectors._patches import Grids, gathered, probes_of, thinned
+from kizu.detectors._patches import gathered
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
-from kizu.detectors._scoring import SearchedBank, Weight, confirmed, finished, paper_weight, walkthrough_weight
-from kizu.detectors._selection import Selection, require_projection
-from kizu.detectors._streaming import Plan, Streamed, plan, streamed, tell
-from kizu.detectors._without import SearchWithout
-from kizu.errors import ModelFileError, bad_parameter
+from kizu.detectors._scoring import Weight, confirmed, finished, paper_weight, walkthrough_weight
+from kizu.detectors._selection import Selection
+from kizu.detectors._streaming import Plan, peeked, plan, streamed, tell
+from kizu.errors import bad_parameter
 from kizu.memory import size_text
-from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors
-from kizu.progress import Advance, Progress, Silent, ignore
-from kizu.threads import side_by_side
+from kizu.neighbors import Accuracy
+from kizu.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -82,7 +79,7 @@ class PatchCore(Detector):
     side_by_side = True
 
     left_out_: Scores
-    _stand_ins: tuple[int, Sequence[Float32]]
+    _bank: Bank
 
     def __init__(
         self,
@@ -139,45 +136,35 @@ class PatchCore(Detector):
         self.check()
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
         if memory is not None and images is not None:
-            batches = iter(embeddings)
-            first = next(batches, np.empty((0, 1, 1, 1), np.float32))
-            embeddings = chain([first] if len(first) else [], batches)
+            first, embeddings = peeked(embeddings)
             chosen = self._plan(memory, images, first.shape[1:3], first.shape[3])
             if chosen is not None:
-                tell(chosen, self._selection.wanted(images * first.shape[1] * first.shape[2]), memory)
-                return self._fit_streamed(streamed(embeddings, chosen, self._selection, images, rng, progress))
+                tell(chosen, memory)
+                found = streamed(embeddings, chosen, self.recipe.selection, images, rng, progress)
+                self._bank, self.set_aside_ = Bank.of_stream(found, self.recipe), NOTHING_ASIDE
+                return self
         rows, grids = gathered(embeddings, images)
         self.set_aside_ = put_aside(rows, grids.one, progress) if self.robust else NOTHING_ASIDE
-        self.learn(rows, grids, rng, progress, in_place=not leave_one_out)
+        self._bank = Bank.of_patches(rows, grids, self.recipe, rng, progress, in_place=not leave_one_out)
         if leave_one_out:
             require_two(len(grids.each))
-            self._leave_out(rows, grids, News(0, self.cover_radius_), progress, later=later)
+            self._leave_out(Learnt(self._bank, rows, grids, 0, self.cover_radius_), progress, later=later)
             if not later:
                 self.left_out_ = self.left_out_.without(self.set_aside_[:, 0])
         return self
 
-    def learn(
-        self,
-        rows: Float32,
-        grids: Grids,
-        rng: np.random.Generator,
-        progress: Progress,
-        *,
-        in_place: bool = False,
-    ) -> None:
-        """Select the bank from ``rows`` ``(N, D)``, the patches of images of ``grids`` one after another, and prepare
-        its search; ``in_place`` thins ``rows`` themselves.
-        """
-        coreset, self.projection_ = self._selection.select(rows, rng, progress)
-        probes, self.patches_ = probes_of(rows, grids, rng), len(rows)
-        keep = np.sort(coreset.indices)
-        self.owners_ = grids.owners(keep)
-        self.cover_radius_ = coreset.cover_radius
-        if in_place:
-            self.bank_ = thinned(rows, keep)
-        else:
-            self.bank_ = np.ascontiguousarray(rows if len(keep) == len(rows) else rows[keep])
-        self._index(lambda: probes)
+    @property
+    def recipe(self) -> Recipe:
+        """How the bank is made."""
+        selection = Selection(
+            ratio=self.coreset_ratio,
+            count=self.coreset_count,
+            start=self.coreset_start,
+            projection=self.projection,
+            dimensions=self.projection_dim,
+            eps=self.projection_eps,
+        )
+        return Recipe(selection, self.search, self.search_error)
 
     def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool:
         """As `Detector.streams`."""
@@ -185,18 +172,27 @@ class PatchCore(Detector):
 
     def _plan(self, memory: int, images: int, grid: tuple[int, ...], channels: int) -> Plan | None:
         patches = grid[0] * grid[1]
-        chosen = plan(memory, images, patches, channels, self._selection.wanted(images * patches))
+        chosen = plan(memory, images, patches, channels, self.recipe.selection.wanted(images * patches))
         if chosen is not None and self.robust:
             hint = f"It looks at all patches at once, which {size_text(memory)} of memory do not hold."
             raise bad_parameter("robust", "false", self.robust, hint)
         return chosen
 
-    def _fit_streamed(self, found: Streamed) -> Self:
-        self.bank_, self.owners_, self.projection_ = found.bank, found.owners, found.projection
-        self.cover_radius_, self.patches_ = found.cover_radius, found.patches
-        self.set_aside_ = NOTHING_ASIDE
-        self._index(lambda: found.probes)
-        return self
+    def score(self, embeddings: Float32) -> Scores:
+        self._require_fitted("_bank")
+        images = np.ascontiguousarray(embeddings)
+        found = Scores(np.empty(images.shape[:3], np.float32), np.empty(len(images), np.float32))
+        for place, near in enumerate(self._bank.near(images, self.neighbors)):
+            queries = images[place].reshape(-1, images.shape[3])
+            patches, found.images[place] = finished(queries, *near, self._bank.exact, self._weight)
+            found.patches[place] = patches.reshape(images.shape[1:3])
+        return found
+
+    @property
+    def _weight(self) -> Weight | None:
+        if not self.reweight:
+            return None
+        return (walkthrough_weight if self.reweight == WALKTHROUGH else paper_weight)(self.reweight_neighbors)
 
     @property
     def never_higher(self) -> bool:
@@ -221,155 +217,45 @@ class PatchCore(Detector):
         ``cover_radius_`` holds for old and new patches alike. Raises `ModelFileError` where the projection of the fit
         is not known.
         """
-        self._require_fitted("bank_")
-        progress = progress or Silent()
+        self._require_fitted("_bank")
+        rng, progress = rng or np.random.default_rng(0), progress or Silent()
         rows, grids = gathered(embeddings, images)
-        other, news = self.grown(rows, grids, rng or np.random.default_rng(0), progress, at_most)
+        learnt = self._bank.grown(rows, grids, self.recipe, rng, progress, at_most)
+        other = self.holding(learnt.bank)
+        vars(other).pop("left_out_", None)
         if leave_one_out:
-            other._leave_out(rows, grids, news, progress, later=later)
+            other._leave_out(learnt, progress, later=later)
         return other
 
-    def grown(
-        self,
-        rows: Float32,
-        grids: Grids,
-        rng: np.random.Generator,
-        progress: Progress,
-        at_most: float | None = None,
-    ) -> tuple[Self, News]:
-        """`updated` from ``rows`` ``(N, D)`` as `learn` takes them, and what is needed to leave these images out."""
-        _bank.whole(self._search)
-        selection = self._selection
-        require_projection(self.projection_, selection.projected(self.patches_, rows.shape[1]), self.cover_radius_)
-        radius = self.cover_radius_ if at_most is None else min(at_most, self.cover_radius_)
-        coreset = selection.go_on(rows, self.bank_, self.projection_, radius, progress)
-        keep = np.sort(coreset.indices)
-        known = self.owners_ if len(self.owners_) else np.zeros(len(self.bank_), np.int32)
-        first = max(int(known[-1]) + 1, self.patches_ // int(grids.starts[1]))
+    def holding(self, bank: Bank) -> Self:
+        """A copy of this detector, with another bank."""
         other = copy.copy(self)
-        other.bank_ = np.concatenate([self.bank_, rows[keep]])
-        other.owners_ = np.concatenate([known, first + grids.owners(keep)]).astype(np.int32)
-        other.cover_radius_, other.patches_ = max(self.cover_radius_, coreset.cover_radius), self.patches_ + len(rows)
-        other._index(lambda: probes_of(rows, grids, rng))
-        for before in ("left_out_", "_stand_ins"):
-            vars(other).pop(before, None)
-        return other, News(first, coreset.cover_radius)
+        other._bank = bank
+        return other
 
-    def _leave_out(self, rows: Float32, grids: Grids, news: News, progress: Progress, *, later: bool) -> None:
-        """Score each image of ``news``, with patches ``rows``, as had it not been learnt, or prepare for that; see
-        `kizu.detectors._leave_one_out`.
-        """
+    def _leave_out(self, learnt: Learnt, progress: Progress, *, later: bool) -> None:
+        """Score each image learnt last as had it not been, or prepare for that: `kizu.detectors._leave_one_out`."""
         if later:
-            with progress.stage("Preparing to leave each image out", 2 * len(grids.each)) as advance:
-                self.prepare_without(rows, grids, news, advance)
+            (self._bank,) = prepared_to_leave_out([learnt], self.neighbors, progress)
         else:
-            self.left_out_ = self._leave_one_out(rows, grids, news, progress)
+            self.left_out_ = left_out_scores([learnt], self._scored, self.neighbors, progress)
 
-    def _leave_one_out(self, rows: Float32, grids: Grids, news: News, progress: Progress) -> Scores:
-        grid, images = grids.one, len(grids.each)
-        found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
-        with progress.stage("Leaving each image out", 2 * images) as advance:
-            leaving = self.leaving_one(rows, grids, news, advance)
-            with closing(side_by_side(lambda image: self._left_out(leaving, image), range(images))) as scored:
-                for image, (patches, score) in enumerate(scored):
-                    found.patches[image], found.images[image] = patches.reshape(grid), score
-                    advance(1)
-        return found
-
-    def _left_out(self, leaving: LeavingOne, image: int) -> tuple[Float32, np.float32]:
-        """Patch scores and the score of an image."""
-        one = leaving.left_out(image)
+    def _scored(self, found: Sequence[LeftOut]) -> tuple[Float32, np.float32]:
+        """Patch scores and the score of an image that was left out."""
+        (one,) = found
         near = confirmed(one.queries, one.distances, one.nearest, one.bank)
         return finished(one.queries, *near, one.bank, self._weight)
 
-    def leaving_one(self, rows: Float32, grids: Grids, news: News, advance: Advance = ignore) -> LeavingOne:
-        """The images with patches ``rows``, those learnt last, each to be left out of the bank; ``advance`` is called
-        for each.
-        """
-        return LeavingOne(
-            rows,
-            grids,
-            self.owners_ - np.int32(news.first),  # of earlier images negative: those are not left out
-            _bank.whole(self._search),
-            lambda patches, k: _bank.look_up(self._search, patches, k),
-            radius=news.cover_radius if self.projection_ is None else None,
-            neighbors=self.neighbors,
-            advance=advance,
-        )
-
-    def prepare_without(self, rows: Float32, grids: Grids, news: News, advance: Advance = ignore) -> None:
-        """Keep what `without` takes; arguments as of `leaving_one`, but ``advance`` is called twice an image."""
-        leaving, prepared = self.leaving_one(rows, grids, news, advance), []
-        with closing(side_by_side(leaving.without, range(len(grids.each)))) as banks:
-            for bank in banks:
-                prepared.append(bank.stand_ins)
-                advance(1)
-        self._stand_ins = news.first, prepared
-
     def without(self, image: int) -> Self:
         """As `Detector.without`; see `kizu.detectors._leave_one_out`."""
-        if not hasattr(self, "_stand_ins"):
-            super().without(image)
-        first, prepared = self._stand_ins
-        other = copy.copy(self)
-        other._search = SearchWithout(
-            _bank.whole(self._search), self._search, self.owners_, first + image, prepared[image]
-        )
-        return other
-
-    def _index(self, probes: Callable[[], Iterable[Float32]]) -> None:
-        """Prepare the search of the bank."""
-        self._search: _bank.Search
-        self._search, self.accuracy_ = _bank.prepared(
-            self.bank_, self.search, self.patches_, probes, self.search_error
-        )
-
-    def score(self, embeddings: Float32) -> Scores:
-        self._require_fitted("bank_")
-        images = np.ascontiguousarray(embeddings)
-        found = Scores(np.empty(images.shape[:3], np.float32), np.empty(len(images), np.float32))
-        for place, near in enumerate(_bank.near(self._search, images, self.neighbors)):
-            queries = images[place].reshape(-1, images.shape[3])
-            patches, found.images[place] = finished(queries, *near, self.exact, self._weight)
-            found.patches[place] = patches.reshape(images.shape[1:3])
-        return found
-
-    def look_up(self, patches: Float32) -> Float32:
-        """``patches`` ``(h, w, D)`` of one image → distances ``(h · w,)`` to the nearest rows, never too small."""
-        return _bank.look_up(self._search, patches, 1)[0][:, 0]
-
-    @property
-    def _selection(self) -> Selection:
-        return Selection(
-            ratio=self.coreset_ratio,
-            count=self.coreset_count,
-            start=self.coreset_start,
-            projection=self.projection,
-            dimensions=self.projection_dim,
-            eps=self.projection_eps,
-        )
-
-    @property
-    def _weight(self) -> Weight | None:
-        if not self.reweight:
-            return None
-        return (walkthrough_weight if self.reweight == WALKTHROUGH else paper_weight)(self.reweight_neighbors)
-
-    @property
-    def searches_exactly(self) -> bool:
-        """Whether nothing about the search is approximate."""
-        return isinstance(self._search, ExactNeighbors)
-
-    @property
-    def exact(self) -> SearchedBank:
-        """The bank, searched exactly; without an image where one is left out."""
-        return _bank.exact(self._search)
+        self._require_fitted("_bank")
+        return self.holding(self._bank.without(image))
 
     def write(
         self, graph: OnnxGraph, embedding: str, grid: tuple[int, int], progress: Progress | None = None
     ) -> tuple[str, str]:
         """As `Detector.write`; the bank is searched exactly."""
-        self._require_fitted("bank_")
+        self._require_fitted("_bank")
         from kizu.detectors import _patchcore_graph as graphs
 
         weight = graphs.walkthrough_weight if self.reweight == WALKTHROUGH else graphs.paper_weight
@@ -377,44 +263,41 @@ class PatchCore(Detector):
         return graphs.write_scores(graph, embedding, grid, self.bank_, self.neighbors, chosen)
 
     def state(self) -> dict[str, Array]:
-        self._require_fitted("bank_")
-        state: dict[str, Array] = {
-            "bank": self.bank_,
-            "owners": self.owners_,
-            "cover_radius": np.array(self.cover_radius_),
-            "accuracy": np.array([self.accuracy_.recall, self.accuracy_.error]),
-            "patches": np.array(self.patches_),
-        }
-        if self.projection_ is not None:
-            state["projection"] = self.projection_
-        if self.robust:
-            state["set_aside"] = self.set_aside_
-        return state | _bank.state_of(self._search)
+        self._require_fitted("_bank")
+        aside = {"set_aside": self.set_aside_} if self.robust else {}
+        return self._bank.state() | aside | self._bank.graph()
 
     def _restore(self, state: Mapping[str, Array]) -> None:
-        owners = state.get("owners", np.zeros(0, np.int32))  # none in schemas 1 and 2
-        self.bank_, self.owners_ = _bank.checked(state["bank"], owners)
-        self.cover_radius_ = float(state["cover_radius"].item())
-        patches = state["patches"].item() if "patches" in state else len(self.bank_) / self.coreset_ratio
-        self.patches_, self.projection_ = int(patches), state.get("projection")  # neither in schemas 1 and 2
-        if self.projection_ is not None and self.projection_.shape[:-1] != self.bank_.shape[1:]:
-            raise ModelFileError("the projection does not fit the memory bank; restore the model file.")
-        self.set_aside_ = set_aside(state)
-        self._search, self.accuracy_ = _bank.restored(self.bank_, state, self.search)
+        self._bank, self.set_aside_ = Bank.of_state(state, self.recipe), set_aside(state)
 
     def search_exactly(self) -> None:
-        self._require_fitted("bank_")
-        self.accuracy_ = Accuracy()
-        self._search = ExactNeighbors(self.bank_)
+        self._require_fitted("_bank")
+        self._bank = self._bank.searched_exactly()
 
     def summary(self) -> dict[str, float | int | str]:
-        self._require_fitted("bank_")
-        approximate = isinstance(self._search, ApproximateNeighbors)
-        return {
-            "bank rows": len(self.bank_),
-            "dimensions": self.bank_.shape[1],
-            "cover radius": round(self.cover_radius_, 4),
-            "search": "approximate" if approximate else "exact",
-            "search recall": round(self.accuracy_.recall, 4),
-            "search error": round(self.accuracy_.error, 4),
-        } | (described(self.set_aside_) if self.robust else {})
+        self._require_fitted("_bank")
+        return self._bank.summary() | (described(self.set_aside_) if self.robust else {})
+
+    @property
+    def bank_(self) -> Float32:
+        return self._bank.rows
+
+    @property
+    def owners_(self) -> npt.NDArray[np.int32]:
+        return self._bank.owners
+
+    @property
+    def cover_radius_(self) -> float:
+        return self._bank.cover_radius
+
+    @property
+    def accuracy_(self) -> Accuracy:
+        return self._bank.accuracy
+
+    @property
+    def patches_(self) -> int:
+        return self._bank.patches
+
+    @property
+    def projection_(self) -> Float32 | None:
+        return self._bank.projection
