@@ -186,18 +186,32 @@ class Patches:
 
 
 class Store:
-    """Patches of ``pictures`` by view, each computed once, in files in ``folder``."""
+    """Patches of ``pictures`` by view, in files in ``folder``: of `PLAIN`, and of the other one asked for last."""
 
     def __init__(self, pictures: Pictures, folder: Path) -> None:
         self.pictures = pictures
         self._folder = folder
+        self._made = 0
         self._known: dict[View, Patches] = {}
         self._engines: dict[tuple[str, int], backbones.Engine] = {}
 
     def get(self, view: View) -> Patches:
         if view not in self._known:
-            self._known[view] = self._computed(view, self._folder / f"{len(self._known)}.float16")
+            self._forget()
+            self._made += 1
+            self._known[view] = self._computed(view, self._file)
         return self._known[view]
+
+    @property
+    def _file(self) -> Path:
+        """Where the view made last lies."""
+        return self._folder / f"{self._made}.float16"
+
+    def _forget(self) -> None:
+        """Let the view made last go, but for `PLAIN`; who still reads it keeps it."""
+        for view in [known for known in self._known if known != PLAIN]:
+            del self._known[view]
+            self._file.unlink()
 
     def _computed(self, view: View, path: Path) -> Patches:
         grids, spent = [], 0.0

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ from kizu.maps import anomaly_map, default_sigma
 from kizu.metrics import AurocComparison, PixelAccumulator, compare_auroc
 
 KEY = ("data", "lead", "setting", "seed", "images")
+SUMMARY_KEY = ("lead", "setting", "seed")
+OF_DATA = {"auroc": "image_auroc", "difference": "difference", "low": "low", "high": "high", "aupro": "pixel_aupro"}
 
 
 def measure(lab: Lab, trial: Trial, base: Scored) -> _results.Row:
@@ -81,6 +84,33 @@ def aupro(pictures: Pictures, found: Scored) -> float | None:
     return None if result is None else result.aupro
 
 
+def summary(rows: Sequence[dict[str, str]]) -> list[_results.Row]:
+    """A row a setting with the figures of every data set beside each other; times are means over these.
+
+    Of rows with several numbers of images the last one counts.
+    """
+    names = list(dict.fromkeys(row["data"] for row in rows))
+    columns = [(name, short) for name in names for short in OF_DATA if _is_known(rows, name, OF_DATA[short])]
+    groups: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in SUMMARY_KEY), {})[row["data"]] = row
+    found: list[_results.Row] = []
+    for key, group in groups.items():
+        figures = {f"{short}, {name}": group.get(name, {}).get(OF_DATA[short]) for name, short in columns}
+        times = {
+            name: statistics.fmean(float(row[name]) for row in group.values())
+            for name in ("seconds", "ms", "backbone_ms")
+        }
+        dimensions = next(iter(group.values()))["dimensions"]
+        found.append({**dict(zip(SUMMARY_KEY, key, strict=True)), **figures, "dimensions": dimensions, **times})
+    order = list(LEADS)
+    return sorted(found, key=lambda row: order.index(str(row["lead"])))
+
+
+def _is_known(rows: Sequence[dict[str, str]], data: str, column: str) -> bool:
+    return any(row[column] for row in rows if row["data"] == data)
+
+
 def done(folder: Path) -> set[tuple[str, ...]]:
     """Keys of the rows that the same versions have measured on this processor."""
     path, here = _results.path_of("ablation", folder), _results.origin()
@@ -128,6 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for pictures in all_pictures(options):
         with tempfile.TemporaryDirectory() as folder:
             run(pictures, options, Path(folder))
+    path = _results.path_of("ablation", options.results)
+    if path.exists():
+        rows = summary(_results.read(path))
+        _results.save("ablation_summary", rows, key=SUMMARY_KEY, folder=options.results)
 
 
 def _options() -> argparse.ArgumentParser:
