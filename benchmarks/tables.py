@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import _results
+from _ablation_forms import SOURCES as OF_ABLATIONS
+from _ablation_forms import TABLES as ABLATIONS
 from _quality_forms import SOURCES as OF_QUALITY
 from _quality_forms import TABLES as QUALITY
 from _speed_forms import SOURCES as OF_SPEED
@@ -20,8 +22,8 @@ from _speed_forms import TABLES as SPEED
 from _table_forms import TABLES as GENERAL
 from _table_forms import Cells
 
-TABLES = GENERAL | QUALITY | SPEED
-SOURCES = OF_QUALITY | OF_SPEED
+TABLES = GENERAL | QUALITY | SPEED | ABLATIONS
+SOURCES = OF_QUALITY | OF_SPEED | OF_ABLATIONS
 ROOT = Path(__file__).parent.parent
 MARKED = re.compile(r"(<!-- table:(?P<name>\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 OPENED = "<!-- table:"
