@@ -39,9 +39,15 @@ def table(name: str, folder: Path) -> str:
     if not found:
         raise SystemExit(f"no results for the table {name!r} in {folder}; run benchmarks/{source}.py")
     machines = len({row["hardware"] for row, _ in found})
-    made = [cells | _where(row, machines) for row, cells in found]
+    made = _grouped([cells | _where(row, machines) for row, cells in found])
     captions = dict.fromkeys(f"{row['hardware']}; {row['versions']}" for row, _ in found)
     return "\n".join([*_markdown(made), "", *(f"*Measured on {caption}.*" for caption in captions), ""])
+
+
+def _grouped(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Rows of the same data one below the other, in the order in which data first come."""
+    order = list(dict.fromkeys(row.get("data", "") for row in rows))
+    return sorted(rows, key=lambda row: order.index(row.get("data", "")))
 
 
 def _where(row: Cells, machines: int) -> dict[str, str]:
