@@ -313,6 +313,13 @@ def test_scratch_memory_of_a_row():
     assert (many - few) / 40_000 < 44
 
 
+def test_some_channels_of_wider_rows_are_not_copied():
+    """An ensemble selects from parts of the channels: gathering a few such rows must not copy all of them."""
+    wide = normal(40_000, 256)
+    apart, alone = (peak_of(part, 256, 128) for part in (wide[:, :64], wide[:, :64].copy()))
+    assert apart < 1.05 * alone
+
+
 @pytest.mark.parametrize(("make", "rows", "blocks"), [(normal, 3000, 16), (normal, 3000, 40), (clusters, 12_000, 4)])
 def test_scratch_memory_beside_rows(make, rows, blocks):
     """A few tiles and ten blocks, however many there are, and where most distances are lost in rounding."""

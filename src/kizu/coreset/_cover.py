@@ -104,7 +104,7 @@ class Cover:
 
     def distances(self, left: Indices, points: Float32) -> Float64:
         """The distance that counts: squared, row by row (or all to one point), float64, from differences."""
-        difference = self.rows.take(left, axis=0).astype(np.float64)
+        difference = self.rows[left].astype(np.float64)
         difference -= points
         np.square(difference, out=difference)
         total: Float64 = difference.sum(axis=1)
@@ -192,7 +192,7 @@ class Cover:
         """Lower the distances of ``rows``, all different, by new centres."""
         kept, norms = self.squared[rows], self.norms[rows]
         left = np.ones((len(rows), len(self.mean) + 1), np.float32)
-        np.subtract(self.rows.take(rows, axis=0), self.mean, out=left[:, :-1])
+        np.subtract(self.rows[rows], self.mean, out=left[:, :-1])
         bounds = left @ new.right.T  # with the rows' norms a lower bound of squared distances
         changed = np.flatnonzero(bounds.min(axis=1) + norms < kept)
         rest = bounds[changed]
