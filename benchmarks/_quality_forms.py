@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from _speed_forms import measured
 from _table_forms import DETECTORS, Cells, Maker, fixed, percent, whole
+from kizu.config import parse
+from kizu.workflows._resolve import resolve
 
 DEFAULTS = {"backbone": "efficientnet_lite0", "image_size": "256"}
 """Of detectors with nothing else said."""
@@ -13,7 +15,7 @@ NAMES = {"lite-fast": "`--preset lite-fast`", "lite": "the default: PatchCore", 
 
 
 def quality(row: Cells) -> dict[str, str] | None:
-    name = NAMES.get(row["preset"], "")
+    name = NAMES.get(row["preset"], "") if _of_its_own_size(row) else ""
     if row["detector"] == "padim" and not row["preset"] and row.items() >= DEFAULTS.items():
         name = "`--detector padim`"
     if not name or not _is_shown(row):
@@ -44,6 +46,11 @@ def quality_backbones(row: Cells) -> dict[str, str] | None:
         return None
     detector = DETECTORS.get(row["detector"], row["detector"])
     return {"data": row["data"], "detector": detector, "backbone": f"`{row['backbone']}`", **_figures(row)}
+
+
+def _of_its_own_size(row: Cells) -> bool:
+    """A preset may be measured at others (``--image-size``)."""
+    return bool(row["preset"]) and int(row["image_size"]) == resolve(parse({"preset": row["preset"]})).image_size
 
 
 def _is_shown(row: Cells) -> bool:
