@@ -182,3 +182,11 @@ def test_graphs_are_searched_image_by_image_whatever_their_grids(
         exact = detector.score(image)
         np.testing.assert_allclose(one.images, exact.images, rtol=1e-5)
         assert one.patches.sum() <= 1.05 * exact.patches.sum()
+
+
+@pytest.mark.parametrize("kind", [PatchCore, Ensemble])
+def test_a_search_without_an_image_stays_so(kind: type[PatchCore | Ensemble]) -> None:
+    """Searching all rows exactly would bring the image back."""
+    detector = kind(coreset_ratio=0.2).fit(images(6), leave_one_out=True, later=True).without(2)
+    with pytest.raises(NotFittedError, match="an image is left out"):
+        detector.search_exactly()

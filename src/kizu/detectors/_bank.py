@@ -187,8 +187,8 @@ class Bank:
         return self.search if isinstance(self.search, ExactNeighbors) else self.search.exact
 
     def searched_exactly(self) -> Bank:
-        """This bank, all its rows compared one by one."""
-        return replace(self, search=ExactNeighbors(self.rows), accuracy=Accuracy())
+        """This bank, all its rows compared one by one. Raises `NotFittedError` where an image is left out."""
+        return replace(self, search=whole(self.search), accuracy=Accuracy())
 
     def state(self) -> dict[str, Array]:
         """The bank as plain arrays, but for its `graph`. Raises `NotFittedError` where an image is left out."""
