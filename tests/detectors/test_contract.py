@@ -338,7 +338,9 @@ def test_restored_in_a_fresh_process_it_scores_the_same(name, parameters, tmp_pa
     ids=["missing", "empty", "empty matrix", "objects", "words", "an axis more"],
 )
 def test_a_damaged_state_is_refused_or_harmless(name, parameters, damage):
-    """Never another error, and never other scores."""
+    """Never another error, and never other scores. Where what speeds up the search is missing, patches are found
+    in another way, and image scores, which are exact, stay.
+    """
     detector, test = fitted(name, parameters), embeddings(3, seed=1)
     expected = detector.score(test)
     refusals = []
@@ -352,7 +354,11 @@ def test_a_damaged_state_is_refused_or_harmless(name, parameters, damage):
         except ModelFileError as error:
             refusals.append(str(error))
         else:
-            assert_same_scores(restored.score(test), expected)
+            found = restored.score(test)
+            if key.endswith(("links", "following")):
+                np.testing.assert_allclose(found.images, expected.images, rtol=1e-6)
+            else:
+                assert_same_scores(found, expected)
     assert refusals
     assert all("restore" in text and "\n" not in text for text in refusals)
 

@@ -125,7 +125,7 @@ class Sloppy:
 
     def found(self, queries: np.ndarray) -> Found:
         distances, _ = ExactNeighbors(np.ascontiguousarray(self.exact.rows[::3])).search(queries, 1)
-        return Found(queries, distances[:, 0], self)
+        return Found(queries, distances[:, 0], [self.search])
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         self.asked += len(queries)

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from kizu.detectors import _scoring, _search, _selection, build, patchcore
+from kizu.detectors import _highest, _search, _selection, build, patchcore
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import ParameterError
 from kizu.neighbors import Accuracy, _approximate
@@ -244,7 +244,7 @@ def test_approximate_search_is_as_accurate_as_asked():
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("at_a_time", [1, 32])
 def test_image_scores_are_exact_however_poor_the_search(count, at_a_time, monkeypatch):
-    monkeypatch.setattr(_scoring, "CONFIRMED_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(_highest, "AT_A_TIME", at_a_time)
     monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     good, test = embeddings(30, 10, 10, 24), embeddings(20, 10, 10, 24, seed=1)
     parameters = {"coreset_count": 900, "neighbors": count}

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from kizu.coreset import Coreset
 from kizu.detectors._base import Array, Float32
+from kizu.detectors._highest import Indices
 from kizu.detectors._patches import Grids, probes_of, thinned
-from kizu.detectors._scoring import Indices, SearchedBank, confirmed
+from kizu.detectors._scoring import Lookup, SearchedBank, confirmed
 from kizu.detectors._search import Search, prepared, restored, state_of, whole
 from kizu.detectors._selection import Selection, require_projection
 from kizu.detectors._streaming import Streamed
@@ -171,15 +172,19 @@ class Bank:
                 distances.reshape(batch, patches, distances.shape[1]), rows[:, 0].reshape(batch, patches), strict=True
             )
             return
-        again = self.search.search_again if isinstance(self.search, ApproximateNeighbors) else None
         for image in images:
             distances, rows = self.look_up(image, k)
-            yield confirmed(image.reshape(patches, images.shape[3]), distances, rows[:, 0], self.exact, again)
+            yield confirmed(image.reshape(patches, images.shape[3]), distances, rows[:, 0], self.closer)
 
     @property
-    def searches_exactly(self) -> bool:
-        """Whether nothing about the search is approximate."""
-        return isinstance(self.search, ExactNeighbors)
+    def closer(self) -> tuple[Lookup, ...]:
+        """What to search a few patches with that `look_up` found the highest, as `confirmed` takes it; none where
+        nothing about the search is approximate.
+        """
+        if isinstance(self.search, ExactNeighbors):
+            return ()
+        again = (self.search.search_again,) if isinstance(self.search, ApproximateNeighbors) else ()
+        return (*again, self.exact.search)
 
     @property
     def exact(self) -> SearchedBank:

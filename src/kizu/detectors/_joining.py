@@ -9,26 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.detectors._base import Float32
-from kizu.neighbors import Neighbors
+from kizu.detectors._highest import Closer, Indices, highest_exact
+from kizu.detectors._scoring import Lookup
 
 Float64 = npt.NDArray[np.float64]
 
 SAMPLE = 65_536
 """Patches from which the spread of a part is found, about."""
 
-AT_A_TIME = 8
-"""Highest patches searched exactly at a time, at most: one at first, then twice as many each time."""
-
 
 @dataclass(frozen=True)
 class Found:
     """One part of an image: ``queries`` ``(P, D)``, its patches; ``distances`` ``(P,)`` to the rows found, never too
-    small; ``exact`` searches the bank exactly, None where that was done.
+    small; ``closer`` as `kizu.detectors._scoring.confirmed` has it, none where ``distances`` are exact.
     """
 
     queries: Float32
     distances: Float32
-    exact: Neighbors | None
+    closer: Sequence[Lookup]
 
 
 def spread(rows: Float32) -> float:
@@ -38,26 +36,21 @@ def spread(rows: Float32) -> float:
 
 
 def joined(parts: Sequence[Found], scales: Float64) -> Float32:
-    """Patch scores ``(P,)``: the root mean square over the parts of distance / scale, plain; the highest exact.
-
-    Distances are never too small, so neither are scores: patches are searched again from the highest on, until none
-    other can be higher.
-    """
+    """Patch scores ``(P,)``: the root mean square over the parts of distance / scale, plain; the highest exact."""
     distances = [part.distances.copy() for part in parts]
-    scores = _scores(distances, scales)
-    if all(part.exact is None for part in parts):
+
+    def searched(look: int) -> Closer:
+        def scores(places: Indices) -> Float32:
+            for part, near in zip(parts, distances, strict=True):
+                if part.closer:
+                    search = part.closer[min(look, len(part.closer) - 1)]
+                    near[places] = np.minimum(near[places], search(part.queries[places], 1)[0][:, 0])
+            return _scores([near[places] for near in distances], scales)
+
         return scores
-    order = np.argsort(-scores, kind="stable")
-    highest, first, count = np.float32(-1), 0, 1
-    while first < len(order) and scores[order[first]] > highest:
-        places = order[first : first + count]
-        for part, near in zip(parts, distances, strict=True):
-            if part.exact is not None:
-                near[places] = part.exact.search(part.queries[places], 1)[0][:, 0]
-        scores[places] = _scores([near[places] for near in distances], scales)
-        highest = max(highest, scores[places].max())
-        first, count = first + count, min(2 * count, AT_A_TIME)
-    return scores
+
+    looks = max(len(part.closer) for part in parts)
+    return highest_exact(_scores(distances, scales), [searched(look) for look in range(looks)])
 
 
 def _scores(distances: Sequence[Float32], scales: Float64) -> Float32:

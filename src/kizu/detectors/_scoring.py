@@ -4,22 +4,15 @@ for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from kizu.detectors._base import Float32
+from kizu.detectors._highest import Closer, Indices, highest_exact
 from kizu.detectors._reweighting import of_paper, of_walkthrough
 from kizu.neighbors import Neighbors
-
-CONFIRMED_AT_A_TIME = 8
-"""Highest patch scores of an image that are searched exactly at a time, at most: one at first, then twice as many
-each time, until none other can be higher."""
-
-LOOKED_AT_AGAIN = 16
-"""Highest patch scores that are searched more thoroughly before: mostly one exact search is enough then."""
 
 
 class SearchedBank(Neighbors, Protocol):
@@ -29,9 +22,7 @@ class SearchedBank(Neighbors, Protocol):
     def rows(self) -> Float32: ...
 
 
-Indices = npt.NDArray[np.int64]
-
-Search = Callable[[Float32, int], tuple[Float32, Indices]]
+Lookup = Callable[[Float32, int], tuple[Float32, Indices]]
 """As `Neighbors.search`."""
 
 Weight = Callable[[Float32, int, SearchedBank], np.float32]
@@ -55,36 +46,26 @@ def finished(
 
 
 def confirmed(
-    queries: Float32,
-    distances: Float32,
-    nearest: Indices,
-    bank: SearchedBank,
-    again: Search | None = None,
+    queries: Float32, distances: Float32, nearest: Indices, closer: Sequence[Lookup]
 ) -> tuple[Float32, Indices]:
     """``distances`` and ``nearest`` of `finished` where an approximate search found them, never too small: with
-    those of the highest patch score made exact. ``again`` is a more thorough search for a few of them.
+    those of the highest patch score made exact. ``closer``: searches for a few patches, each nearer to the truth than
+    the one before, the last exact.
     """
     distances, nearest = distances.copy(), nearest.copy()
-    if again is not None:
-        _look_again(queries, distances, nearest, again)
-    patches = distances.mean(axis=1)
-    order = np.argsort(-patches, kind="stable")
-    highest, first, count = np.float32(-1), 0, 1
-    while first < len(order) and patches[order[first]] > highest:
-        part = order[first : first + count]
-        distances[part], indices = bank.search(queries[part], distances.shape[1])
-        nearest[part] = indices[:, 0]
-        highest = max(highest, distances[part].mean(axis=1).max())
-        first, count = first + count, min(2 * count, CONFIRMED_AT_A_TIME)
+
+    def searched(search: Lookup) -> Closer:
+        def scores(places: Indices) -> Float32:
+            found, indices = search(queries[places], distances.shape[1])
+            nearer = found.mean(axis=1) < distances[places].mean(axis=1)
+            distances[places[nearer]], nearest[places[nearer]] = found[nearer], indices[nearer, 0]
+            scores: Float32 = distances[places].mean(axis=1)
+            return scores
+
+        return scores
+
+    highest_exact(distances.mean(axis=1), [searched(search) for search in closer])
     return distances, nearest
-
-
-def _look_again(queries: Float32, distances: Float32, nearest: Indices, again: Search) -> None:
-    """Search the highest patches once more, and take what is nearer."""
-    highest = np.argsort(-distances.mean(axis=1), kind="stable")[:LOOKED_AT_AGAIN]
-    found, indices = again(queries[highest], distances.shape[1])
-    nearer = found.mean(axis=1) < distances[highest].mean(axis=1)
-    distances[highest[nearer]], nearest[highest[nearer]] = found[nearer], indices[nearer, 0]
 
 
 def paper_weight(neighbors: int) -> Weight:

@@ -11,7 +11,7 @@ from kizu.detectors._without import SearchWithout
 from kizu.errors import NotFittedError
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, tuned
 
-APPROXIMATE_FROM = 4096
+APPROXIMATE_FROM = 2048
 """Bank rows from which ``search="auto"`` searches approximately: below, the exact search is as fast."""
 
 APPROXIMATE_UP_TO = 0.5

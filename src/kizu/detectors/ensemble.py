@@ -199,7 +199,7 @@ class Ensemble(Detector):
 
     def _scored(self, found: Sequence[LeftOut]) -> tuple[Float32, np.float32]:
         """Patch scores and the score of an image that each bank is without."""
-        patches = joined([Found(one.queries, one.distances[:, 0], one.bank) for one in found], self.scales_)
+        patches = joined([Found(one.queries, one.distances[:, 0], [one.bank.search]) for one in found], self.scales_)
         return patches, patches.max()
 
     def without(self, image: int) -> Self:
@@ -279,7 +279,7 @@ def _is_part(part: Any) -> bool:
 def _found(bank: Bank, patches: Float32) -> Found:
     """What a bank finds for ``patches`` ``(h, w, Dₚ)`` of one image."""
     queries, distances = patches.reshape(-1, patches.shape[2]), bank.look_up(patches, 1)[0][:, 0]
-    return Found(queries, distances, None if bank.searches_exactly else bank.exact)
+    return Found(queries, distances, bank.closer)
 
 
 def _prefix(number: int) -> str:

@@ -58,7 +58,7 @@ class PatchCore(Detector):
     - ``projection_dim``: its dimensions; None: as ``projection_eps`` says.
     - ``projection_eps``: share by which it may change squared distances, which decides its dimensions
       (`kizu.projection.safe_dimensions`); None too, or no fewer dimensions than there are: select on all.
-    - ``search``: ``exact``, ``approximate``, or ``auto``: approximate from 4,096 bank rows, up to half of
+    - ``search``: ``exact``, ``approximate``, or ``auto``: approximate from 2,048 bank rows, up to half of
       all patches.
     - ``search_error``: by which share, on average, approximate search may find distances too large.
     - ``robust``: set patches aside that look like defects among the good images (`kizu.detectors._robust`).
@@ -243,7 +243,7 @@ class PatchCore(Detector):
     def _scored(self, found: Sequence[LeftOut]) -> tuple[Float32, np.float32]:
         """Patch scores and the score of an image that was left out."""
         (one,) = found
-        near = confirmed(one.queries, one.distances, one.nearest, one.bank)
+        near = confirmed(one.queries, one.distances, one.nearest, [one.bank.search])
         return finished(one.queries, *near, one.bank, self._weight)
 
     def without(self, image: int) -> Self:

@@ -1,0 +1,79 @@
+"""The highest of many scores is made exact by the fewest looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kizu.detectors import _highest
+from kizu.detectors._highest import highest_exact
+
+
+class Looks:
+    """What looking more closely would say, and how often it was asked."""
+
+    def __init__(self, scores: Any) -> None:
+        self.scores, self.asked = np.asarray(scores, np.float32), [0]
+
+    def __call__(self, places: Any) -> Any:
+        assert len(places) == len(set(places))
+        self.asked.extend(places)
+        return self.scores[places]
+
+    @property
+    def count(self) -> int:
+        return len(self.asked) - 1
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 8, 1000])
+@pytest.mark.parametrize("seed", range(20))
+def test_the_highest_is_the_true_one(seed: int, at_a_time: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_highest, "AT_A_TIME", at_a_time)
+    rng = np.random.default_rng(seed)
+    true = rng.random(300).astype(np.float32)
+    closer = true * rng.choice([1, 1, 1.1], 300).astype(np.float32)
+    found = closer * rng.choice([1, 1.2, 2], 300).astype(np.float32)
+    given, again, exact = found.copy(), Looks(closer), Looks(true)
+    scores = highest_exact(found, [again, exact])
+    assert scores.max() == true.max()
+    assert scores.argmax() == true.argmax()
+    assert (scores >= true).all()
+    assert (scores <= found).all()
+    np.testing.assert_array_equal(found, given)
+    assert len(set(again.asked)) <= again.count + 1  # none twice
+
+
+def test_what_cannot_be_the_highest_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_highest, "AT_A_TIME", 1)
+    again, exact = Looks([5, 6, 4, 3]), Looks([5, 6, 4, 3])
+    scores = highest_exact(np.array([9, 8, 5.5, 3], np.float32), [again, exact])
+    np.testing.assert_array_equal(scores, [5, 6, 5.5, 3])
+    assert again.asked[1:] == [0, 1]  # 5.5 stays below 6, which is exact then
+    assert exact.asked[1:] == [1]
+
+
+def test_more_are_looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_highest, "AT_A_TIME", 4)
+    sizes: list[int] = []
+
+    def exact(places: Any) -> Any:
+        sizes.append(len(places))
+        return np.zeros(len(places), np.float32)
+
+    highest_exact(np.linspace(1, 2, 20, dtype=np.float32), [exact])
+    assert sizes == [1, 2, 4, 4, 4, 4, 1]
+
+
+def test_exact_scores_stay() -> None:
+    scores = np.array([1, 3, 2], np.float32)
+    np.testing.assert_array_equal(highest_exact(scores, []), scores)
+
+
+def test_unknown_scores_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_highest, "AT_A_TIME", 1)
+    exact = Looks([1, 3, 2])
+    scores = highest_exact(np.array([np.inf, 3.5, 2], np.float32), [exact])
+    np.testing.assert_array_equal(scores, [1, 3, 2])
+    assert exact.asked[1:] == [0, 1]
