@@ -100,7 +100,7 @@ def top_mean(patches: Float32, share: float) -> float:
 def joined(parts: Sequence[Float32], scales: Sequence[float]) -> Float32:
     """``√(Σ (d/σ)² / P)`` over parts, as kizu's ensemble has it."""
     nothing = np.empty((0, 0), np.float32)
-    return joined_exactly([Found(nothing, part, None) for part in parts], np.asarray(scales, np.float64))
+    return joined_exactly([Found(nothing, part, ()) for part in parts], np.asarray(scales, np.float64))
 
 
 def radii(bank: Float32) -> Float32:
