@@ -124,7 +124,7 @@ class Config(BaseModel):
     folds: int = Field(5, ge=2, le=100, description="Parts of the good images for k_fold.")
     seed: int = Field(0, ge=0, description="Decides everything random.")
     memory: str | None = Field(
-        None, description="What a fit may take, such as 2GB: more images are thinned block by block; null: no limit."
+        None, description="What a fit may take, such as 2GB: more images are learnt block by block; null: no limit."
     )
     engine: Literal["onnxruntime", "openvino"] = Field("onnxruntime", description="What runs the backbone.")
     precision: Literal["float32", "bfloat16", "int8"] = Field("float32", description="What the backbone computes in.")

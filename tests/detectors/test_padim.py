@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from kizu.detectors import padim
+from kizu.detectors import _padim_memory
 from kizu.detectors.padim import PaDiM
 from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError
 from reference.padim import patch_scores
@@ -113,7 +113,7 @@ def test_memory_does_not_grow_with_the_number_of_images():
 
 def test_memory_that_is_not_there_is_told_before_anything_is_computed(monkeypatch):
     """550 dimensions at 56 × 56 positions: 3.8 GB."""
-    monkeypatch.setattr(padim.memory, "available", lambda: 2_000_000_000)
+    monkeypatch.setattr(_padim_memory, "available", lambda: 2_000_000_000)
     taken = []
 
     def stream():
@@ -132,7 +132,7 @@ def test_memory_that_is_not_there_is_told_before_anything_is_computed(monkeypatc
 
 @pytest.mark.parametrize("available", [None, 10**9])
 def test_memory_that_is_there_or_not_known(available, monkeypatch):
-    monkeypatch.setattr(padim.memory, "available", lambda: available)
+    monkeypatch.setattr(_padim_memory, "available", lambda: available)
     assert PaDiM().fit([embeddings(20)]).summary()["positions"] == 12
 
 

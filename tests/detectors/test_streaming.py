@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -12,11 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from kizu.detectors import _streaming
+from kizu.detectors import _padim_memory, _streaming
+from kizu.detectors._joining import RunningSpread
 from kizu.detectors._streaming import OVERSAMPLED, SCRATCH, plan
+from kizu.detectors.ensemble import Ensemble
 from kizu.detectors.padim import PaDiM
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import DataError, KizuWarning, ParameterError
+from kizu.gaussian import RunningGaussian
 from kizu.memory import parse_size
 
 
@@ -152,10 +156,132 @@ def test_robust_looks_at_all_patches_at_once():
         PatchCore(robust=True).streams(10**9, 100_000, (32, 32), 368)
 
 
-def test_padim_takes_no_limit():
-    assert PatchCore.takes_memory
-    assert not PaDiM.takes_memory
-    assert not PaDiM().streams(10**9, 100, (32, 32), 368)
+def in_parts(good, budget, batch=3, **parameters):
+    detector = Ensemble(**{"parts": [[0, 4], [2, 6]], "coreset_ratio": 0.1, **parameters})
+    assert detector.streams(budget, len(good), (4, 5), 6)
+    batches = (good[first : first + batch] for first in range(0, len(good), batch))
+    return detector.fit(batches, images=len(good), memory=budget, rng=np.random.default_rng(0))
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+@pytest.mark.parametrize("count", [60, 77, 200])
+def test_each_part_of_an_ensemble_is_covered_as_told(count):
+    good = embeddings(count)
+    detector = in_parts(good, SMALL)
+    for member, part in zip(detector.members_, (slice(0, 4), slice(2, 6)), strict=True):
+        rows = good[..., part].reshape(-1, 4)
+        exact = cdist(rows.astype(np.float64), member.bank_.astype(np.float64)).min(axis=1).max()
+        assert exact <= member.cover_radius_ * (1 + 1e-6)
+        assert member.cover_radius_ < 4 * exact
+        for row, owner in zip(member.bank_, member.owners_, strict=True):
+            assert (good[owner][..., part].reshape(-1, 4) == row).all(axis=1).any()
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+def test_an_ensemble_scores_alike_however_it_was_fitted():
+    good, test = embeddings(100), embeddings(20, seed=1)
+    streamed = in_parts(good, SMALL)
+    again = in_parts(good, SMALL, batch=100)
+    np.testing.assert_array_equal(streamed.score(test).patches, again.score(test).patches)
+    whole = Ensemble(parts=[[0, 4], [2, 6]], coreset_ratio=0.1).fit([good])
+    np.testing.assert_allclose(streamed.scales_, whole.scales_, rtol=1e-6)
+    truth = np.sqrt(
+        sum(
+            (cdist(test[..., part].reshape(-1, 4), member.bank_).min(axis=1) / scale) ** 2
+            for part, member, scale in zip(
+                (slice(0, 4), slice(2, 6)), streamed.members_, streamed.scales_, strict=True
+            )
+        )
+        / 2
+    )
+    np.testing.assert_allclose(streamed.score(test).patches.ravel(), truth, rtol=1e-4)
+    restored = Ensemble.from_state(streamed.parameters(), streamed.state())
+    np.testing.assert_array_equal(restored.score(test).patches, streamed.score(test).patches)
+
+
+def test_an_ensemble_that_fits_is_fitted_as_without_a_limit():
+    good = embeddings(40)
+    fitted = [
+        Ensemble(parts=[[0, 4], [2, 6]], coreset_ratio=0.1).fit([good], leave_one_out=True, **limit)
+        for limit in ({}, {"images": 40, "memory": 10**9})
+    ]
+    np.testing.assert_array_equal(*(one.score(good).patches for one in fitted))
+    np.testing.assert_array_equal(*(one.left_out_.images for one in fitted))
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+def test_an_ensemble_counts_channels_of_all_its_parts():
+    twice = Ensemble(parts=[[0, 6], [0, 6]], coreset_ratio=0.1)
+    row = 12 * 4 + SCRATCH
+    assert not twice.streams(1100 * row, 50, (4, 5), 6)
+    assert twice.streams(1099 * row, 50, (4, 5), 6)
+    assert not PatchCore(coreset_ratio=0.1).streams(1099 * row, 50, (4, 5), 6)
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+@pytest.mark.parametrize("parameters", [{"robust": True}])
+def test_a_robust_ensemble_looks_at_all_patches_at_once(parameters):
+    with pytest.raises(ParameterError, match=r"`robust` must be false; got True\. It looks at all patches at once"):
+        Ensemble(**parameters).streams(SMALL, 100, (4, 5), 6)
+
+
+def test_no_image_within_memory():
+    for detector in (PatchCore(), Ensemble(parts=[[0, 4]]), PaDiM()):
+        with pytest.raises(DataError, match=r"give at least|needs"):
+            detector.fit(iter([]), images=5, memory=10**9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_spread_of_what_passes_by_is_that_of_all(seed):
+    rng = np.random.default_rng(seed)
+    good = (rng.standard_normal((31, 4, 5, 6)) * [1, 2, 3, 4, 5, 1e-3] + 100 * rng.random(6)).astype(np.float32)
+    running = RunningSpread()
+    batches = np.split(good, sorted(rng.choice(np.arange(1, 31), 6, replace=False)))
+    assert all(one is other for one, other in zip(running.watched(batches), batches, strict=True))
+    for part in (slice(0, 6), slice(0, 2), slice(4, 6)):
+        exact = np.sqrt(good[..., part].astype(np.float64).var(axis=(0, 1, 2)).sum())
+        assert running.of(part) == pytest.approx(exact, rel=1e-6)
+
+
+def test_padim_leaves_images_out_where_there_is_room():
+    detector, size = PaDiM(), (10_000, (32, 32), 368)
+    assert detector.streams(150 * 10**6, *size)
+    assert not detector.streams(500 * 10**6, *size)
+    assert not detector.streams(10**9, 100, (32, 32), 368)
+    with pytest.raises(ParameterError, match=r"must be (\S+) larger: covariances of 100 dimensions at each of 1,024"):
+        detector.streams(100 * 10**6, *size)
+    with pytest.raises(ParameterError, match="and all patches, as `robust` wants them, take"):
+        PaDiM(robust=True).streams(10**9, *size)
+    with pytest.raises(ParameterError, match=r"Or lower detector\.reduced_dims or image_size"):
+        detector.fit(iter([embeddings(3, channels=8)]), images=3, memory=10**8)
+
+
+def test_padim_stays_within_what_it_says():
+    """Beside the embeddings that pass by; with room to leave images out and without."""
+    size, positions, dimensions = 400, 256, 40
+
+    def stream():
+        rng = np.random.default_rng(0)
+        for _ in range(size // 8):
+            yield rng.standard_normal((8, 16, 16, 64), dtype=np.float32)
+
+    class Again:
+        def __iter__(self):
+            return stream()
+
+    for leave_one_out in (False, True):
+        tracemalloc.start()
+        try:
+            PaDiM(reduced_dims=dimensions).fit(Again(), images=size, memory=10**9, leave_one_out=leave_one_out)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        least = RunningGaussian.memory(positions, dimensions)
+        told = least + (least // 2 + 4 * size * positions if leave_one_out else 0)
+        assert peak < told + _padim_memory.SCRATCH
+        assert peak > least / 2
 
 
 @pytest.mark.usefixtures("nothing_fixed")

@@ -9,6 +9,7 @@ import pytest
 
 import kizu
 from kizu.detectors import _streaming, patchcore
+from kizu.detectors.padim import PaDiM
 from kizu.errors import KizuWarning, ParameterError
 from kizu.images import read_image
 from kizu.workflows import _budget
@@ -42,6 +43,20 @@ def test_images_are_held_out_where_they_cannot_be_left_out(parts: Path, little: 
     assert inspector.calibration is not None
     assert inspector.calibration.method == "hold_out"
     assert inspector.detector.summary()["bank rows"] == 200
+
+
+def test_an_ensemble_is_fitted_within_the_limit_too(parts: Path, little: str, tmp_path: Path) -> None:
+    settings = {"image_size": 128, "detector": {"name": "ensemble", "coreset_ratio": 0.05}, "preset": "accurate"}
+    with pytest.warns(KizuWarning) as said:
+        inspector = kizu.fit(parts, memory=little, **settings)
+    assert any("6MB of memory do not hold" in str(warning.message) for warning in said)
+    assert inspector.config.calibration == "hold_out"
+    assert inspector.detector.summary()["parts"] == 4
+    inspector.save(tmp_path / "model.kizu")
+    image = read_image(next(parts.rglob("*.png")))
+    np.testing.assert_array_equal(
+        kizu.load(tmp_path / "model.kizu").predict(image).score, inspector.predict(image).score
+    )
 
 
 def test_the_same_settings_give_the_same_model(parts: Path, little: str, tmp_path: Path) -> None:
@@ -99,6 +114,7 @@ def test_less_than_the_program_takes(parts: Path) -> None:
         kizu.fit(parts, memory="50MB")
 
 
-def test_other_detectors_take_no_limit(parts: Path) -> None:
+def test_detectors_from_outside_may_take_no_limit(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PaDiM, "takes_memory", False)
     with pytest.raises(ParameterError, match="padim takes no limit"):
         kizu.fit(parts, detector="padim", memory="4GB")

@@ -158,7 +158,7 @@ def fit(
     memory: Annotated[
         str | None,
         typer.Option(
-            help="What the fit may take, as 2GB or 500MB: of more images than that, patches are thinned block by "
+            help="What the fit may take, as 2GB or 500MB: of more images than that, patches are learnt block by "
             "block. [default: no limit]",
             metavar="SIZE",
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,41 @@ def spread(rows: Float32) -> float:
     """The root of the variance of ``rows`` ``(N, D)``, summed over channels: a plain distance, above 0."""
     sample = rows[:: max(1, len(rows) // SAMPLE)].astype(np.float64)
     return float(np.sqrt(max(sample.var(axis=0).sum(), np.finfo(np.float32).tiny)))
+
+
+class RunningSpread:
+    """`spread` of embeddings that pass by, all patches of them; memory does not grow with their number.
+
+    Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing sample variances" (Stanford
+    STAN-CS-79-773).
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._mean: Float64 = np.zeros(0)
+        self._scatter: Float64 = np.zeros(0)
+
+    def watched(self, embeddings: Iterable[Float32]) -> Iterator[Float32]:
+        """The same batches ``(b, h, w, D)``."""
+        for batch in embeddings:
+            self._add(batch.reshape(-1, batch.shape[-1]))
+            yield batch
+
+    def _add(self, rows: Float32) -> None:
+        count, mean = len(rows), rows.mean(axis=0, dtype=np.float64)
+        scatter = count * rows.var(axis=0, dtype=np.float64)
+        if not self._count:
+            self._count, self._mean, self._scatter = count, mean, scatter
+            return
+        total, shift = self._count + count, mean - self._mean
+        self._scatter += scatter + np.square(shift) * (self._count * count / total)
+        self._mean += shift * (count / total)
+        self._count = total
+
+    def of(self, part: slice) -> float:
+        """Of the channels ``part``: a plain distance, above 0."""
+        variances = self._scatter[part] / max(1, self._count)
+        return float(np.sqrt(max(variances.sum(), np.finfo(np.float32).tiny)))
 
 
 def joined(parts: Sequence[Found], scales: Float64) -> Float32:

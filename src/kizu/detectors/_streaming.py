@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -26,7 +26,7 @@ from kizu.coreset import k_center_greedy
 from kizu.detectors._base import Float32, finite
 from kizu.detectors._patches import different_grids, probe_images, probes_from, thinned
 from kizu.detectors._selection import Selection
-from kizu.errors import DataError, KizuWarning, ParameterError
+from kizu.errors import DataError, KizuWarning, ParameterError, bad_parameter
 from kizu.memory import size_text
 from kizu.progress import Progress
 
@@ -70,7 +70,8 @@ class Plan:
 def plan(budget: int, images: int, patches: int, channels: int, count: int) -> Plan | None:
     """How a bank of ``count`` rows comes about within ``budget`` bytes; None: everything fits at once.
 
-    ``patches`` an image, ``channels`` a patch. Raises `ParameterError` where the budget is too small.
+    ``patches`` an image, ``channels`` a patch, or of all its parts together where these are more. Raises
+    `ParameterError` where the budget is too small.
     """
     row = 4 * channels + SCRATCH
     total, free = images * patches, budget - FIXED
@@ -113,6 +114,20 @@ class Streamed:
     probes: Float32
 
 
+def planned(
+    budget: int, images: int, grid: tuple[int, ...], channels: int, selection: Selection, *, robust: bool
+) -> Plan | None:
+    """`plan` for images of ``grid`` and what ``selection`` picks of them. Raises `ParameterError` as it does, and
+    where the fit is to be ``robust`` and would stream.
+    """
+    patches = grid[0] * grid[1]
+    chosen = plan(budget, images, patches, channels, selection.wanted(images * patches))
+    if chosen is not None and robust:
+        hint = f"It looks at all patches at once, which {size_text(budget)} of memory do not hold."
+        raise bad_parameter("robust", "false", robust, hint)
+    return chosen
+
+
 def streamed(
     embeddings: Iterable[Float32],
     chosen: Plan,
@@ -120,29 +135,19 @@ def streamed(
     images: int,
     rng: np.random.Generator,
     progress: Progress,
-) -> Streamed:
-    """The bank of ``images`` images, by a `Plan`; ``embeddings`` ``(b, h, w, D)`` a batch."""
+    parts: Sequence[slice] = (slice(None),),
+) -> list[Streamed]:
+    """The bank of each of ``parts`` of the channels, of ``images`` images, by a `Plan`; ``embeddings``
+    ``(b, h, w, D)`` a batch.
+    """
     stream = _Blocks(embeddings, chosen, images, rng)
-    kept, projection, radius = _Kept(chosen), None, 0.0
+    banks = [_Part(part, chosen, selection, rng) for part in parts]
     for rows, numbers in stream:
-        if not kept.count:
-            projection = selection.matrix(images * stream.patches, rows.shape[1], rng)
-        count = min(max(1, chosen.per_block * len(rows) // chosen.block), len(rows))
-        start = selection.first(len(rows), rng)
-        block = k_center_greedy(selection.seen(rows, projection), count, start=start)
-        picks = np.sort(block.indices)
-        kept.add(rows[picks], numbers[picks // stream.patches])
-        radius = max(radius, block.cover_radius)
+        for bank in banks:
+            bank.thin(rows, numbers, images, stream.patches)
         del rows
     stream.free()
-    union, owners = kept.taken()
-    count = min(chosen.count, len(union))
-    with progress.stage("Selecting the coreset", count) as advance:
-        seen = selection.seen(union, projection)
-        merged = k_center_greedy(seen, count, start=selection.first(len(union), rng), advance=advance)
-    keep = np.sort(merged.indices)
-    probes = probes_from(np.stack(stream.probes), rng)
-    return Streamed(thinned(union, keep), owners[keep], projection, radius + merged.cover_radius, stream.read, probes)
+    return [bank.merged(stream, progress) for bank in banks]
 
 
 def tell(chosen: Plan, budget: int) -> None:
@@ -196,6 +201,38 @@ class _Blocks:
 
 def _numbers(stop: int, count: int) -> Int32:
     return np.arange(stop - count, stop, dtype=np.int32)
+
+
+class _Part:
+    """The bank of the channels ``part`` on its way: what stays of each block, then of all of them."""
+
+    def __init__(self, part: slice, chosen: Plan, selection: Selection, rng: np.random.Generator) -> None:
+        self._part, self._chosen, self._selection, self._rng = part, chosen, selection, rng
+        self._kept, self._radius = _Kept(chosen), 0.0
+        self._projection: Float32 | None = None
+
+    def thin(self, block: Float32, numbers: Int32, images: int, patches: int) -> None:
+        """Pick of a ``block`` ``(n, D)`` of images ``numbers``, of ``patches`` rows each."""
+        rows, chosen = block[:, self._part], self._chosen
+        if not self._kept.count:
+            self._projection = self._selection.matrix(images * patches, rows.shape[1], self._rng)
+        count = min(max(1, chosen.per_block * len(rows) // chosen.block), len(rows))
+        start = self._selection.first(len(rows), self._rng)
+        picked = k_center_greedy(self._selection.seen(rows, self._projection), count, start=start)
+        picks = np.sort(picked.indices)
+        self._kept.add(rows[picks], numbers[picks // patches])
+        self._radius = max(self._radius, picked.cover_radius)
+
+    def merged(self, stream: _Blocks, progress: Progress) -> Streamed:
+        """The bank, picked from what stayed."""
+        union, owners = self._kept.taken()
+        count = min(self._chosen.count, len(union))
+        with progress.stage("Selecting the coreset", count) as advance:
+            seen, start = self._selection.seen(union, self._projection), self._selection.first(len(union), self._rng)
+            merged = k_center_greedy(seen, count, start=start, advance=advance)
+        keep, radius = np.sort(merged.indices), self._radius + merged.cover_radius
+        probes = probes_from(np.stack(stream.probes)[..., self._part], self._rng)
+        return Streamed(thinned(union, keep), owners[keep], self._projection, radius, stream.read, probes)
 
 
 class _Kept:

@@ -31,10 +31,11 @@ import numpy.typing as npt
 from kizu.detectors import _checks
 from kizu.detectors._bank import Bank, Learnt
 from kizu.detectors._base import Array, Detector, Float32, Scores
-from kizu.detectors._joining import Found, joined, spread
+from kizu.detectors._joining import Found, RunningSpread, joined, spread
 from kizu.detectors._leave_one_out import LeftOut, left_out_scores, prepared_to_leave_out, require_two
 from kizu.detectors._patches import gathered
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
+from kizu.detectors._streaming import Plan, peeked, planned, streamed, tell
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import ModelFileError, bad_parameter
 from kizu.progress import Progress, Silent
@@ -63,6 +64,7 @@ class Ensemble(Detector):
     min_images = 1
     leaves_one_out = True
     leaves_one_out_later = True
+    takes_memory = True
     position_bound = False
     side_by_side = True
 
@@ -127,13 +129,22 @@ class Ensemble(Detector):
         progress: Progress | None = None,
         leave_one_out: bool = False,
         later: bool = False,
+        memory: int | None = None,
     ) -> Self:
         """As `Detector.fit`. Holds every embedding once, and the banks beside them; grids may differ.
+
+        With ``memory``, in bytes, as `PatchCore.fit`, all parts together.
 
         Raises `DataError` when there is but one image to leave out, `ParameterError` for parts beyond the channels.
         """
         self.check()
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
+        if memory is not None and images is not None:
+            first, embeddings = peeked(embeddings)
+            chosen = self._plan(memory, images, first.shape[1:3], first.shape[3]) if len(first) else None
+            if chosen is not None:
+                tell(chosen, memory)
+                return self._fit_stream(embeddings, chosen, self._spans(first.shape[3]), images, rng, progress)
         rows, grids = gathered(embeddings, images)
         parts = [rows[:, span] for span in self._spans(rows.shape[1])]
         if leave_one_out:
@@ -150,6 +161,31 @@ class Ensemble(Detector):
             if not later:
                 self.left_out_ = self.left_out_.without(self.set_aside_[:, 0])
         return self
+
+    def _fit_stream(
+        self,
+        embeddings: Iterable[Float32],
+        chosen: Plan,
+        spans: Sequence[slice],
+        images: int,
+        rng: np.random.Generator,
+        progress: Progress,
+    ) -> Self:
+        recipe, spreads = self._member().recipe, RunningSpread()
+        found = streamed(spreads.watched(embeddings), chosen, recipe.selection, images, rng, progress, spans)
+        self._banks, self.set_aside_ = [Bank.of_stream(one, recipe) for one in found], NOTHING_ASIDE
+        self.scales_ = np.array([spreads.of(span) for span in spans])
+        return self
+
+    def streams(self, memory: int, images: int, grid: tuple[int, int], channels: int) -> bool:
+        """As `Detector.streams`."""
+        return self._plan(memory, images, grid, channels) is not None
+
+    def _plan(self, memory: int, images: int, grid: tuple[int, ...], channels: int) -> Plan | None:
+        widths = sum(span.stop - span.start for span in self._spans(channels))
+        return planned(
+            memory, images, grid, max(channels, widths), self._member().recipe.selection, robust=self.robust
+        )
 
     @property
     def never_higher(self) -> bool:

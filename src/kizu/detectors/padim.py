@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from kizu import memory
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores, finite
+from kizu.detectors._padim_memory import require_free, room_to_leave_out
 from kizu.detectors._patches import different_grids, gathered
 from kizu.detectors._robust import described, doubted, level, set_aside
-from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError, bad_parameter
+from kizu.errors import DataError, KizuWarning, ModelFileError, bad_parameter
 from kizu.gaussian import RunningGaussian, left_out, mahalanobis
 from kizu.progress import Progress, Silent
 
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 BATCH_IMAGES = 16
 """Images added to the sums at a time: a pass over the sums, P·D²/2 of them, is paid once a batch."""
+
+
+DIMENSIONS = 100
+"""Channels kept where it is not said."""
 
 
 class PaDiM(Detector):
@@ -54,6 +58,7 @@ class PaDiM(Detector):
     name = "padim"
     min_images = 2
     leaves_one_out = True
+    takes_memory = True
     side_by_side = True
 
     def __init__(
@@ -76,12 +81,14 @@ class PaDiM(Detector):
         rng: np.random.Generator | None = None,
         progress: Progress | None = None,
         leave_one_out: bool = False,
+        memory: int | None = None,
     ) -> Self:
         """As `Detector.fit`; each batch is summed and let go.
 
         ``leave_one_out`` also gives ``left_out_``; it reads ``embeddings`` a second time, and holds factors beside
         the sums until then. Raises `DataError` below three images. A robust fit reads them once and holds the chosen
-        channels of all.
+        channels of all. With ``memory``, in bytes, and ``images`` raises `ParameterError` where it takes more, before
+        anything is computed.
         """
         self.check()
         progress = progress or Silent()
@@ -89,6 +96,8 @@ class PaDiM(Detector):
         first = next(stream, None)
         if first is None:
             raise _too_few()
+        if memory is not None and images is not None:
+            self.streams(memory, images, first.shape[:2], first.shape[-1])
         channels = self._choose(first.shape[-1], rng or np.random.default_rng(0))
         sums = _sums(first.shape[0] * first.shape[1], len(channels), leave_one_out)
         chosen: Iterable[Float32] = (image[..., channels] for image in chain([first], stream))
@@ -109,6 +118,12 @@ class PaDiM(Detector):
         self._take(sums, first.shape[:2], progress)
         self.channels_ = channels
         return self
+
+    def streams(self, memory: int, images: int, grid: tuple[int, ...], channels: int) -> bool:
+        """As `Detector.streams`: sums do not grow with the images, but leaving each out keeps its scores."""
+        return not room_to_leave_out(
+            memory, images, grid[0] * grid[1], min(self.reduced_dims or DIMENSIONS, channels), robust=self.robust
+        )
 
     def _doubted(
         self, chosen: Iterable[Float32], images: int | None, progress: Progress
@@ -161,7 +176,7 @@ class PaDiM(Detector):
     def _sums_again(self, progress: Progress) -> RunningGaussian:
         """The sums that the fit made its factors from."""
         mean = self.mean_.reshape(-1, len(self.channels_))
-        _require_memory(*mean.shape, leave_one_out=True)  # for sums beside the factors there are
+        require_free(*mean.shape, leave_one_out=True)  # for sums beside the factors there are
         with progress.stage("Taking the covariances up again", len(mean)) as advance:
             return RunningGaussian.continued(mean, self.cholesky_, self.count_, self.regularisation, advance)
 
@@ -196,7 +211,7 @@ class PaDiM(Detector):
         return Scores(found, found.max(axis=(1, 2)))
 
     def _choose(self, available: int, rng: np.random.Generator) -> Array:
-        wanted = min(100, available) if self.reduced_dims is None else self.reduced_dims
+        wanted = min(DIMENSIONS, available) if self.reduced_dims is None else self.reduced_dims
         if wanted > available:
             hint = "Lower it or name more layers."
             raise bad_parameter("reduced_dims", f"at most the {available} channels there are", wanted, hint)
@@ -263,19 +278,8 @@ def _factored(factors: Callable[[], Float32], regularisation: float) -> Float32:
 
 def _sums(positions: int, dimensions: int, leave_one_out: bool) -> RunningGaussian:
     """Empty sums; raises `ParameterError` where the memory for them is not to be had, before anything is computed."""
-    _require_memory(positions, dimensions, leave_one_out=leave_one_out)
+    require_free(positions, dimensions, leave_one_out=leave_one_out)
     return RunningGaussian(positions, dimensions)
-
-
-def _require_memory(positions: int, dimensions: int, *, leave_one_out: bool) -> None:
-    needed, available = RunningGaussian.memory(positions, dimensions), memory.available()
-    needed += needed // 2 if leave_one_out else 0  # factors in float32 beside sums in float64
-    if available is not None and needed > available:
-        raise ParameterError(
-            f"PaDiM keeps a covariance of {dimensions} dimensions at each of {positions} positions, which takes "
-            f"{needed / 1e9:.1f} GB; {available / 1e9:.1f} GB are free. Lower detector.reduced_dims or image_size, "
-            "or set patch_stride=8."
-        )
 
 
 def _warn_if_few(images: int, dimensions: int) -> None:

@@ -32,9 +32,7 @@ from kizu.detectors._patches import gathered
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors._scoring import Weight, confirmed, finished, paper_weight, walkthrough_weight
 from kizu.detectors._selection import Selection
-from kizu.detectors._streaming import Plan, peeked, plan, streamed, tell
-from kizu.errors import bad_parameter
-from kizu.memory import size_text
+from kizu.detectors._streaming import Plan, peeked, planned, streamed, tell
 from kizu.neighbors import Accuracy
 from kizu.progress import Progress, Silent
 
@@ -140,7 +138,7 @@ class PatchCore(Detector):
             chosen = self._plan(memory, images, first.shape[1:3], first.shape[3])
             if chosen is not None:
                 tell(chosen, memory)
-                found = streamed(embeddings, chosen, self.recipe.selection, images, rng, progress)
+                (found,) = streamed(embeddings, chosen, self.recipe.selection, images, rng, progress)
                 self._bank, self.set_aside_ = Bank.of_stream(found, self.recipe), NOTHING_ASIDE
                 return self
         rows, grids = gathered(embeddings, images)
@@ -171,12 +169,7 @@ class PatchCore(Detector):
         return self._plan(memory, images, grid, channels) is not None
 
     def _plan(self, memory: int, images: int, grid: tuple[int, ...], channels: int) -> Plan | None:
-        patches = grid[0] * grid[1]
-        chosen = plan(memory, images, patches, channels, self.recipe.selection.wanted(images * patches))
-        if chosen is not None and self.robust:
-            hint = f"It looks at all patches at once, which {size_text(memory)} of memory do not hold."
-            raise bad_parameter("robust", "false", self.robust, hint)
-        return chosen
+        return planned(memory, images, grid, channels, self.recipe.selection, robust=self.robust)
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("_bank")

@@ -23,7 +23,6 @@ from kizu import synthetic
 from kizu.backbones import Located
 from kizu.config import Config, parse
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
-from kizu.detectors import detector_class
 from kizu.errors import BackboneError, DataError, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS, Reading
 from kizu.inspector import Inspector
@@ -177,8 +176,6 @@ def _usable(given: Config) -> tuple[list[Config], tuple[str, ...]]:
         file = backbone.weight_file() if isinstance(backbone, Located) else None
         if file is not None and file.missing:
             missing.append(f"{preset}: {file.missing}. Run: {file.obtain}")
-        elif given.memory is not None and not detector_class(complete.detector.name).takes_memory:
-            missing.append(f"{preset}: its detector, {complete.detector.name}, takes no limit of memory.")
         else:
             found.append(complete)
     return found, tuple(dict.fromkeys(missing))

@@ -33,8 +33,8 @@ def for_detector(config: Config, graph: bytes) -> int | None:
 def within_memory(
     inspector: Inspector, division: Division, dataset: Dataset, *, asked: bool
 ) -> tuple[Inspector, Division]:
-    """What to fit, and on which images, within ``config.memory``: where patches have to be thinned block by block,
-    images cannot be left out one by one, and some are held out for the threshold instead.
+    """What to fit, and on which images, within ``config.memory``: where it does not hold what leaving images out
+    takes, some are held out for the threshold instead.
 
     ``asked``: the user said how to calibrate. Raises `ParameterError` where that cannot be, or memory is too little.
     """
@@ -47,13 +47,13 @@ def within_memory(
     if not inspector.detector.streams(budget, *size) or division.method != "leave_one_out":
         return inspector, division
     if asked:
-        hint = f"{inspector.config.memory} of memory do not hold the {size[0]:,} images that leaving one out needs."
+        hint = f"{inspector.config.memory} of memory do not hold what leaving each of {size[0]:,} images out takes."
         raise bad_parameter("calibration", "hold_out or k_fold", "leave_one_out", hint)
     config = inspector.config.model_copy(update={"calibration": "hold_out"})
     held = divide(dataset, inspector.detector, config)
     warnings.warn(
-        f"{config.memory} of memory do not hold {size[0]:,} images at once: patches are thinned block by block, and "
-        f"the threshold is found on {len(held.held_out):,} images held out, not by leaving each out.",
+        f"{config.memory} of memory do not hold what leaving each of {size[0]:,} images out takes: they are learnt a "
+        f"few at a time, and the threshold is found on {len(held.held_out):,} images held out.",
         KizuWarning,
         stacklevel=3,
     )
