@@ -70,13 +70,20 @@ def test_images_that_cannot_be_read_are_skipped_if_asked(kizu: Command, parts: P
     assert f"warning: skipped {parts / '05.png'}: not an image kizu reads" in said.err
 
 
-@pytest.mark.parametrize(("option", "value"), [("--tile-size", 64), ("--roi", "0,0,0.5,0.5"), ("--foreground", None)])
-def test_not_with_tiles_or_areas(kizu: Command, parts: Path, option: str, value: object) -> None:
-    said = kizu("fit", parts, "--auto", option, *(() if value is None else (value,)))
+def test_not_with_tiles(kizu: Command, parts: Path) -> None:
+    said = kizu("fit", parts, "--auto", "--tile-size", 64)
     assert said.code == 2
-    name = option[2:].replace("-", "_")
-    assert said.error.startswith(f"`{name}` must be left out with --auto; got ")
+    assert said.error.startswith("`tile_size` must be left out with --auto; got 64.")
     assert said.error.endswith("Choose with --preset.")
+
+
+def test_within_an_area(kizu: Command, parts: Path, tmp_path: Path) -> None:
+    options = ("--roi", "0.25,0.25,0.75,0.75", "--false-alarms", 0.2)
+    said = kizu("fit", parts, "-o", tmp_path / "m.kizu", "--auto", *options, "--json")
+    assert {trial["preset"] for trial in said.document["auto"]["trials"]} == {"lite", "lite-fast"}
+    fitted = package.load(tmp_path / "m.kizu")
+    assert fitted.area is not None
+    assert fitted.config.preset == said.document["auto"]["preset"]
 
 
 def test_too_few_images(kizu: Command, tmp_path: Path) -> None:

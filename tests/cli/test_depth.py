@@ -78,7 +78,7 @@ def test_what_cannot_be(kizu: Command, data: Path, tmp_path: Path, given: tuple[
 
 def test_defects_are_drawn_in_8_bits_alone(kizu: Command, data: Path, tmp_path: Path) -> None:
     said = kizu("fit", data, "-o", tmp_path / "m.kizu", "--window", "auto", "--auto")
-    assert said.error.startswith("`window` must be left out with --auto; got 'auto'. Defects are drawn on")
+    assert said.error.startswith("`window` must be left out with --auto; got 'auto'. Candidates see images")
     said = kizu("data", "synthesise", data, "-o", tmp_path / "drawn")
     assert "a model with one refuses images of 8 bits" in said.err
 

@@ -172,6 +172,17 @@ def test_defects_on_many_images() -> None:
         assert (change(images[place // 2], defect)[~defect.mask] == 0).all()
 
 
+def test_defects_on_many_images_where_it_is_said() -> None:
+    def lower_half(image: np.ndarray) -> np.ndarray:
+        region = np.zeros(image.shape[:2], np.bool_)
+        region[len(region) // 2 :] = True
+        return region
+
+    for defect in draw_defects([tile(seed) for seed in range(6)], where=lower_half):
+        assert defect.mask.any()
+        assert not (defect.mask & ~lower_half(defect.image)).any()
+
+
 def test_nothing_is_read_ahead() -> None:
     """A stream of images may be long: one is asked for at a time."""
     asked = []

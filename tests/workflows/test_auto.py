@@ -10,9 +10,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import kizu
+from kizu import synthetic
 from kizu.config import Config, parse
 from kizu.datasets import load_dataset
 from kizu.errors import BackboneError, DataError, ImageError, KizuWarning
+from kizu.images import Area
+from kizu.inspector import Inspector
 from kizu.workflows import _auto, choose_preset
 from kizu.workflows._auto import Tried, _judged
 from workflows.tiles import tile, write
@@ -86,6 +89,58 @@ def test_many_images_are_thinned(tiles: Path, monkeypatch: pytest.MonkeyPatch) -
     assert 5 <= len(to_fit) <= 10
     assert 2 <= len(held_out) <= 4
     assert not {s.path for s in to_fit} & {s.path for s in held_out}
+
+
+@pytest.mark.parametrize(
+    ("area", "rows", "columns"),
+    [({"roi": "0.5,0,1,0.5"}, (0.0, 0.5), (0.5, 1.0)), ({"roi": "0.1,0.6,0.4,0.9"}, (0.6, 0.9), (0.1, 0.4))],
+)
+def test_defects_lie_in_the_inspected_area(
+    tiles: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    area: dict[str, str],
+    rows: tuple[float, float],
+    columns: tuple[float, float],
+) -> None:
+    monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64), ("lite", 64)))
+    seen = []
+    measure = Inspector.measure
+
+    def spied(inspector: Inspector, image: Any) -> Any:
+        seen.append(image.copy())
+        return measure(inspector, image)
+
+    drawn: list[Any] = []
+    draw = synthetic.draw_defects
+
+    def watched(*given: Any, **options: Any) -> Any:
+        for defect in draw(*given, **options):
+            drawn.append(defect)
+            yield defect
+
+    monkeypatch.setattr(Inspector, "measure", spied)
+    monkeypatch.setattr(_auto.synthetic, "draw_defects", watched)
+    choice = choose_preset(tiles, parse(area))
+    assert len(drawn) == choice.drawn_on * _auto.EACH
+    for defect in drawn:
+        places = np.argwhere(defect.mask) / defect.mask.shape
+        assert (places[:, 0].min() >= rows[0] - 0.05) & (places[:, 0].max() <= rows[1] + 0.05)
+        assert (places[:, 1].min() >= columns[0] - 0.05) & (places[:, 1].max() <= columns[1] + 0.05)
+        assert any((image == defect.image).all() for image in seen)
+    assert max(trial.auroc for trial in choice.trials) > 0.6
+
+
+def test_an_area_without_an_object_is_taken_whole() -> None:
+    image = np.full((64, 64, 3), 200, np.uint8)
+    image[16:32, 16:32] = np.random.default_rng(0).integers(0, 80, (16, 16, 3))
+    on_object, beside = np.zeros((64, 64), np.bool_), np.zeros((64, 64), np.bool_)
+    on_object[20:60, 20:60], beside[40:60, 40:60] = True, True
+    found = synthetic.object_region(image)
+    assert found.any()
+    assert not found[40:60, 40:60].any()
+    np.testing.assert_array_equal(_auto._inspected(image, None), found)
+    np.testing.assert_array_equal(_auto._inspected(image, Area(on_object)), found & on_object)
+    np.testing.assert_array_equal(_auto._inspected(image, Area(beside)), beside)
 
 
 def test_too_few_images(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -33,11 +33,12 @@ from kizu.detectors._bank import Bank, Learnt
 from kizu.detectors._base import Array, Detector, Float32, Scores
 from kizu.detectors._joining import Found, RunningSpread, joined, spread
 from kizu.detectors._leave_one_out import LeftOut, left_out_scores, prepared_to_leave_out, require_two
+from kizu.detectors._parts import check_parts, part_of_state, scales_of_state, spans_of, state_of_parts
 from kizu.detectors._patches import gathered
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors._streaming import Plan, peeked, planned, streamed, tell
 from kizu.detectors.patchcore import PatchCore
-from kizu.errors import ModelFileError, bad_parameter
+from kizu.errors import ModelFileError
 from kizu.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -89,16 +90,9 @@ class Ensemble(Detector):
         self.robust = robust
 
     def check(self) -> None:
-        self._check_parts()
+        check_parts(self.parts)
         self._member().check()
         _checks.flag("robust", self.robust)
-
-    def _check_parts(self) -> None:
-        expected = "a list of one or more parts, each [first channel, channel behind its last], or null"
-        if self.parts is None:
-            return
-        if not isinstance(self.parts, list | tuple) or not self.parts or not all(map(_is_part, self.parts)):
-            raise bad_parameter("parts", expected, self.parts)
 
     def _member(self) -> PatchCore:
         return PatchCore(
@@ -114,11 +108,7 @@ class Ensemble(Detector):
         return [self._member().holding(bank) for bank in self._banks]
 
     def _spans(self, channels: int) -> list[slice]:
-        """The parts of so many channels. Raises `ParameterError` where one reaches beyond them."""
-        spans = [slice(*part) for part in self.parts or [(0, channels)]]
-        if max(span.stop for span in spans) > channels:
-            raise bad_parameter("parts", f"within the {channels} channels there are", self.parts)
-        return spans
+        return spans_of(self.parts, channels)
 
     def fit(
         self,
@@ -271,19 +261,14 @@ class Ensemble(Detector):
 
     def state(self) -> dict[str, Array]:
         self._require_fitted("_banks")
-        state: dict[str, Array] = {"scales": self.scales_}
-        for number, bank in enumerate(self._banks):
-            state |= {f"{_prefix(number)}{key}": array for key, array in (bank.state() | bank.graph()).items()}
+        state = {"scales": self.scales_} | state_of_parts([bank.state() | bank.graph() for bank in self._banks])
         return state | ({"set_aside": self.set_aside_} if self.robust else {})
 
     def _restore(self, state: Mapping[str, Array]) -> None:
-        self.scales_ = state["scales"]
         count = len(self.parts) if self.parts else 1
-        sound = self.scales_.shape == (count,) and self.scales_.dtype == np.float64
-        if not sound or not (np.isfinite(self.scales_) & (self.scales_ > 0)).all():
-            raise ModelFileError("the scales of the parts are not one a part; restore the model file.")
+        self.scales_ = scales_of_state(state, count)
         recipe = self._member().recipe
-        self._banks = [Bank.of_state(_of_part(state, number), recipe) for number in range(count)]
+        self._banks = [Bank.of_state(part_of_state(state, number), recipe) for number in range(count)]
         widths = [span.stop - span.start for span in self._spans(2**31)] if self.parts else [self._channels()]
         if [bank.rows.shape[1] for bank in self._banks] != widths:
             raise ModelFileError("the memory banks do not have their parts' channels; restore the model file.")
@@ -307,21 +292,7 @@ class Ensemble(Detector):
         return figures | (described(self.set_aside_) if self.robust else {})
 
 
-def _is_part(part: Any) -> bool:
-    pair = isinstance(part, list | tuple) and len(part) == 2 and all(type(place) is int for place in part)
-    return pair and 0 <= part[0] < part[1]
-
-
 def _found(bank: Bank, patches: Float32) -> Found:
     """What a bank finds for ``patches`` ``(h, w, Dₚ)`` of one image."""
     queries, distances = patches.reshape(-1, patches.shape[2]), bank.look_up(patches, 1)[0][:, 0]
     return Found(queries, distances, bank.closer)
-
-
-def _prefix(number: int) -> str:
-    return f"part{number}_"
-
-
-def _of_part(state: Mapping[str, Array], number: int) -> dict[str, Array]:
-    prefix = _prefix(number)
-    return {key.removeprefix(prefix): array for key, array in state.items() if key.startswith(prefix)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,10 +77,12 @@ def draw_defects(
     strength: float = DEFAULT_STRENGTH,
     size: float = DEFAULT_SIZE,
     each: int = 1,
+    where: Callable[[Image], Mask] = object_region,
 ) -> Iterator[SyntheticDefect]:
     """Defects on good images, ``each`` so many of every image, the ``kinds`` in turn; nothing is written.
 
-    Pieces are cut from the image before. What is drawn depends on ``seed``, the image's place and the images alone::
+    Pieces are cut from the image before. ``where`` gives the region of an image that `draw_defect` takes. What is
+    drawn depends on ``seed``, the image's place, ``where`` and the images alone::
 
         for image, mask, kind in ((d.image, d.mask, d.kind) for d in draw_defects(good)):
             ...
@@ -93,7 +95,7 @@ def draw_defects(
     donor: Image | None = None
     for place, image in enumerate(images):
         _check_image(image)
-        region = object_region(image)
+        region = where(image)
         for number in range(each):
             rng = np.random.default_rng([seed, place, number])
             kind = names[(place * each + number) % len(names)]

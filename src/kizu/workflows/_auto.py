@@ -13,6 +13,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from kizu.backbones import Located
 from kizu.config import Config, parse
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
 from kizu.errors import BackboneError, DataError, bad_parameter
-from kizu.images import DEFAULT_MAX_PIXELS, Reading
+from kizu.images import DEFAULT_MAX_PIXELS, Area, Reading
 from kizu.inspector import Inspector
 from kizu.metrics import auroc, count_scores
 from kizu.progress import Advance, Progress, Silent
@@ -34,6 +35,7 @@ from kizu.workflows._resolve import backbone_of, resolve
 
 Image = npt.NDArray[np.uint8]
 Float64 = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 CANDIDATES: tuple[tuple[str, int | None], ...] = (
     ("lite-fast", None),
@@ -55,10 +57,8 @@ DRAWN_ON = (8, 40)
 FITTED = 120
 """Images each candidate is fitted on, at most."""
 
-NOT_TRIED = ("tile_size", "roi", "foreground", "window")
-"""Settings that candidates cannot be judged with: defects may lie outside the area, sizes are those of tiles, and
-what is drawn is of 8 bits.
-"""
+NOT_TRIED = ("tile_size", "window")
+"""Settings that candidates cannot be judged with: sizes are those of tiles, and what is drawn is of 8 bits."""
 
 EACH = 2
 """Defects drawn on each held-out image, one at a time."""
@@ -136,7 +136,7 @@ def choose_preset(
     given = config or parse({})
     for name in NOT_TRIED:
         if getattr(given, name):
-            hint = "Defects are drawn on whole images of one size, of 8 bits. Choose with --preset."
+            hint = "Candidates see images whole, and in 8 bits. Choose with --preset."
             raise bad_parameter(name, "left out with --auto", getattr(given, name), hint)
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=given.seed)
     to_fit, held_out = _divided(dataset, given.seed)
@@ -218,7 +218,7 @@ class Trying:
             fitted.append(self._fitted(candidate))
             advance(1)
         bad, taken = [list[float]() for _ in fitted], [list[float]() for _ in fitted]
-        with closing(self._with_defects(candidates[0])) as images:
+        with closing(self._with_defects(candidates[0], fitted[0][0].area)) as images:
             for image in images:
                 for place, (inspector, _) in enumerate(fitted):
                     started = time.perf_counter()
@@ -241,14 +241,24 @@ class Trying:
             raise ValueError("a fit calibrates")
         return inspector, inspector.calibration.scores
 
-    def _with_defects(self, config: Config) -> Generator[Image, None, None]:
-        """Each held-out image `EACH` times, with a defect each time."""
+    def _with_defects(self, config: Config, area: Area | None) -> Generator[Image, None, None]:
+        """Each held-out image `EACH` times, with a defect each time; in the inspected ``area`` where there is one."""
         reading = Reading(channels=config.channels)
         reader = Reader(reading, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
         with closing(reader.images(list(self.held_out))) as read:
             images = (image for _, image in read)
-            for defect in synthetic.draw_defects(images, seed=config.seed, each=EACH):
+            where = partial(_inspected, area=area)
+            for defect in synthetic.draw_defects(images, seed=config.seed, each=EACH, where=where):
                 yield defect.image
+
+
+def _inspected(image: Image, area: Area | None) -> Mask:
+    """Where on the object a defect is looked for: in the whole area where the object cannot be told in it."""
+    found = synthetic.object_region(image)
+    if area is None:
+        return found
+    mask = area.of((image.shape[0], image.shape[1]))
+    return found & mask if (found & mask).any() else mask
 
 
 def _judged(tried: Sequence[Tried]) -> tuple[Trial, ...]:
