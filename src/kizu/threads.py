@@ -30,25 +30,28 @@ AHEAD = 4
 
 
 @contextmanager
-def workers() -> Iterator[ThreadPoolExecutor]:
-    """Threads, with the libraries held to one thread each meanwhile."""
+def workers(threads: int = THREADS) -> Iterator[ThreadPoolExecutor]:
+    """So many threads, with the libraries held to one thread each meanwhile."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(THREADS, initializer=_one_thread) as pool:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads, initializer=_one_thread) as pool:
         yield pool
 
 
-def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Generator[Result, None, None]:
-    """What ``work`` makes of each item, in order; raises what it raises. Close it, or use it up.
+def side_by_side(
+    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int = THREADS, ahead: int | None = None
+) -> Generator[Result, None, None]:
+    """What ``work`` makes of each item, in order; raises what it raises. Close it, or use it up. ``ahead``: items
+    begun or done before the first of them is asked for (None: `AHEAD` a thread).
 
     >>> list(side_by_side(lambda number: number * 10, [1, 2, 3]))
     [10, 20, 30]
     """
     source = iter(items)
     waiting: deque[Future[Result]] = deque()
-    with workers() as pool:
+    with workers(threads) as pool:
         try:
-            waiting.extend(pool.submit(work, item) for item in islice(source, AHEAD * THREADS))
+            waiting.extend(pool.submit(work, item) for item in islice(source, ahead or AHEAD * threads))
             while waiting:
                 first = waiting.popleft()
                 yield first.result()

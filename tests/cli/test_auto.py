@@ -78,7 +78,7 @@ def test_not_with_tiles(kizu: Command, parts: Path) -> None:
 
 
 def test_within_an_area(kizu: Command, parts: Path, tmp_path: Path) -> None:
-    options = ("--roi", "0.25,0.25,0.75,0.75", "--false-alarms", 0.2)
+    options = ("--roi", "0.25,0.25,0.5,0.5", "--false-alarms", 0.2)
     said = kizu("fit", parts, "-o", tmp_path / "m.kizu", "--auto", *options, "--json")
     assert {trial["preset"] for trial in said.document["auto"]["trials"]} == {"lite", "lite-fast"}
     fitted = package.load(tmp_path / "m.kizu")

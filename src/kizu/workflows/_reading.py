@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,10 @@ from kizu.datasets import Sample
 from kizu.errors import DataError, ImageError, KizuWarning
 from kizu.images import DEFAULT_MAX_PIXELS, Reading, read_ahead
 from kizu.progress import Advance, ignore
+from kizu.threads import side_by_side
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
 Image = npt.NDArray[Any]
 """Samples ``(H, W, 3)``, as `kizu.images.Reading` reads them."""
@@ -30,6 +35,9 @@ DIGITS = 16
 WORKERS = max(2, min(8, os.cpu_count() or 1))
 """Files read and worked on side by side."""
 
+AHEAD = 8
+"""Images held that are not asked for yet: they may be large."""
+
 
 @dataclass(frozen=True)
 class _Read(Generic[Result]):
@@ -38,6 +46,17 @@ class _Read(Generic[Result]):
     image: Image
     digest: bytes
     result: Result
+
+
+_Attempt: TypeAlias = tuple[Sample, _Read[Result]] | tuple[Sample, ImageError]
+
+
+def _fetched(
+    samples: Sequence[Sample], attempt: Callable[[Sample], _Attempt[Result]]
+) -> Generator[_Attempt[Result], None, None]:
+    with closing(read_ahead(samples, attempt, workers=WORKERS, ahead=AHEAD)) as ahead:
+        for fetched in ahead:
+            yield fetched.get()
 
 
 def _nothing(sample: Sample, image: Image) -> None:
@@ -68,34 +87,51 @@ class Reader:
         """Each sample with its image, ``advance`` called once a sample is done with.
 
         Close it when leaving it early. Raises `ImageError` at the first file that cannot be read, unless those are
-        to be skipped.
+        skipped, each with a warning; `DataError` when none is left then.
         """
-        with closing(self.worked(samples, _nothing, advance)) as worked:
-            for sample, image, _ in worked:
+        with closing(self.read_and(samples, _nothing, advance)) as read:
+            for sample, image, _ in read:
                 yield sample, image
+
+    def read_and(
+        self, samples: Sequence[Sample], work: Callable[[Sample, Image], Result], advance: Advance = ignore
+    ) -> Generator[tuple[Sample, Image, Result], None, None]:
+        """As `images`, and with each what ``work`` made of it: several at a time, by the threads that read them.
+        ``work`` must bear that. The libraries keep their own threads, for who asks for the images.
+        """
+        return self._in_order(samples, _fetched(samples, partial(self._attempt, work)), advance)
 
     def worked(
         self, samples: Sequence[Sample], work: Callable[[Sample, Image], Result], advance: Advance = ignore
     ) -> Generator[tuple[Sample, Image, Result], None, None]:
-        """As `images`, and with each what ``work`` made of it.
-
-        Several files are read and worked on side by side, each by one thread from its file to the result: threads
-        that share one image's work wait for each other, and these do not. ``work`` must bear that.
+        """As `read_and`, for work that fills the cores: each image by one thread from its file to the result, and
+        the libraries held to one thread each. Threads that share one image's work wait for each other, these do not.
         """
+        if len(samples) < 2:  # it may have all the cores
+            return self.read_and(samples, work, advance)
+        attempts = side_by_side(partial(self._attempt, work), samples, threads=WORKERS, ahead=AHEAD)
+        return self._in_order(samples, attempts, advance)
+
+    def _in_order(
+        self, samples: Sequence[Sample], attempts: Generator[_Attempt[Result], None, None], advance: Advance
+    ) -> Generator[tuple[Sample, Image, Result], None, None]:
         already = len(self.skipped)
-        fetch = read_ahead(samples, lambda sample: self._read(sample, work), workers=WORKERS)
-        with closing(fetch) as ahead:  # an error must not leave that to the garbage collector, in whatever thread
-            for fetched in ahead:
-                try:
-                    read = fetched.get()
-                except ImageError as error:
-                    self._skip(error)
+        with closing(attempts):  # an error must not leave that to the garbage collector, in whatever thread
+            for sample, read in attempts:
+                if isinstance(read, ImageError):
+                    self._skip(read)
                 else:
-                    self._add(fetched.item.path.name, read.digest)
-                    yield fetched.item, read.image, read.result
+                    self._add(sample.path.name, read.digest)
+                    yield sample, read.image, read.result
                 advance(1)
         if samples and len(self.skipped) - already == len(samples):
             raise DataError(f"none of {len(samples)} images can be read; the first: {self.skipped[already]}")
+
+    def _attempt(self, work: Callable[[Sample, Image], Result], sample: Sample) -> _Attempt[Result]:
+        try:
+            return sample, self._read(sample, work)
+        except ImageError as error:
+            return sample, error
 
     def _read(self, sample: Sample, work: Callable[[Sample, Image], Result]) -> _Read[Result]:
         image = self.reading.read(sample.path, max_pixels=self.max_pixels)

@@ -25,8 +25,9 @@ def worked(
     advance: Advance,
 ) -> Generator[tuple[Sample, Image, Result], None, None]:
     """Each sample in order with its image and what ``work`` makes of it: the same as one after the other."""
-    several = inspector.detector.side_by_side and inspector.tiling is None
-    yield from _worked(reader, samples, lambda *one: work(inspector, *one), advance, several=several)
+    if inspector.detector.side_by_side and inspector.tiling is None:
+        return reader.worked(samples, lambda *one: work(inspector, *one), advance)
+    return _one_by_one(reader, samples, lambda *one: work(inspector, *one), advance)
 
 
 def embedded(
@@ -36,21 +37,15 @@ def embedded(
     embed: Callable[[Sample, Image], Result],
     advance: Advance,
 ) -> Generator[tuple[Sample, Image, Result], None, None]:
-    """As `worked`, for work that the detector has no part in."""
-    yield from _worked(reader, samples, embed, advance, several=inspector.tiling is None)
+    """As `worked`, for work that the detector has no part in, and that leaves cores to it."""
+    if inspector.tiling is None:
+        return reader.read_and(samples, embed, advance)
+    return _one_by_one(reader, samples, embed, advance)
 
 
-def _worked(
-    reader: Reader,
-    samples: Sequence[Sample],
-    work: Callable[[Sample, Image], Result],
-    advance: Advance,
-    *,
-    several: bool,
+def _one_by_one(
+    reader: Reader, samples: Sequence[Sample], work: Callable[[Sample, Image], Result], advance: Advance
 ) -> Generator[tuple[Sample, Image, Result], None, None]:
-    if several:
-        yield from reader.worked(samples, work, advance)
-        return
     with closing(reader.images(samples, advance)) as read:
         for sample, image in read:
             yield sample, image, work(sample, image)
