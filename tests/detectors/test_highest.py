@@ -9,6 +9,8 @@ import pytest
 
 from kizu.detectors import _highest
 from kizu.detectors._highest import highest_exact
+from kizu.detectors.ensemble import Ensemble
+from kizu.detectors.patchcore import PatchCore
 
 
 class Looks:
@@ -77,3 +79,28 @@ def test_unknown_scores_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = highest_exact(np.array([np.inf, 3.5, 2], np.float32), [exact])
     np.testing.assert_array_equal(scores, [1, 3, 2])
     assert exact.asked[1:] == [0, 1]
+
+
+def test_equal_scores_end_it() -> None:
+    """A patch beside an exact one may be as high, and come before it: a blank image is full of them."""
+    again, exact = Looks([3, 3, 3, 1]), Looks([3, 3, 3, 1])
+    scores = highest_exact(np.array([3, 4, 3, 2], np.float32), [again, exact])
+    np.testing.assert_array_equal(scores, [3, 3, 3, 2])
+    assert 1 in exact.asked[1:] or 0 in exact.asked[1:]
+
+
+def test_what_is_no_number_ends_it() -> None:
+    exact = Looks([1, 3, 2])
+    scores = highest_exact(np.array([1, np.nan, 2], np.float32), [exact])
+    assert np.isnan(scores.max())
+
+
+def test_a_blank_image_is_scored() -> None:
+    rng = np.random.default_rng(0)
+    good = rng.standard_normal((30, 8, 8, 6), dtype=np.float32)
+    blank = np.broadcast_to(np.float32([4, -4, 4, -4, 4, -4]), (1, 8, 8, 6))
+    for detector in (PatchCore(coreset_count=600, search="approximate"), Ensemble(search="approximate")):
+        fitted = detector.fit([good])
+        found = fitted.score(np.ascontiguousarray(blank))
+        fitted.search_exactly()
+        np.testing.assert_allclose(found.images, fitted.score(np.ascontiguousarray(blank)).images, rtol=1e-6)

@@ -28,12 +28,15 @@ def highest_exact(scores: Float32, closer: Sequence[Closer]) -> Float32:
     """
     scores, looks = scores.copy(), np.zeros(len(scores), dtype=np.int64)
     counts = [1] * len(closer)
-    while (level := int(looks[scores.argmax()])) < len(closer):
-        part = _highest(scores, looks == level, scores[looks == len(closer)].max(initial=-np.inf), counts[level])
+    while True:
+        top, exact = int(scores.argmax()), scores[looks == len(closer)].max(initial=-np.inf)
+        if not scores[top] > exact:  # as high as what is exact, or not a number
+            return scores
+        level = int(looks[top])
+        part = _highest(scores, looks == level, exact, counts[level])
         scores[part] = closer[level](part)
         looks[part] += 1
         counts[level] = min(2 * counts[level], AT_A_TIME)
-    return scores
 
 
 def _highest(scores: Float32, wanted: npt.NDArray[np.bool_], above: np.floating, count: int) -> Indices:
