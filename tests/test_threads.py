@@ -116,3 +116,11 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
     assert subprocess.run(command, timeout=60, check=False).returncode == 0
+
+
+def test_a_thread_knows_whether_it_is_one_of_several() -> None:
+    assert list(threads.side_by_side(lambda _: threads.one_of_several(), range(2))) == [True, True]
+    assert not threads.one_of_several()
+    with threads.workers(1) as pool:
+        assert pool.submit(threads.one_of_several).result()
+    assert threads.together(lambda _: threads.one_of_several(), range(2)) == [False, False]  # a part of one image

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from itertools import islice
+from threading import local
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -28,14 +29,21 @@ THREADS = min(4, os.cpu_count() or 1)
 AHEAD = 4
 """Pieces begun or done, for each thread, before the first of them is asked for."""
 
+_here = local()
+
 
 @contextmanager
 def workers(threads: int = THREADS) -> Iterator[ThreadPoolExecutor]:
     """So many threads, with the libraries held to one thread each meanwhile."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads, initializer=_one_thread) as pool:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads, initializer=_one_of_several) as pool:
         yield pool
+
+
+def one_of_several() -> bool:
+    """Whether the calling thread is one of `workers`, for libraries that are not held to one thread from outside."""
+    return getattr(_here, "one_of_several", False)
 
 
 def side_by_side(
@@ -104,6 +112,11 @@ def _kept() -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where no process is a copy of another
     os.register_at_fork(after_in_child=_kept.cache_clear)  # threads are not copied
+
+
+def _one_of_several() -> None:
+    _here.one_of_several = True
+    _one_thread()
 
 
 def _one_thread() -> None:

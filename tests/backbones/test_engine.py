@@ -13,6 +13,7 @@ from kizu.backbones.efficientnet_lite import efficientnet_lite0
 from kizu.backbones.engines import OpenVinoEngine
 from kizu.errors import ModelFileError, ParameterError
 from kizu.graphs import Graph, Output
+from kizu.threads import side_by_side
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,26 @@ def kind(engine: Engine) -> str:
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (4, 80, 80, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("threads", [None, 2])
+def test_one_of_several_threads_keeps_to_one_core(
+    model: bytes, images: np.ndarray, threads: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    real = onnxruntime.InferenceSession
+
+    def opened(model: bytes, options: Any, **more: Any) -> Any:
+        asked.append(options.intra_op_num_threads)
+        return real(model, options, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+    engine = OnnxRuntimeEngine(model, threads=threads)
+    alone = [engine.embed(image[None]) for image in images]
+    assert asked == [threads or 0]
+    several = list(side_by_side(lambda image: engine.embed(image[None]), images, threads=2))
+    assert asked == ([0, 1] if threads is None else [threads])  # opened once; who chose a number gets it
+    np.testing.assert_array_equal(np.concatenate(several), np.concatenate(alone))
 
 
 def test_properties(engine: Engine) -> None:

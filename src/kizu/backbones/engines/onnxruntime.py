@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from io import StringIO
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from kizu.backbones.engines._contract import GraphEngine, Port, check_threads, contract, unusable
 from kizu.errors import ParameterError, bad_parameter, unknown_name
+from kizu.threads import one_of_several
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +24,9 @@ _ERRORS_ONLY = 3
 class OnnxRuntimeEngine(GraphEngine):
     """Turns images into embeddings with ONNX Runtime; the same images always give the same embeddings.
 
-    ``model`` is what `embedding_graph` returns. ``threads`` is the number of CPU threads (None: one a
-    physical core), ``providers`` ONNX Runtime's execution providers in order of preference (None: the CPU).
+    ``model`` is what `embedding_graph` returns. ``threads`` is the number of CPU threads (None: one a physical core;
+    one alone where `kizu.threads.one_of_several` calls), ``providers`` ONNX Runtime's execution providers in order of
+    preference (None: the CPU).
 
     Raises:
         ModelFileError: the model is damaged, or not one that `embedding_graph` wrote.
@@ -34,6 +38,8 @@ class OnnxRuntimeEngine(GraphEngine):
         _check_providers(chosen)
         self._session = _session(model, _options(threads), chosen)
         super().__init__(contract(_ports(self._session.get_inputs()), _ports(self._session.get_outputs())))
+        shared_out = threads is None and chosen == [_CPU]
+        self._alone = _Later(partial(_session, model, _options(1), chosen)) if shared_out else None
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -41,8 +47,21 @@ class OnnxRuntimeEngine(GraphEngine):
         return tuple(self._session.get_providers())
 
     def _run(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        result: NDArray[np.float32] = self._session.run(["embedding"], {"images": images})[0]
+        session = self._alone.get() if self._alone and one_of_several() else self._session
+        result: NDArray[np.float32] = session.run(["embedding"], {"images": images})[0]
         return result
+
+
+class _Later:
+    """A session that is opened when it is first asked for."""
+
+    def __init__(self, opened: Callable[[], Any]) -> None:
+        self._opened, self._lock, self._session = opened, Lock(), None
+
+    def get(self) -> Any:
+        with self._lock:
+            self._session = self._session or self._opened()
+            return self._session
 
 
 def _check_providers(providers: Sequence[str]) -> None:
