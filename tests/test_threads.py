@@ -124,3 +124,17 @@ def test_a_thread_knows_whether_it_is_one_of_several() -> None:
     with threads.workers(1) as pool:
         assert pool.submit(threads.one_of_several).result()
     assert threads.together(lambda _: threads.one_of_several(), range(2)) == [False, False]  # a part of one image
+
+
+def test_libraries_get_their_threads_back_from_whoever_is_last() -> None:
+    from threadpoolctl import threadpool_info
+
+    def counts() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before, first, second = counts(), threads.workers(2), threads.workers(2)
+    with first:
+        second.__enter__()
+    assert set(counts()) == {1}
+    second.__exit__(None, None, None)
+    assert counts() == before

@@ -14,10 +14,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import islice
-from threading import local
+from threading import Lock, local
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -32,12 +32,34 @@ AHEAD = 4
 _here = local()
 
 
+class _Held:
+    """BLAS held to one thread, which it is in the whole program, as long as any of several ask for it."""
+
+    def __init__(self) -> None:
+        self._lock, self._times, self._limits = Lock(), 0, ExitStack()
+
+    def __enter__(self) -> None:
+        from threadpoolctl import threadpool_limits
+
+        with self._lock:
+            if not self._times:
+                self._limits.enter_context(threadpool_limits(1, user_api="blas"))
+            self._times += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._times -= 1
+            if not self._times:
+                self._limits.close()
+
+
+_blas = _Held()
+
+
 @contextmanager
 def workers(threads: int = THREADS) -> Iterator[ThreadPoolExecutor]:
     """So many threads, with the libraries held to one thread each meanwhile."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads, initializer=_one_of_several) as pool:
+    with _blas, ThreadPoolExecutor(threads, initializer=_one_of_several) as pool:
         yield pool
 
 

@@ -11,7 +11,7 @@ import pytest
 from kizu.backbones import Engine, OnnxRuntimeEngine, embedding_graph, open_engine
 from kizu.backbones.efficientnet_lite import efficientnet_lite0
 from kizu.backbones.engines import OpenVinoEngine
-from kizu.errors import ModelFileError, ParameterError
+from kizu.errors import DataError, ModelFileError, ParameterError
 from kizu.graphs import Graph, Output
 from kizu.threads import side_by_side
 
@@ -213,3 +213,20 @@ def test_engines_keep_quiet(name: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_what_is_no_number_is_refused(name: str) -> None:
+    """As of a network that divides by the length of its features, of a black image."""
+    graph = Graph()
+    images = graph.images(64, mean=0, scale=1)
+    pooled = graph.node("AveragePool", [images.name], kernel_shape=[8, 8], strides=[8, 8])
+    length = graph.node("ReduceL2", [pooled, graph.constant(np.array([1]))], keepdims=1)
+    divided = graph.node("Div", [pooled, length])
+    graph.node("Transpose", [divided], "embedding", perm=[0, 2, 3, 1])
+    engine = open_engine(graph.serialised([Output("embedding", ("batch", 8, 8, 3))]), engine=name)
+    image = np.full((1, 64, 64, 3), 7, np.uint8)
+    assert engine.embed(image).max() == pytest.approx(1 / np.sqrt(3))
+    image[0, :32] = 0
+    with pytest.raises(DataError, match="makes NaN or infinite numbers of this image: it cannot be judged"):
+        engine.embed(image)

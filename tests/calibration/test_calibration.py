@@ -226,3 +226,8 @@ def test_what_is_missing_is_refused(missing: str) -> None:
         Calibration.from_dict({name: value for name, value in SOUND.items() if name != missing})
     with pytest.raises(ModelFileError):
         Calibration.from_dict([])  # type: ignore[arg-type]
+
+
+def test_no_number_is_never_ok() -> None:
+    calibration = Calibration(np.arange(1.0, 20), np.arange(1.0, 20))
+    assert calibration.verdict(math.nan) == calibration.verdict(math.inf) == "ng"

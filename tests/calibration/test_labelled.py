@@ -194,3 +194,9 @@ def test_one_of_a_kind_cannot_be_cross_validated(labels: list[bool]) -> None:
 def test_impossible_wishes(made: Any, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         made()
+
+
+@pytest.mark.parametrize("unit", [1e-14, 1.0, 1e14])
+def test_the_currency_does_not_matter(unit: float) -> None:
+    scores, labels = [1.0, 2.0, 4.0, 5.0], [False, False, True, True]
+    assert best_threshold(scores, labels, Cost(unit, unit)) == 3.0

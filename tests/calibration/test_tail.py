@@ -129,3 +129,11 @@ def test_what_is_no_share_of_a_tail(share: float) -> None:
 def test_what_is_no_threshold_of_a_tail(threshold: float) -> None:
     with pytest.raises(ParameterError, match="or more for a tail estimate"):
         fit_tail(SCORES).share_above(threshold)
+
+
+def test_a_tail_begins_where_it_begins() -> None:
+    """Of the largest share it can be asked for, the scores below it are no part of the tail."""
+    found = fit_tail(np.array([1.0, 2.0, 3.0] + [0.0] * 27))
+    estimate = found.exceeded_by(found.reaches)
+    assert found.above <= estimate.low <= estimate.threshold <= estimate.high
+    assert found.share_above(estimate.threshold).share <= found.reaches

@@ -150,7 +150,8 @@ def test_the_highest_score_is_exact_though_search_is_not(seed: int) -> None:
 def test_spread() -> None:
     rows = np.random.default_rng(0).normal(5, [1, 3], (200_000, 2)).astype(np.float32)
     assert spread(rows) == pytest.approx(np.sqrt(1 + 9), rel=0.02)
-    assert spread(np.full((7, 2), 3, np.float32)) > 0  # all equal: nothing to divide by, yet not zero
+    assert spread(np.full((7, 2), 3, np.float32)) == pytest.approx(1e-6 * np.sqrt(18))  # as much as float32 tells
+    assert spread(np.zeros((7, 2), np.float32)) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ import pytest
 
 from kizu.detectors import _highest, _search, _selection, build, patchcore
 from kizu.detectors.patchcore import PatchCore
-from kizu.errors import ParameterError
+from kizu.errors import KizuWarning, ParameterError
 from kizu.neighbors import Accuracy, _approximate
 from kizu.projection import safe_dimensions
 from reference.coreset import k_center_greedy
 from reference.patchcore import scores as plain_scores
 from reference.patchcore import walkthrough_scores
+
+a_poor_search = pytest.mark.filterwarnings("ignore:approximate search finds")
 
 
 def embeddings(images, height=4, width=5, channels=6, seed=0):
@@ -191,6 +193,7 @@ def test_the_coreset_can_start_from_the_first_row():
 
 @pytest.mark.parametrize("count", [2, 5, 9, 500])
 @pytest.mark.parametrize("search", ["exact", "approximate"])
+@a_poor_search
 def test_the_walkthroughs_weight_agrees_with_plain_loops(count, search, monkeypatch):
     monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     parameters = {"reweight": "walkthrough", "reweight_neighbors": count, "search": search}
@@ -203,6 +206,7 @@ def test_the_walkthroughs_weight_agrees_with_plain_loops(count, search, monkeypa
 
 
 @pytest.mark.parametrize("reweight", [True, "walkthrough"])
+@a_poor_search
 def test_weights_are_exact_however_poor_the_search(reweight, monkeypatch):
     monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     good, test = embeddings(30, 10, 10, 24), embeddings(20, 10, 10, 24, seed=1)
@@ -243,6 +247,7 @@ def test_approximate_search_is_as_accurate_as_asked():
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("at_a_time", [1, 32])
+@a_poor_search
 def test_image_scores_are_exact_however_poor_the_search(count, at_a_time, monkeypatch):
     monkeypatch.setattr(_highest, "AT_A_TIME", at_a_time)
     monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
@@ -256,6 +261,7 @@ def test_image_scores_are_exact_however_poor_the_search(count, at_a_time, monkey
     np.testing.assert_array_equal(found.images, found.patches.max(axis=(1, 2)))
 
 
+@a_poor_search
 def test_eq_7_starts_from_the_exact_nearest_row(monkeypatch):
     monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     asked = []
@@ -277,6 +283,7 @@ def test_eq_7_starts_from_the_exact_nearest_row(monkeypatch):
     assert len(asked) == 20
 
 
+@a_poor_search
 def test_accuracy_is_measured(monkeypatch):
     monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     detector = PatchCore(coreset_count=900, search="approximate").fit([embeddings(30, 10, 10, 24)])
@@ -321,3 +328,31 @@ def test_auto_holds_no_second_copy_of_a_large_bank(ratio, search, monkeypatch):
     monkeypatch.setattr(_search, "APPROXIMATE_FROM", 10)
     detector = PatchCore(coreset_ratio=ratio).fit([embeddings(10)])
     assert detector.summary()["search"] == search
+
+
+@pytest.mark.parametrize("reweight", [True, "walkthrough"])
+def test_one_row_alone_weighs_1(reweight):
+    """Else the score is 0 whatever the image is."""
+    good = np.full((8, 4, 4, 5), 0.3, np.float32)
+    test = np.random.default_rng(0).standard_normal((3, 4, 4, 5)).astype(np.float32)
+    plain, weighted = (PatchCore(reweight=given).fit([good]) for given in (False, reweight))
+    assert len(weighted.bank_) == 1
+    np.testing.assert_array_equal(weighted.score(test).images, plain.score(test).images)
+
+
+def copies():
+    """Sixty images of which every patch is there forty times."""
+    return np.random.default_rng(0).standard_normal((75, 1, 1, 8)).astype(np.float32).repeat(40, axis=0)
+
+
+def test_a_search_that_misses_what_was_wanted_is_told():
+    with pytest.warns(
+        KizuWarning, match=r"finds distances \d+\.\d% too large .* 1\.0% was wanted.*`auto` or `exact`"
+    ):
+        detector = PatchCore(coreset_ratio=1.0, search="approximate").fit([copies()])
+    assert detector.summary()["search"] == "approximate"
+
+
+def test_auto_does_without_it(monkeypatch):
+    monkeypatch.setattr(_search, "APPROXIMATE_UP_TO", 1)
+    assert PatchCore(coreset_ratio=1.0).fit([copies()]).summary()["search"] == "exact"

@@ -272,3 +272,19 @@ def test_what_was_set_aside_is_kept_in_the_model(name: str) -> None:
 def test_embeddings_are_read_once(name: str) -> None:
     images = defective()
     detectors.build(name, {"robust": True}).fit(iter(images[:, None]), leave_one_out=True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("copies", [12, 30])
+def test_copies_and_blank_frames_hide_no_defect(copies: int) -> None:
+    """What is the same in many images is hardly odd, and says nothing of how much good parts differ."""
+    blank = np.zeros((copies // 2, *GRID, CHANNELS), np.float32)
+    images = np.concatenate([defective(), good()[:1].repeat(copies - copies // 2, axis=0), blank])
+    found = looked_at(images)
+    assert np.flatnonzero(found.images).tolist() == DEFECTIVE
+
+
+def test_too_few_that_differ_tell_nothing() -> None:
+    images = np.concatenate([defective()[:12], good()[:1].repeat(40, axis=0)])
+    with pytest.warns(KizuWarning, match="11 different good images do not tell which stand out; nothing is set"):
+        found = _robust.doubted(images.reshape(-1, CHANNELS), GRID, Silent())
+    assert not found.images.any()

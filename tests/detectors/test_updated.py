@@ -262,3 +262,24 @@ def test_padim_of_schemas_1_and_2_cannot_be_updated():
     del state["count"]
     with pytest.raises(ModelFileError, match=r"does not say how many images .* fit again with all images\."):
         PaDiM.from_state({}, state).updated([gaussian_images(3)])
+
+
+def test_means_of_fewer_rows_than_wanted_may_rise():
+    rng = np.random.default_rng(0)
+    few, new, test = (rng.standard_normal((count, 1, 1, 1)).astype(np.float32) for count in (2, 3, 50))
+    old = PatchCore(coreset_ratio=0.3, neighbors=3).fit([few])
+    assert (old.updated([new]).score(test).images > old.score(test).images).any()
+    assert not old.never_higher
+
+
+@pytest.mark.parametrize("at_most", [0.0, -1.0])
+def test_no_row_is_picked_twice_whatever_is_wanted(at_most):
+    found = fitted("patchcore", {"coreset_ratio": 0.1}).updated([NEW], at_most=at_most)
+    assert len(np.unique(found.bank_, axis=0)) == len(found.bank_)
+
+
+@every_variant
+def test_a_refit_forgets_what_was_left_out(name, parameters):
+    detector = fitted(name, parameters, leave_one_out=True)
+    detector.fit([embeddings(30)])
+    assert not hasattr(detector, "left_out_")

@@ -71,6 +71,13 @@ def test_a_graph_scores_as_its_detector(
     assert_agree(detector, embeddings(6, seed=1) * np.float32(1.5))
 
 
+@pytest.mark.parametrize("constant", [0.0, 3.0])
+def test_a_part_that_is_the_same_everywhere(constant: float) -> None:
+    good, test = embeddings(20, seed=0), embeddings(3, seed=1)
+    good[..., :5] = constant
+    assert_agree(detectors.build("ensemble", {"parts": [[0, 5], [5, CHANNELS]]}).fit([good]), test)
+
+
 @pytest.mark.parametrize("neighbors", [1, 3])
 def test_cancellation_does_not_reach_a_score(neighbors: int) -> None:
     """Far from the origin |x|² + |y|² − 2xy is left with no digits."""

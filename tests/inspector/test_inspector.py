@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import kizu
-from kizu.errors import ImageError, ModelFileError, NotFittedError, OutputError, ParameterError
+from kizu.detectors import Scores
+from kizu.errors import DataError, ImageError, ModelFileError, NotFittedError, OutputError, ParameterError
 from kizu.inspector import Inspector, Prediction
 from workflows.tiles import SMALL, tile, write
 
@@ -281,3 +282,19 @@ def test_a_cut_leaves_edges_out(parts: Path) -> None:
     assert prediction.inspected.sum() == prediction.seen.height * prediction.seen.width < 96 * 96
     assert (prediction.full_map[~prediction.inspected] == 0).all()
     assert (prediction.full_map[prediction.inspected] > 0).all()
+
+
+@pytest.mark.parametrize("where", ["images", "patches"])
+def test_a_score_that_is_no_number_is_no_verdict(
+    inspector: Inspector, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = inspector.detector.score
+
+    def no_number(embeddings: np.ndarray) -> Scores:
+        found = real(embeddings)
+        getattr(found, where)[...] = np.nan
+        return found
+
+    monkeypatch.setattr(inspector.detector, "score", no_number)
+    with pytest.raises(DataError, match=r"a\.png: the detector gives no finite score: it cannot be judged"):
+        inspector.inspect(tile(1), Path("a.png"))

@@ -383,3 +383,13 @@ def test_a_model_without_what_an_update_takes_is_named(padim_model: Path, batch:
     path = rewritten(padim_model, tmp_path / "old.kizu", {"detector/count.npy": None})
     with pytest.raises(ModelFileError, match=r"old\.kizu: the model does not say how many images"):
         kizu.update(path, [batch])
+
+
+@pytest.mark.parametrize(("new", "before"), [(0.0, 0.0), (2.0, 2.0)])
+def test_scores_that_stay_have_not_changed(new: float, before: float) -> None:
+    from kizu.workflows._recalibrate import recalibrated
+
+    old, now = (Calibration(np.full(3, score), np.full(3, score)) for score in (1.0, new))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert recalibrated(old, now, [before] * 3, never_higher=False).scores.tolist() == [1, 1, 1, new, new, new]

@@ -83,8 +83,8 @@ class Calibration:
         return conformal.rank(self.decision.false_alarms, len(self.scores)) > 0
 
     def verdict(self, score: float) -> Verdict:
-        """``ng`` above the threshold, ``review`` above the one for review, else ``ok``."""
-        if score > self.threshold:
+        """``ng`` above the threshold, ``review`` above the one for review, else ``ok``; NaN is never ``ok``."""
+        if not score <= self.threshold:
             return "ng"
         return "review" if score > self.review_threshold else "ok"
 

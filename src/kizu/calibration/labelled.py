@@ -132,7 +132,8 @@ def best_threshold(scores: ArrayLike, labels: ArrayLike, rule: Rule) -> float:
     counts = count_scores(scores, labels)
     bad, good = _both(counts)
     worth = rule.worth(1 - counts.tp / bad, counts.fp / good, bad, good)
-    best = int(np.argmax(np.round(worth, 12)))  # rounded: equal ones must stay equal
+    largest = float(np.abs(worth).max()) or 1.0
+    best = int(np.argmax(np.round(worth / largest, 12)))  # rounded: equal ones must stay equal
     return _half_way(counts, best)
 
 

@@ -102,7 +102,7 @@ class Tail:
         if not 0 < share <= self.reaches:
             hint = f"{self.count} scores promise larger ones without an estimate." if share > 0 else ""
             raise bad_parameter("share", f"above 0 and at most {self.reaches:.3g} for a tail estimate", share, hint)
-        grow = np.log(self._beyond() / share)
+        grow = np.maximum(np.log(self._beyond() / share), 0.0)  # the tail says nothing of what lies below it
         excess = self.scales[:, None] * np.expm1(_SHAPES[:, None, None] * grow) / _SHAPES[:, None, None]
         low, middle, high = self._quantiles(self.above + excess, confidence)
         return TailEstimate(share, middle, "threshold", low, high, confidence, *self._origin())

@@ -75,9 +75,9 @@ def k_center_continued(
 ) -> Coreset:
     """Pick from ``rows`` ``(N, D)`` what exact greedy k-center picks after ``centres`` ``(M, D)``; float32, finite.
 
-    It ends once ``at_least`` rows are picked and every row lies within ``radius`` (plain distance) of a centre or a
-    pick; and in any case when every row left equals one of these. Memory as `k_center_greedy`. ``advance`` is called
-    with the picks; how many there will be is not known before.
+    It ends once ``at_least`` rows are picked and every row lies within ``radius`` (plain distance; 0 where it is
+    negative) of a centre or a pick; and in any case when every row left equals one of these. Memory as
+    `k_center_greedy`. ``advance`` is called with the picks; how many there will be is not known before.
 
     Raises ``ValueError`` when there are no ``centres``, or they have another number of dimensions.
 
@@ -118,7 +118,7 @@ class _Picked:
 
     def more(self, count: int, block_rows: int, *, within: float = 0.0) -> None:
         """Up to ``count`` more picks, as long as a row lies farther than ``within`` from every centre."""
-        wanted = len(self._indices) + count
+        wanted, within = len(self._indices) + count, max(within, 0.0)
         while len(self._indices) < wanted and np.sqrt(self.cover.squared.max()) > within:
             block, rival = self.cover.farthest(block_rows)
             found = _greedy_in_block(self.cover, block, rival, wanted - len(self._indices), within)

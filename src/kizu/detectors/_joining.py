@@ -18,6 +18,10 @@ SAMPLE = 65_536
 """Patches from which the spread of a part is found, about."""
 
 
+LEAST_SPREAD = 1e-6
+"""Of a part that hardly varies, beside its length: float32 tells no less, and exports compute in it."""
+
+
 @dataclass(frozen=True)
 class Found:
     """One part of an image: ``queries`` ``(P, D)``, its patches; ``distances`` ``(P,)`` to the rows found, never too
@@ -32,7 +36,15 @@ class Found:
 def spread(rows: Float32) -> float:
     """The root of the variance of ``rows`` ``(N, D)``, summed over channels: a plain distance, above 0."""
     sample = rows[:: max(1, len(rows) // SAMPLE)].astype(np.float64)
-    return float(np.sqrt(max(sample.var(axis=0).sum(), np.finfo(np.float32).tiny)))
+    return _scale(sample.var(axis=0), sample.mean(axis=0))
+
+
+def _scale(variances: Float64, means: Float64) -> float:
+    """The spread of channels of these ``variances``, at least `LEAST_SPREAD` of how far they lie from the origin; 1
+    where they are 0 everywhere.
+    """
+    length = float(np.sqrt(variances.sum() + np.square(means).sum()))
+    return max(float(np.sqrt(variances.sum())), LEAST_SPREAD * length) or 1.0
 
 
 class RunningSpread:
@@ -66,8 +78,7 @@ class RunningSpread:
 
     def of(self, part: slice) -> float:
         """Of the channels ``part``: a plain distance, above 0."""
-        variances = self._scatter[part] / max(1, self._count)
-        return float(np.sqrt(max(variances.sum(), np.finfo(np.float32).tiny)))
+        return _scale(self._scatter[part] / max(1, self._count), self._mean[part])
 
 
 def joined(parts: Sequence[Found], scales: Float64) -> Float32:
@@ -91,6 +102,6 @@ def joined(parts: Sequence[Found], scales: Float64) -> Float32:
 def _scores(distances: Sequence[Float32], scales: Float64) -> Float32:
     total = np.zeros(len(distances[0]), np.float64)
     for near, scale in zip(distances, scales, strict=True):
-        total += np.square(near / scale)
+        total += np.square(near.astype(np.float64) / scale)
     scores: Float32 = np.sqrt(total / len(distances)).astype(np.float32)
     return scores

@@ -106,7 +106,7 @@ def write_scores(
     distances = search.distances(queries, neighbors)
     patches = distances.reduced("ReduceMean", [1])
     score = patches.reduced("ReduceMax")
-    if weight is not None:
+    if weight is not None and len(bank) > 1:  # one row alone weighs 1
         highest = Expression(graph, graph.node("ArgMax", [patches.name], axis=0), np.dtype(np.int64))
         score = score * weight(search, queries.take(highest))
     return patches.reshape(1, *grid).name, score.name

@@ -68,6 +68,10 @@ LOOKED_UP = 8
 LEAST_SPREAD = 0.1
 """Standard deviation of the logarithms at least: where images differ by noise alone, more of it is no defect."""
 
+COPIED = 1e-3
+"""Share of the highest oddness up to which an image is a copy of others: however many there are, they say nothing of
+how much good parts differ."""
+
 UNSURE = 1.5
 """A standard deviation from the tenth and fiftieth percentile of n numbers is off by about UNSURE/√n of itself; it is
 taken that much larger."""
@@ -125,8 +129,10 @@ def doubted(rows: Float32, grid: tuple[int, int], progress: Progress) -> Suspici
     with progress.stage("Looking for defects", grid[0] * grid[1]) as advance:
         found = suspicion(rows, grid, advance)
     many = int(found.images.sum())
-    if images < FEWEST:
-        _say(f"{images} good images do not tell which stand out; nothing is set aside. Give {FEWEST} or more.")
+    different = int(_unlike(found.patches.max(axis=(1, 2))).sum()) if images >= FEWEST else images
+    if different < FEWEST:
+        only = f"{different} good images" if different == images else f"{different} different good images"
+        _say(f"{only} do not tell which stand out; nothing is set aside. Give {FEWEST} or more.")
     elif many >= int(AT_MOST * images):
         _say(
             f"{many} of {images} images stand out, too many for exceptions. Look at them, as with `kizu check`, and "
@@ -153,22 +159,32 @@ def _say(text: str) -> None:
 def standing_out(values: npt.NDArray[np.floating], among: Bools | None = None) -> Bools:
     """``(n,)`` bool: which of ``values`` ``(n,)``, 0 or more, are too high to belong to the rest.
 
-    What is ordinary is learnt from those ``among``, from their middle and what lies below it alone: the upper half
-    is where defects are. None stands out below `FEWEST`, or where there is no spread.
+    What is ordinary is learnt from those ``among`` that are no copies, from their middle and what lies below it
+    alone: the upper half is where defects are. None stands out below `FEWEST`, or where there is no spread.
     """
     count = len(values)
     found = np.zeros(count, dtype=bool)
-    logarithms = np.log(np.maximum(values.astype(np.float64), np.finfo(np.float64).tiny))
-    tenth, middle = np.quantile(logarithms if among is None else logarithms[among], [0.1, 0.5])
-    if count < FEWEST or middle <= tenth:
+    ordinary = values if among is None else values[among]
+    ordinary = ordinary[_unlike(ordinary)]
+    if len(ordinary) < FEWEST:
         return found
-    deviation = max((middle - tenth) / 1.2816 * (1 + UNSURE / math.sqrt(count)), LEAST_SPREAD)
+    logarithms = np.log(np.maximum(values.astype(np.float64), np.finfo(np.float64).tiny))
+    tenth, middle = np.quantile(np.log(ordinary.astype(np.float64)), [0.1, 0.5])
+    if middle <= tenth:
+        return found
+    deviation = max((middle - tenth) / 1.2816 * (1 + UNSURE / math.sqrt(len(ordinary))), LEAST_SPREAD)
     highest = np.argsort(-logarithms, kind="stable")[: int(AT_MOST * count)]
     chances = [math.erfc((logarithms[place] - middle) / deviation / math.sqrt(2)) / 2 for place in highest]
     allowed = FALSE_SHARE / count * np.arange(1, len(highest) + 1)
     last = np.flatnonzero(np.array(chances) <= allowed)
     found[highest[: last[-1] + 1 if len(last) else 0]] = True
     return found
+
+
+def _unlike(values: npt.NDArray[np.floating]) -> Bools:
+    """Which of ``values``, 0 or more, are no copies: these, and blank frames, are hardly odd at all."""
+    unlike: Bools = values > COPIED * values.max(initial=0)
+    return unlike
 
 
 def overwrite(rows: Float32, aside: Bools) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from kizu.detectors._base import Array, Float32
 from kizu.detectors._without import SearchWithout
-from kizu.errors import NotFittedError
+from kizu.errors import KizuWarning, NotFittedError
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, tuned
 
 APPROXIMATE_FROM = 2048
@@ -27,12 +28,23 @@ def prepared(
 ) -> tuple[Search, Accuracy]:
     """The search of a ``bank`` ``(M, D)`` picked from so many ``patches``, and how accurate it is.
 
-    ``search`` and ``error``: as `kizu.detectors.patchcore.PatchCore` has them. ``probes`` gives images
-    ``(h, w, D)`` to measure it on; called where that is needed.
+    ``search`` and ``error``: as `kizu.detectors.patchcore.PatchCore` has them; ``auto`` keeps to ``error``, and
+    ``approximate`` warns where it is missed. ``probes`` gives images ``(h, w, D)`` to measure it on; called where
+    that is needed.
     """
     worth_it = APPROXIMATE_FROM <= len(bank) <= APPROXIMATE_UP_TO * patches
     if search == "approximate" or (search == "auto" and worth_it):
-        return tuned(bank, probes(), error)
+        found, accuracy = tuned(bank, probes(), error)
+        if accuracy.error <= error:
+            return found, accuracy
+        if search == "approximate":
+            warnings.warn(
+                f"approximate search finds distances {accuracy.error:.1%} too large on this bank, where {error:.1%} "
+                "was wanted: maps are rougher, image scores stay exact. Search with `auto` or `exact` instead.",
+                KizuWarning,
+                stacklevel=6,
+            )
+            return found, accuracy
     return ExactNeighbors(bank), Accuracy()
 
 

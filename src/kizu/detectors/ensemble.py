@@ -128,6 +128,7 @@ class Ensemble(Detector):
         Raises `DataError` when there is but one image to leave out, `ParameterError` for parts beyond the channels.
         """
         self.check()
+        vars(self).pop("left_out_", None)
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
         if memory is not None and images is not None:
             first, embeddings = peeked(embeddings)

@@ -13,6 +13,7 @@ Differences from the paper:
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
@@ -70,7 +71,8 @@ class PaDiM(Detector):
 
     def check(self) -> None:
         _checks.whole("reduced_dims", self.reduced_dims, at_least=1, optional=True)
-        _checks.real("regularisation", self.regularisation, "a positive number", 0, float("inf"))
+        expected = "a number from 1e-30 to 1e30"  # float32 knows no others
+        _checks.real("regularisation", self.regularisation, expected, math.nextafter(1e-30, 0), 1e30)
         _checks.flag("robust", self.robust)
 
     def fit(
@@ -91,6 +93,7 @@ class PaDiM(Detector):
         anything is computed.
         """
         self.check()
+        vars(self).pop("left_out_", None)
         progress = progress or Silent()
         stream = (image for batch in map(finite, _of_one_grid(embeddings)) for image in batch)
         first = next(stream, None)

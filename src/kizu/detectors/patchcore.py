@@ -132,6 +132,7 @@ class PatchCore(Detector):
         ``leave_one_out`` nor ``robust`` is possible.
         """
         self.check()
+        vars(self).pop("left_out_", None)
         rng, progress = rng or np.random.default_rng(0), progress or Silent()
         if memory is not None and images is not None:
             first, embeddings = peeked(embeddings)
@@ -189,8 +190,8 @@ class PatchCore(Detector):
 
     @property
     def never_higher(self) -> bool:
-        """No row goes; but weights may rise."""
-        return not self.reweight
+        """No row goes; but weights may rise, and so may means of fewer distances than are wanted."""
+        return not self.reweight and len(self._bank.rows) >= self.neighbors
 
     def updated(
         self,

@@ -121,14 +121,15 @@ class Inspector:
     def measure(self, image: Image) -> tuple[float, Float32]:
         """The score and the anomaly map of ``(H, W, 3)`` RGB samples, without a verdict.
 
-        Tiles are scored row by row where the detector can, so that no more embeddings need be held.
+        Tiles are scored row by row where the detector can, so that no more embeddings need be held. Raises
+        `DataError` for scores that are not finite numbers.
         """
         if self.tiling is None or self.detector.position_bound:
-            scores = self.detector.score(self.embed(image))
+            scores = _finite(self.detector.score(self.embed(image)))
             return float(scores.images[0]), self.map_of(scores.patches[0], image.shape[:2])
         frame = self.frame(image.shape[:2])
         levels = self.reading.levels(image)
-        found = [self.detector.score(part[None]) for _, part in strips(self.engine, frame, levels)]
+        found = [_finite(self.detector.score(part[None])) for _, part in strips(self.engine, frame, levels)]
         patches = np.concatenate([one.patches[0] for one in found], axis=0 if frame.counts is None else 1)
         highest = max(found, key=lambda one: float(one.patches.max()))
         return float(highest.images[0]), self.map_of(patches, image.shape[:2])
@@ -282,6 +283,12 @@ class Inspector:
             area=area,
             engine=engine,
         )
+
+
+def _finite(scores: detectors.Scores) -> detectors.Scores:
+    if not (np.isfinite(scores.images).all() and np.isfinite(scores.patches).all()):
+        raise DataError("the detector gives no finite score: it cannot be judged. Look at the image, or fit again.")
+    return scores
 
 
 def _restore_detector(content: _model_file.Content) -> detectors.Detector:

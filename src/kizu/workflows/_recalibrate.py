@@ -26,7 +26,8 @@ def recalibrated(old: Calibration, new: Calibration, before: Sequence[float], *,
     joined = replace(
         old, scores=np.concatenate([old.scores, new.scores]), peaks=np.concatenate([old.peaks, new.peaks])
     )
-    changed = float(np.median(new.scores / np.maximum(before, np.finfo(np.float64).tiny)))
+    ratios = new.scores / np.maximum(before, np.finfo(np.float64).tiny)
+    changed = float(np.median(np.where(new.scores == before, 1.0, ratios)))
     if never_higher or abs(changed - 1) <= STALE:
         return joined
     share = old.decision.false_alarms

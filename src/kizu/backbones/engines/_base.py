@@ -43,6 +43,7 @@ class Engine(Protocol):
 
         Raises:
             ParameterError: another shape or dtype.
+            DataError: the network makes of an image what is not a finite number.
         """
         ...
 

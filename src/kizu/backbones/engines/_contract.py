@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kizu.errors import ModelFileError, ParameterError, bad_parameter
+from kizu.errors import DataError, ModelFileError, ParameterError, bad_parameter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,13 +98,20 @@ class GraphEngine(ABC):
 
         Raises:
             ParameterError: another shape or dtype.
+            DataError: the network makes of an image what is not a finite number.
         """
         import numpy as np
 
         self._check(images)
         if len(images) == 0:
             return np.empty((0, *self.grid, self.channels), np.float32)
-        return self._run(images)
+        embeddings = self._run(images)
+        if not np.isfinite(embeddings).all():
+            raise DataError(
+                "the backbone makes NaN or infinite numbers of this image: it cannot be judged. Look whether it is a "
+                "picture at all; if it is, use another backbone, or install this one anew."
+            )
+        return embeddings
 
     def _check(self, images: NDArray[Any]) -> None:
         size = self.image_size
