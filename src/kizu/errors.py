@@ -106,6 +106,16 @@ def bad_parameter(name: str, expected: str, got: object, hint: str = "") -> Para
     return ParameterError(f"{text} {hint}" if hint else text)
 
 
+def sentence(text: object) -> str:
+    """Words of others, an error's for example, as one line that a sentence may follow.
+
+    >>> sentence("it breaks\\noff"), sentence("an unknown letter.")
+    ('it breaks off.', 'an unknown letter.')
+    """
+    line = " ".join(str(text).split())
+    return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Words for a name that does not exist, with the nearest ones first.
 

@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, compose, helper, inliner, numpy_helper, version_converter
 
-from kizu.errors import BackboneError
+from kizu.errors import BackboneError, sentence
 
 OPSET = 18
 IR_VERSION = 8
@@ -254,10 +254,9 @@ def upgraded(model: Any) -> Any:
     try:
         return version_converter.convert_version(model, OPSET)
     except Exception as error:  # the converter's own exceptions share no base class
-        reason = " ".join(str(error).split())
         raise BackboneError(
-            f"the ONNX graph uses operator set {version} and cannot be brought to {OPSET}: {reason} Export it anew "
-            f"with opset {OPSET} or later."
+            f"the ONNX graph uses operator set {version} and cannot be brought to {OPSET}: {sentence(error)} Export "
+            f"it anew with opset {OPSET} or later."
         ) from error
 
 

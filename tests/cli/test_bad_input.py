@@ -227,6 +227,20 @@ def test_bad_models(kizu: Command, model: Path, parts: Path, tmp_path: Path, nam
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+@pytest.mark.parametrize(
+    ("part", "odd"),
+    [("history", 5), ("history", None), ("history", [{"id": "a"}]), ("data", 5), ("backbone", []), ("versions", "x")],
+)
+def test_a_model_of_odd_provenance(
+    kizu: Command, model: Path, tmp_path: Path, part: str, odd: object, as_json: tuple[str, ...]
+) -> None:
+    path = rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest["provenance"].update({part: odd}))
+    said = kizu("info", path, *as_json)
+    assert re.match(rf"{re.escape(str(path))}: the model file is damaged: .*{part}.*\. Restore it or fit", said.error)
+    assert said.out == ""
+
+
 @pytest.mark.parametrize("command", ["predict", "evaluate"])
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 def test_bad_images_leave_the_table_as_it_was(

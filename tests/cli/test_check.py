@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cli.running import Command
@@ -44,6 +45,23 @@ def test_many_findings_of_a_kind_are_cut_short(kizu: Command, tmp_path: Path) ->
     said = kizu("check", tmp_path, "--no-outliers", "-o", tmp_path / "out")
     assert "  ... and 6 more, see findings.csv\n" in said.out
     assert not (tmp_path / "out" / "suspects").exists()
+
+
+def test_files_that_differ_in_what_to_do_about_them(kizu: Command, tmp_path: Path) -> None:
+    tiles.plain(tmp_path)
+    for number in range(5):
+        (tmp_path / f"空{number}.png").write_bytes(b"")
+    (tmp_path / "文.png").write_bytes(b"not an image")
+    for number in range(2):
+        tiles.write(tmp_path / f"大{number}.png", np.zeros((200, 200 + number, 3), np.uint8))
+    said = kizu("check", tmp_path, "--no-outliers", "--max-pixels", 96 * 96)
+    told = said.out[said.out.index("PROBLEM unreadable\n") :].split("\n\n")[0].splitlines()[1:]
+    assert [line.partition(": ")[0] for line in told] == [
+        *("  大0.png", "  -> Scale it down, or raise the limit with --max-pixels 40000."),
+        *("  大1.png", "  -> Scale it down, or raise the limit with --max-pixels 40200."),
+        *("  文.png", "  -> Save it as one of these, or take it out."),
+        "  ... and 5 more with other advice, all of them with --out DIR or --json",
+    ]
 
 
 def test_json_is_one_document(kizu: Command, spoilt: Path) -> None:

@@ -66,6 +66,10 @@ def test_a_picture(kizu: Command, mine: Path, tmp_path: Path) -> None:
     assert said.out.endswith(f"Wrote {tmp_path / '図.png'}.\n")
     assert (tmp_path / "図.png").stat().st_size > 10_000
     assert "is a folder" in kizu("drift", mine, tmp_path / "a.csv", "--plot", tmp_path).error
+    before = (tmp_path / "a.csv").read_bytes()
+    said = kizu("drift", mine, tmp_path / "a.csv", "--plot", tmp_path / "a.csv")
+    assert "a.csv: a plot is a PNG file. Give it a name that ends in .png." in said.error
+    assert (tmp_path / "a.csv").read_bytes() == before
 
 
 def test_mistakes(kizu: Command, mine: Path, tmp_path: Path) -> None:

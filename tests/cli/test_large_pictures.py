@@ -72,6 +72,9 @@ def test_an_area_is_told_and_drawn(kizu: Command, data: Path, tmp_path: Path) ->
     said = kizu("info", model, "--area", tmp_path / "area.png")
     assert "\nInspected area\n  share                    0.25\n" in said.out
     picture, image = read_image(tmp_path / "area.png"), read_image(data / "0.png")
+    before = (data / "0.png").read_bytes()
+    assert "0.png: is there already. Give the picture" in kizu("info", model, "--area", data / "0.png").error
+    assert (data / "0.png").read_bytes() == before
     np.testing.assert_array_equal(picture[30:105, 50:150], image[30:105, 50:150])
     assert (picture[:30] >= 170).all()
     document = kizu("info", model, "--json").document

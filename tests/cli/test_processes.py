@@ -95,6 +95,22 @@ def test_predict_into_head(model: Path, parts: Path) -> None:
         assert running.wait(timeout=60) == 0
 
 
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)], ids=str)
+@pytest.mark.parametrize("command", ["predict", "info", "--version"])
+def test_streams_that_are_not_there(model: Path, parts: Path, closed: tuple[int, ...], command: str) -> None:
+    arguments = {"predict": [model, parts], "info": [model], "--version": []}[command]
+    left = {1: "stdout", 2: "stderr"}
+    options = {name: None for number, name in left.items() if number in closed}
+    said = in_its_own_process([command, *arguments], preexec_fn=lambda: [os.close(one) for one in closed], **options)
+    assert (said.code, "Traceback" in said.out + said.err) == (0, False)
+    assert bool(said.out) == (1 not in closed)
+
+
+def test_a_mistake_without_stderr_is_not_told_on_stdout(tmp_path: Path) -> None:
+    said = in_its_own_process(["info", tmp_path / "無い.kizu"], preexec_fn=lambda: os.close(2), stderr=None)
+    assert (said.code, said.out, said.err) == (2, "", "")
+
+
 @pytest.mark.parametrize("command", ["predict", "info"])
 def test_output_to_a_full_disk(model: Path, parts: Path, command: str) -> None:
     with Path("/dev/full").open("w") as full:

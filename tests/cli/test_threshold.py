@@ -97,7 +97,7 @@ def test_as_a_document(kizu: Command, mine: Path) -> None:
         (["--value", "inf"], "`value` must be a finite number"),
         (["--value", "much"], "Invalid value for '--value'"),
         (["--tail", "--value", 1], "choose one of"),
-        (["--best-f1"], "a threshold from labelled images needs labelled images to choose by."),
+        (["--best-f1"], "a threshold from labelled images needs labelled images to choose by; give --data DATA."),
         (["--data", "x"], "needs what to choose by"),
         (["--data", "x", "--best-f1", "--recall", 1], "choose one of --best-f1, --recall and --cost-miss"),
         (["--data", "x", "--cost-miss", 1], "costs come in pairs"),

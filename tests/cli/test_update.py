@@ -11,7 +11,7 @@ import pytest
 
 from cli.running import Command, files, in_its_own_process
 from kizu.inspector import identity
-from workflows.tiles import good, tile, write
+from workflows.tiles import good, good_bad, tile, write
 
 
 @pytest.fixture
@@ -117,6 +117,23 @@ def test_what_cannot_be_done(kizu: Command, part: Path, batch: Path, arguments: 
     before = files(part.parent)
     assert text in kizu("update", part, *(argument.format(batch=batch) for argument in arguments)).error
     assert files(part.parent) == before
+
+
+def test_defects_and_masks_are_not_learnt(kizu: Command, part: Path, tmp_path: Path) -> None:
+    root, before = good_bad(tmp_path / "部品", sound=4, scratched=2), part.read_bytes()
+    said = kizu("update", part, root)
+    assert "holds defects or masks as well, such as bad/傷100.png. Give the good parts alone, such as " in said.error
+    assert said.error.rstrip().endswith(f"{root / 'good'}.")
+    assert part.read_bytes() == before
+    assert "Added 1 image " in kizu("update", part, root / "good").out  # it has the others
+
+
+def test_an_image_that_cannot_be_learnt_is_named(kizu: Command, parts: Path, tmp_path: Path) -> None:
+    model = tmp_path / "a.kizu"
+    kizu("fit", parts, "--image-size", 64, "--false-alarms", 0.2, "--roi", "0,0,48,96", "--out", model)
+    good(tmp_path / "新規", 2, first=200)
+    odd = write(tmp_path / "新規" / "傷.png", tile(300)[:50])
+    assert f"{odd}: the inspected area was drawn in pixels of 96 x 96" in kizu("update", model, odd.parent).error
 
 
 def test_no_model(kizu: Command, batch: Path, tmp_path: Path) -> None:

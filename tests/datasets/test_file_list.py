@@ -147,6 +147,7 @@ def test_mistakes_in_csv_name_file_and_line(tmp_path: Path, text: str, line: int
     ("text", "line", "problem"),
     [
         ('{"path": "a.png"}\n{"path": "b.png"\n', 2, "not JSON .*; write one object a line"),
+        ("[" * 100_000, 1, r"not JSON \(maximum recursion depth .*\); write one object a line"),
         ('\n["a.png"]\n', 2, "not a JSON object; write"),
         ('{"path": "a.png", "spilt": "train"}', 1, r"unknown column 'spilt'\. Did you mean 'split'\?"),
         ('{"path": "a.png", "label": true}', 1, '`label` is true; write text, as "good"'),

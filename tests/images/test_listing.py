@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from kizu.errors import DataError
 from kizu.images import SUFFIXES, find_images, is_image, sort_key
+from kizu.images.listing import list_folder
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -60,6 +62,59 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     touch(tmp_path, "a.png")
     with pytest.raises(DataError, match=r"a\.png: "):
         find_images(tmp_path / "a.png")
+
+
+def test_linked_folders_are_not_entered(tmp_path: Path) -> None:
+    touch(tmp_path / "data", "a.png", "inner/b.png")
+    touch(tmp_path / "elsewhere", "c.png")
+    (tmp_path / "data" / "self").symlink_to(".")
+    (tmp_path / "data" / "inner" / "up").symlink_to("..")
+    (tmp_path / "data" / "link.png").symlink_to(tmp_path / "elsewhere")
+    found = [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path / "data", recursive=True)]
+    assert found == ["data/a.png", "data/inner/b.png"]
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    touch(tmp_path / "data", "a.png", "inner/b.png")
+    (tmp_path / "link").symlink_to("data")
+    found = [path.relative_to(tmp_path).as_posix() for path in find_images(tmp_path / "link", recursive=True)]
+    assert found == ["link/a.png", "link/inner/b.png"]
+
+
+def test_layouts_follow_links_to_folders(tmp_path: Path) -> None:
+    touch(tmp_path / "elsewhere", "a.png")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "good").symlink_to(tmp_path / "elsewhere")
+    assert list_folder(tmp_path / "data") == ((tmp_path / "data" / "good",), ())
+
+
+def test_links_that_lead_nowhere_count_as_files(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "lost.png").symlink_to("nothing")
+    assert [path.name for path in find_images(tmp_path, recursive=True)] == ["a.png", "loop.png", "lost.png"]
+    assert [path.name for path in list_folder(tmp_path)[1]] == ["a.png", "loop", "loop.png", "lost.png"]
+
+
+class Forbidden:
+    """An entry of a folder that the system says nothing about."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self.name = path.name
+
+    def is_dir(self) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+
+def test_a_link_that_cannot_be_followed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [Forbidden(tmp_path / "a.png")]
+    monkeypatch.setattr("kizu.images.listing.os.scandir", lambda _: nullcontext(entries))
+    assert find_images(tmp_path) == (tmp_path / "a.png",)
+    entries.append(Forbidden(tmp_path / "good"))
+    with pytest.raises(DataError, match="good: no permission to list it; change its permissions"):
+        find_images(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
+import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,7 @@ from PIL import Image
 
 from images.making import blocks, bmp, chunk, encode, huge_png, png, tiff
 from kizu.errors import ImageError
-from kizu.images import decode_image, read_header, read_image, read_mask
+from kizu.images import decode_image, read_bytes, read_header, read_image, read_mask
 
 RGB = blocks()
 GREY = RGB[..., 0]
@@ -97,6 +101,16 @@ BAD = {
         tiff(blocks(3, np.uint16), 2, t284=2),
         "a 16-bit TIFF with its colours in separate planes cannot be used",
     ),
+    "lab tiff": (
+        encode(Image.fromarray(RGB).convert("LAB"), "TIFF"),
+        "a TIFF of CIELab colours cannot be used; save it as 8- or 16-bit PNG",
+    ),
+    "packed lab tiff": (
+        encode(Image.fromarray(RGB).convert("LAB"), "TIFF", compression="tiff_lzw"),
+        "a TIFF of CIELab colours cannot be used",
+    ),
+    "icc lab tiff": (tiff(RGB, 9), "a TIFF of ICC Lab colours cannot be used"),
+    "raw tiff": (tiff(GREY, 32803), "a TIFF of photometric interpretation 32803 cannot be used"),
     "tiff hole": (two_strip_tiff_with_a_hole(), "a part of the image was never written"),
     "tiff without data": (
         b"II*\0\x08\0\0\0\2\0" + struct.pack("<HHIIHHIII", 256, 3, 1, 32, 257, 3, 1, 24, 0),
@@ -173,6 +187,54 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "folder.png"
     path.mkdir()
     with pytest.raises(ImageError, match=r"is a folder, not an image|no permission"):
+        read_image(path)
+    with pytest.raises(ImageError, match=r"is a folder, not an image|no permission"):
+        read_bytes(path)
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(path.name)  # whole paths may be longer than the system takes
+
+
+def link_to_a_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def link_to_a_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
+@pytest.mark.parametrize("make", [make_pipe, make_socket, link_to_a_device, link_to_a_pipe])
+def test_what_is_no_ordinary_file_is_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(path := tmp_path / "a.png")
+    monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("opening it may wait for ever"))
+    for read in (read_image, read_mask, read_header, read_bytes):
+        with pytest.raises(ImageError) as caught:
+            read(path)
+        assert str(caught.value) == f"{path}: is not an ordinary file; remove it, or leave it out"
+
+
+def test_a_link_to_an_image_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    (tmp_path / "b.png").symlink_to("a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "b.png"), RGB)
+    assert read_bytes(tmp_path / "b.png") == PNG
+
+
+def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "loop.png"
+    path.symlink_to("loop.png")
+    with pytest.raises(ImageError, match=r"loop\.png: cannot be read \(.+\); check the drive"):
         read_image(path)
 
 

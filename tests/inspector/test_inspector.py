@@ -13,7 +13,7 @@ import pytest
 import kizu
 from kizu.detectors import Scores
 from kizu.errors import DataError, ImageError, ModelFileError, NotFittedError, OutputError, ParameterError
-from kizu.inspector import Inspector, Prediction
+from kizu.inspector import Inspector, Prediction, check_target
 from workflows.tiles import SMALL, tile, write
 
 
@@ -211,6 +211,20 @@ def test_where_a_model_cannot_be_written(model: Path, tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
+def test_a_model_takes_the_place_of_nothing_but_a_model(model: Path, tmp_path: Path) -> None:
+    inspector, photograph = kizu.load(model), write(tmp_path / "部品.png", tile(1))
+    before = photograph.read_bytes()
+    for check in (inspector.save, check_target):
+        with pytest.raises(OutputError, match=r"部品\.png: is there, and is no kizu model.* such as .*部品\.kizu\.$"):
+            check(photograph)
+    assert photograph.read_bytes() == before
+    (tmp_path / "damaged.kizu").write_bytes(b"old")
+    inspector.save(tmp_path / "damaged.kizu")
+    named_otherwise = (tmp_path / "damaged.kizu").rename(tmp_path / "model.zip")
+    inspector.save(named_otherwise)
+    assert same(kizu.load(named_otherwise).predict(tile(2)), inspector.predict(tile(2)))
+
+
 def test_an_interrupt_while_saving(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import zipfile
 
@@ -266,6 +280,27 @@ def test_errors_of_damaged_parts_name_the_file(model: Path, tmp_path: Path) -> N
         kizu.load(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "odd", "problem"),
+    [
+        ("calibration", None, "'NoneType' object is not subscriptable"),
+        ("detector", {}, "'name'"),
+        ("config", {"seed": -1}, "`seed`: input should be greater than or equal to 0; got -1"),
+    ],
+)
+def test_errors_of_damaged_parts_are_sentences(
+    model: Path, tmp_path: Path, part: str, odd: object, problem: str
+) -> None:
+    from inspector.archives import rewritten
+
+    path = rewritten(model, tmp_path / "a.kizu", {}, lambda manifest: manifest.update({part: odd}))
+    with pytest.raises(ModelFileError) as caught:
+        kizu.load(path)
+    words = str(caught.value)
+    assert words.startswith(f"{path}: the model file is damaged: ")
+    assert words.endswith(f"{problem}. Restore it or fit again.")
 
 
 def test_an_inspector_knows_what_few_images_mean(parts: Path) -> None:

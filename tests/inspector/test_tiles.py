@@ -73,6 +73,7 @@ def test_row_by_row_with_a_weight(folder: Path) -> None:
 
 @pytest.mark.parametrize("detector", ["patchcore", {"name": "padim", "reduced_dims": 8}])
 @pytest.mark.parametrize("side", [64, 50])
+@pytest.mark.filterwarnings("ignore:tiles of 64 pixels are larger than the images")
 def test_an_image_that_fits_in_one_tile_gives_what_it_gives_without_tiles(
     tmp_path: Path, detector: object, side: int
 ) -> None:

@@ -279,3 +279,18 @@ def test_settings_that_cannot_be(parts: Path, given: dict[str, Any], said: str) 
     with pytest.raises(ParameterError) as error:
         kizu.fit(parts, **SMALL, **given)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("window", [(0.0, 255.0), (60000.0, 65000.0)])
+def test_a_window_that_most_samples_lie_outside_of_is_doubted(data: Path, window: tuple[float, float]) -> None:
+    said = r"100% of the samples of these images lie outside the window .* black or white: .* Fit with --window auto"
+    with pytest.warns(KizuWarning, match=said):
+        kizu.fit(data, window=window, **SETTINGS)
+
+
+def test_a_background_may_be_cut_off(tmp_path: Path) -> None:
+    for number in range(12):
+        image = texture(number)
+        image[:20] = 100
+        save(tmp_path / f"{number}.png", image)
+    kizu.fit(tmp_path, window=(900.0, 1100.0), **SETTINGS)  # warnings are errors here

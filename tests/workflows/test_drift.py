@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -169,9 +170,12 @@ def test_what_is_no_file_of_text(inspector: kizu.Inspector, tmp_path: Path) -> N
             find_drift(inspector, [path])
 
 
-def test_nothing_but_ng(inspector: kizu.Inspector, tmp_path: Path) -> None:
-    path = table(tmp_path / "p.csv", [99.0] * 3)
-    with pytest.raises(DataError, match="every row is NG, so none is left"):
+def test_nothing_below_the_threshold(inspector: kizu.Inspector, tmp_path: Path) -> None:
+    assert inspector.calibration is not None
+    limit = inspector.calibration.threshold  # a score of just that is OK, but says nothing of drift
+    path = table(tmp_path / "p.csv", [99.0, limit, limit])
+    words = re.escape(f"no row is below the threshold {limit:.6g}, so none is left to look for drift; use --all to ")
+    with pytest.raises(DataError, match=words):
         find_drift(inspector, [path])
     assert len(find_drift(inspector, [path], every_row=True).watched) == 3
 

@@ -16,7 +16,7 @@ from kizu.calibration import Calibration
 from kizu.errors import DataError, ExportError, KizuWarning, ParameterError
 from kizu.images import read_image
 from kizu.workflows import _fit
-from workflows.tiles import write
+from workflows.tiles import tile, write
 
 
 @pytest.fixture(scope="module")
@@ -306,3 +306,18 @@ def test_images_of_tiles_are_worked_on_one_at_a_time(sampled: kizu.Inspector, fo
         )
         list(workflows.predict(sampled, [folder]))
     assert seen == {threading.current_thread()}
+
+
+def test_tiles_larger_than_the_images_are_doubted(folder: Path) -> None:
+    with pytest.warns(KizuWarning, match=r"tiles of 1024 pixels are larger than the images, .* Leave tile_size out"):
+        kizu.fit(folder, tile_size=1024, random_tiles=1, image_size=64, false_alarms=0.2)
+
+
+def test_an_image_of_another_size_is_named_where_positions_count(tmp_path: Path) -> None:
+    for number in range(5):
+        write(tmp_path / f"{number}.png", tile(number))
+    odd = write(tmp_path / "z.png", np.tile(tile(9), (2, 1, 1)))
+    said = rf"{odd.name}: is 96 x 192 pixels, those before it 96 x 96, and images are compared position by position"
+    for detector in ({"name": "padim", "reduced_dims": 4}, {"name": "patchcore", "robust": True}):
+        with pytest.raises(DataError, match=said):
+            kizu.fit(tmp_path, tile_size=64, image_size=64, detector=detector)

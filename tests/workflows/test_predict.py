@@ -32,6 +32,18 @@ def test_files_and_folders_each_image_once(model: Path, parts: Path, tmp_path: P
     assert [p.score for p in found] == [inspector.predict(p.path).score for p in found if p.path]
 
 
+def test_pictures_that_kizu_made_are_no_parts(model: Path, tmp_path: Path) -> None:
+    """In an output folder inside the folder, and beside the images themselves."""
+    folder = tmp_path / "検査"
+    (image,) = (tiles.write(folder / "a.png", tile(2)),)
+    for out in (folder / "結果", folder):
+        list(predict(model, [folder], out=out, save=["overlay"]))
+        assert [p.path for p in predict(model, [folder])] == [image]
+    assert [p.path for p in predict(model, [folder / "pictures"])] == [folder / "pictures" / "a.png"]  # asked for
+    mine = tiles.write(tmp_path / "別" / "pictures" / "a.png", tile(3))
+    assert [p.path for p in predict(model, [mine.parent.parent])] == [mine]
+
+
 def test_a_path_that_does_not_exist_is_told_before_anything_is_done(model: Path, parts: Path, tmp_path: Path) -> None:
     for missing, words in (
         (tmp_path / "無い", "no such file or folder"),

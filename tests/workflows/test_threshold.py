@@ -128,7 +128,7 @@ def test_labelled_images(model: Path, parts: Path, tmp_path: Path, rule: Any) ->
         ({"tail": True, "false_alarms": 0.0}, "`false_alarms` must be above 0 .* No tail tells what never happens"),
         ({"tail": True, "false_alarms": 0.6}, "199 images promise more without one"),
         ({"tail": True, "value": 1.0}, "choose one of"),
-        ({"rule": BestF1()}, "needs labelled images to choose by"),
+        ({"rule": BestF1()}, "needs labelled images to choose by; give --data DATA"),
         ({"data": "x"}, "needs what to choose by: best F1, a recall or costs"),
         ({"data": "x", "rule": BestF1(), "value": 3.0}, "choose one of"),
         ({"out": "x.kizu"}, "another file needs another decision"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -26,6 +27,7 @@ from kizu.cli import (
     _threshold,
     _update,
 )
+from kizu.cli._printable import one_line
 from kizu.errors import KizuError, KizuWarning
 
 app = typer.Typer(
@@ -70,6 +72,7 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit: 0 when it did its work, 2 for a mistake the message names, 130 when interrupted."""
+    _have_streams()
     _speak_utf8()
     sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
 
@@ -87,7 +90,7 @@ def _run(arguments: list[str]) -> int:
         _abandon_stdout()
         return 0
     except (KizuError, _UsageError, MemoryError, OSError) as error:
-        print(f"error: {' '.join(_words(error).split())}", file=sys.stderr)
+        print(f"error: {one_line(_words(error))}", file=sys.stderr)
         return 2
 
 
@@ -125,6 +128,13 @@ def _abandon_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _have_streams() -> None:
+    """A stream that is closed or was never there, as under a Windows service, swallows what is said."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+
+
 def _speak_utf8() -> None:
     """File names in any script must print, also where the console's code page cannot hold them."""
     for stream in (sys.stdout, sys.stderr):
@@ -135,4 +145,4 @@ def _speak_utf8() -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """kizu's own warnings as one line; those of libraries concern developers and stay unseen here."""
     if issubclass(category, KizuWarning):
-        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+        print(f"warning: {one_line(message)}", file=sys.stderr)

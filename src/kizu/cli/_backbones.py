@@ -68,11 +68,11 @@ def info(name: Name, as_json: _options.Json = False) -> None:
         _show.document(state.to_dict())
         return
     card = state.card
-    print(f"{card.name}: {card.description}")
+    _show.line(f"{card.name}: {card.description}")
     print(f"{'':<2}{'layer':<24} channels  stride")
     for layer in card.layers:
         used = "  (default)" if layer.name in card.default_layers else ""
-        print(f"{'':<2}{layer.name:<24} {layer.channels:>8}  {layer.stride:>6}{used}")
+        _show.line(f"{'':<2}{layer.name:<24} {layer.channels:>8}  {layer.stride:>6}{used}")
     facts = {
         "image size": f"{card.default_image_size} by default",
         "preprocessing": card.preprocessing,
@@ -83,7 +83,7 @@ def info(name: Name, as_json: _options.Json = False) -> None:
         "size": _size(state.size),
     }
     for fact, value in facts.items():
-        print(f"{fact:<14}{value}")
+        _show.line(f"{fact:<14}{value}")
 
 
 @app.command("pull")
@@ -100,7 +100,7 @@ def pull(name: Name, as_json: _options.Json = False) -> None:
     if as_json:
         _show.document({**state.to_dict(), "downloaded": fetched})
     else:
-        print(f"{name}: {'downloaded to' if fetched else 'already here:'} {state.path or 'nothing to download'}")
+        _show.line(f"{name}: {'downloaded to' if fetched else 'already here:'} {state.path or 'nothing to download'}")
 
 
 @app.command("add")
@@ -123,6 +123,6 @@ def add(
         state = add_backbone(file, progress=Bars())
         states.append(state)
         if not as_json:
-            print(f"{file}: weights of {state.card.name}, now in {state.path}")
+            _show.line(f"{file}: weights of {state.card.name}, now in {state.path}")
     if as_json:
         _show.document({"added": [state.to_dict() for state in states]})

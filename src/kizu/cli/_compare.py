@@ -66,13 +66,13 @@ def compare(
     _show.lines(_summary(result))
     _show.lines(_table(result))
     for pair in result.pairs:
-        _show.lines(_tested(pair))
+        _show.lines(("", *_tested(pair)))
     if len(result.pairs) > 1:
         print(f"The p-values allow for the {len(result.pairs)} comparisons made (Holm).")
     _show.lines(_disputed(result))
     if out is not None:
         pictures = len(result.disputed)
-        print(f"Wrote {out / 'comparison.csv'} and {pictures} picture{'' if pictures == 1 else 's'}.")
+        _show.line(f"Wrote {out / 'comparison.csv'} and {pictures} picture{'' if pictures == 1 else 's'}.")
 
 
 def _summary(result: Comparison) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _column(model: ComparedModel, result: Comparison) -> dict[str, str]:
 
 def _tested(pair: Pair) -> Iterator[str]:
     """What the tests say, in plain words."""
-    yield f"\n{pair.second} against {pair.first}"
+    yield f"{pair.second} against {pair.first}"
     yield f"  AUROC: {_ranking(pair)}"
     yield f"  Verdicts: {_deciding(pair)}"
     for name, found in (("good images", pair.on_good), ("bad images", pair.on_bad)):
@@ -166,7 +166,8 @@ def _disputed(result: Comparison) -> Iterator[str]:
     """The images that some models get right and some wrong, the worst of each kind."""
     for names in dict.fromkeys(map(result.names, result.disputed)):
         images = [image for image in result.disputed if result.names(image) == names]
-        yield f"\nOnly {' and '.join(names)} right ({len(images)}), worst first"
+        yield ""
+        yield f"Only {' and '.join(names)} right ({len(images)}), worst first"
         for image in images[:_LISTED]:
             kind = f" ({image.defect_type})" if image.defect_type not in ("bad", "good") else ""
             yield f"  {image.mistake:<12} {image.path}{kind}"

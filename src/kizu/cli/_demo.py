@@ -47,4 +47,4 @@ def _told(result: Demo, out: Path, clock: _show.Clock, as_json: bool) -> None:
     fitted_on = result.inspector.provenance["data"]["fitted"]
     print(f"Fitted on {fitted_on} good solar cells; tested on others, good and defective.")
     _show.evaluation(result.evaluation, out, as_json=False)
-    print(f"Took {clock.seconds:.1f} s in all. Look at the pictures in {out}; the model is {result.model}.")
+    _show.line(f"Took {clock.seconds:.1f} s in all. Look at the pictures in {out}; the model is {result.model}.")

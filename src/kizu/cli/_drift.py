@@ -25,7 +25,7 @@ def drift(
         typer.Option(help="Probability of ever alarming though nothing has changed, at most.", metavar="SHARE"),
     ] = 0.01,
     every_row: Annotated[
-        bool, typer.Option("--all", help="Look at NG rows too; defects then count as drift. [default: off]")
+        bool, typer.Option("--all", help="Look at every row, NG too; defects then count as drift. [default: off]")
     ] = False,
     rows_alone: Annotated[
         bool,
@@ -79,7 +79,7 @@ _HOW = {
 def _lines(result: DriftFound) -> Iterator[str]:
     left_out = len(result.rows) - len(result.watched)
     against = f"{result.known} calibration scores and earlier rows" if result.known else "earlier rows"
-    without = f" ({left_out} NG rows left out)" if left_out else ""
+    without = f" ({left_out} at or above the threshold left out)" if left_out else ""
     yield f"{len(result.rows)} rows{without}, each compared with {against}."
     yield from _scores(result)
     yield from _ng(result)

@@ -188,7 +188,7 @@ def fit(
     from kizu.cli._progress import Bars
     from kizu.config import parse, read, with_settings
     from kizu.datasets import load_dataset
-    from kizu.files import check_writable
+    from kizu.inspector import check_target
     from kizu.workflows import fit as fit_inspector
 
     document: dict[str, Any] = {} if config is None else read(config)
@@ -204,8 +204,8 @@ def fit(
     chosen = parse(with_settings(_with_detector(document, detector), more), str(config or "kizu fit"))
     dataset = load_dataset(data, seed=chosen.seed)
     target = out or Path(f"{dataset.product}.kizu")
-    check_writable(target)
-    summary = dataset.summary()
+    check_target(target)
+    summary = dataset.summary(windowed=chosen.window is not None)
     if not as_json:
         _show.lines(summary.lines())
     clock, choice = _show.Clock(), None

@@ -94,4 +94,6 @@ def _say(result: Report) -> None:
 
 def wrote(path: Path) -> None:
     """The line that names a finished report."""
-    print(f"Wrote {path} ({path.stat().st_size / 1e6:.1f} MB).")
+    from kizu.cli import _show
+
+    _show.line(f"Wrote {path} ({path.stat().st_size / 1e6:.1f} MB).")

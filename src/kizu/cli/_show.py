@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kizu.cli._printable import printable
 from kizu.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -31,10 +32,15 @@ class Clock:
         return round(time.perf_counter() - self._started, 3)
 
 
+def line(text: str) -> None:
+    """One line, whatever the names in it hold."""
+    print(printable(text))
+
+
 def lines(texts: Iterable[str]) -> None:
-    """Lines as they are."""
+    """A line each."""
     for text in texts:
-        print(text)
+        line(text)
 
 
 def document(content: Mapping[str, Any]) -> None:
@@ -71,7 +77,7 @@ def predictions(results: Predictions, model: Path, out: Path | None, as_json: bo
             continue
         cells = [f"{prediction.score:.4f}", f"{prediction.threshold:.4f}", prediction.verdict.upper()]
         cells += [f"p={prediction.p_value:.4f}", *([] if scaled is None else [f"{name}={scaled:.4f}"])]
-        print(prediction.path, *cells, f"{prediction.milliseconds:.1f} ms", sep="\t", flush=True)
+        print(printable(prediction.path), *cells, f"{prediction.milliseconds:.1f} ms", sep="\t", flush=True)
     if as_json:
         counts = dict(sorted(verdicts.items()))
         found = {"predictions": kept, "counts": counts, "skipped": results.skipped}
@@ -83,7 +89,7 @@ def predictions(results: Predictions, model: Path, out: Path | None, as_json: bo
 
 
 def _wrote(out: Path, pictures: int) -> None:
-    print(f"Wrote {out / 'predictions.csv'} and {pictures} picture{'' if pictures == 1 else 's'}.")
+    line(f"Wrote {out / 'predictions.csv'} and {pictures} picture{'' if pictures == 1 else 's'}.")
 
 
 def skipped(count: int) -> None:
@@ -128,7 +134,7 @@ def exported(result: Export, model: Path, as_json: bool) -> None:
     names = " and ".join(map(str, result.files))
     size = "any size" if result.image_size == "any" else f"{result.image_size} pixels"
     samples = "" if result.dtype == "uint8" else f", the camera's samples as {result.dtype}"
-    print(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of {size}{samples}.")
+    line(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of {size}{samples}.")
     score, map_ = f"{agreement.score:.1g} of their value", f"{agreement.map:.1g} of their range"
     print(f"Checked on {agreement.images} images: scores differ from the model's by {score} at most, maps by {map_}.")
     if result.search != "exact":

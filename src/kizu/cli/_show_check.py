@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kizu.cli._show import document, lines
+from kizu.cli._show import document, line, lines
 
 if TYPE_CHECKING:
     from kizu.checks import Finding
     from kizu.workflows import DataCheck
 
-_SHOWN = 3  # findings of a kind, files of a finding
+_SHOWN = 3  # kinds of advice, findings of one, files of a finding
 _SUSPECTS_SHOWN = 5
 
 
@@ -30,7 +30,8 @@ def data_check(result: DataCheck, out: Path | None, as_json: bool) -> None:
         lines(f"  {text}" for text in _of_a_kind(findings, result.root, out))
     lines(_suspects(result))
     if out is not None:
-        print(f"\nWrote {out / 'findings.csv'}{' and the suspects beside it' if result.suspects else ''}.")
+        line("")
+        line(f"Wrote {out / 'findings.csv'}{' and the suspects beside it' if result.suspects else ''}.")
 
 
 def _head(result: DataCheck) -> Iterator[str]:
@@ -41,22 +42,35 @@ def _head(result: DataCheck) -> Iterator[str]:
 
 
 def _of_a_kind(findings: Sequence[Finding], root: Path, out: Path | None) -> Iterator[str]:
-    for finding in findings[:_SHOWN]:
-        names = [_name(path, root) for path in finding.paths[:_SHOWN]]
-        more = len(finding.paths) - len(names)
-        files = ", ".join(names) + (f" and {more} more" if more else "")
-        yield f"{files}: {finding.message}" if files else finding.message
-    if len(findings) > _SHOWN:
-        where = "see findings.csv" if out is not None else "all of them with --out DIR or --json"
-        yield f"... and {len(findings) - _SHOWN:,} more, {where}"
-    yield f"-> {findings[0].advice}"
+    """Some of them, those of one advice together, each lot with its advice."""
+    where = "see findings.csv" if out is not None else "all of them with --out DIR or --json"
+    lots: dict[str, list[Finding]] = {}
+    for finding in findings:
+        lots.setdefault(finding.advice, []).append(finding)
+    for advice, lot in list(lots.items())[:_SHOWN]:
+        yield from (_about(finding, root) for finding in lot[:_SHOWN])
+        if len(lot) > _SHOWN:
+            yield f"... and {len(lot) - _SHOWN:,} more, {where}"
+        yield f"-> {advice}"
+    others = sum(map(len, list(lots.values())[_SHOWN:]))
+    if others:
+        yield f"... and {others:,} more with other advice, {where}"
+
+
+def _about(finding: Finding, root: Path) -> str:
+    """What was found, after the names of some of its files."""
+    names = [_name(path, root) for path in finding.paths[:_SHOWN]]
+    more = len(finding.paths) - len(names)
+    files = ", ".join(names) + (f" and {more} more" if more else "")
+    return f"{files}: {finding.message}" if files else finding.message
 
 
 def _suspects(result: DataCheck) -> Iterator[str]:
+    yield ""
     if result.not_scored:
-        yield f"\nDefects among the good images: not looked for ({result.not_scored})."
+        yield f"Defects among the good images: not looked for ({result.not_scored})."
         return
-    yield f"\nThe least ordinary of {_plural(result.scored, 'good image')} for training, scored as if not fitted on:"
+    yield f"The least ordinary of {_plural(result.scored, 'good image')} for training, scored as if not fitted on:"
     for suspect in result.suspects[:_SUSPECTS_SHOWN]:
         mark = "  <- stands out" if suspect.beyond else ""
         name = _name(suspect.path, result.root)

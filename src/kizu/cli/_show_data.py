@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kizu.cli._show import document, lines, quoted
+from kizu.cli._show import document, line, lines, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +36,11 @@ def fetched(result: FetchedData, as_json: bool) -> None:
     card, first = result.card, result.products[0]
     names = ", ".join(path.name for path in result.products)
     many = f"{len(result.products)} products: {names}" if len(result.products) > 1 else "one product"
-    print(f"{card.name} {'is' if result.fetched else 'was already'} in {result.out}: {many}.")
+    line(f"{card.name} {'is' if result.fetched else 'was already'} in {result.out}: {many}.")
     print(f"Licence: {card.licence}{f' ({card.licence_url})' if card.licence_url else ''}. To cite: {card.citation}.")
     if result.sha256 and not card.sha256:
         print(f"SHA-256 of the archive, which nobody has published: {result.sha256}")
-    print(f"Next: kizu fit {quoted(first)} -o {quoted(f'{first.absolute().name or card.name}.kizu')}")
+    line(f"Next: kizu fit {quoted(first)} -o {quoted(f'{first.absolute().name or card.name}.kizu')}")
 
 
 def synthesised(result: Synthesised, as_json: bool) -> None:
@@ -49,6 +49,6 @@ def synthesised(result: Synthesised, as_json: bool) -> None:
         document(result.to_dict())
         return
     drawn = ", ".join(f"{count} {kind}" for kind, count in result.defects.items())
-    print(f"Wrote {result.out}: {result.fit} good images to fit on, {result.good} held out, and defects: {drawn}.")
+    line(f"Wrote {result.out}: {result.fit} good images to fit on, {result.good} held out, and defects: {drawn}.")
     folder = quoted(result.out)
-    print(f"Next: kizu fit {folder} -o part.kizu, then kizu evaluate part.kizu {folder}")
+    line(f"Next: kizu fit {folder} -o part.kizu, then kizu evaluate part.kizu {folder}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kizu.cli._show import Clock, document, lines, skipped
+from kizu.cli._show import Clock, document, line, lines, skipped
 from kizu.cli._show_set_aside import set_aside
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def fitted(
     lines(_area(inspector, target))
     lines(set_aside(inspector))
     lines(_decisions(inspector))
-    print(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {target} IMAGES")
+    line(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {target} IMAGES")
 
 
 SCORED = {
@@ -93,7 +93,8 @@ def _tiles(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
     tiles = sum(len(row) for row in inspector.frame((size[1], size[0])).rows_of_tiles())
     fitted = inspector.config.random_tiles
     drawn = f", {min(fitted, tiles)} of them fitted on, drawn at random" if fitted else ""
-    yield f"A {size[0]} x {size[1]} image is {tiles} tiles{drawn}."
+    noun = "tile" if tiles == 1 else "tiles"
+    yield f"A {size[0]} x {size[1]} image is {tiles} {noun}{drawn}."
 
 
 def _area(inspector: Inspector, target: Path) -> Iterator[str]:
@@ -134,12 +135,14 @@ def _described_area(area: Area) -> dict[str, Any]:
 def info(inspector: Inspector, path: Path, as_json: bool) -> None:
     """What a model is, a section a subject."""
     from kizu.inspector import identity
+    from kizu.workflows._history import steps_of
 
+    steps, made = steps_of(inspector.provenance, path), _made_from(inspector.provenance, path)
     content = described(inspector)
     if as_json:
         document({"model": str(path), "id": identity(path), **content})
         return
-    print(f"{path} ({path.stat().st_size / 2**20:.1f} MiB), id {identity(path)}")
+    line(f"{path} ({path.stat().st_size / 2**20:.1f} MiB), id {identity(path)}")
     settings = {name: value for name, value in content["config"].items() if name != "detector"}
     _section("Settings", settings)
     _section(f"Detector {inspector.detector.name}", inspector.detector.parameters())
@@ -147,16 +150,27 @@ def info(inspector: Inspector, path: Path, as_json: bool) -> None:
     _section("Calibration", content["calibration"] or {})
     if inspector.area is not None:
         _section("Inspected area", content["area"])
-    provenance = content["provenance"]
-    _section("Data", provenance.get("data", {}))
-    if provenance.get("history"):
-        _section("Updates", {f"after {step['id']}": f"{step['added']} images" for step in provenance["history"]})
-    _section("Backbone", provenance.get("backbone", {}))
-    _section("Versions", provenance.get("versions", {}))
+    _section("Data", made["data"])
+    if steps:
+        _section("Updates", {f"after {step.id}": f"{len(step.names)} images" for step in steps})
+    _section("Backbone", made["backbone"])
+    _section("Versions", made["versions"])
+
+
+def _made_from(provenance: Mapping[str, Any], path: Path) -> dict[str, Mapping[str, Any]]:
+    """What `info` shows of a provenance. Raises `ModelFileError`."""
+    from kizu.errors import ModelFileError
+
+    made = {name: provenance.get(name, {}) for name in ("data", "backbone", "versions")}
+    for name, content in made.items():
+        if not isinstance(content, Mapping):
+            problem = f"the model file is damaged: its provenance has no readable {name}"
+            raise ModelFileError(f"{path}: {problem}. Restore it or fit again.")
+    return made
 
 
 def _section(title: str, content: Mapping[str, Any]) -> None:
     print(f"\n{title}")
     for name, value in content.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-        print(f"  {name:<24} {'-' if shown is None else shown}")
+        line(f"  {name:<24} {'-' if shown is None else shown}")

@@ -88,8 +88,10 @@ class Dataset:
             kinds[kind] = kinds.get(kind, 0) + 1
         return found
 
-    def summary(self) -> DatasetSummary:
-        """Count what was found; reads the header of every image, but decodes none."""
+    def summary(self, *, windowed: bool = False) -> DatasetSummary:
+        """Count what was found; reads the header of every image, but decodes none. ``windowed``: images are seen
+        through a window, so that nothing need be said of 16 bits.
+        """
         from kizu.datasets._summary import summarise
 
-        return summarise(self)
+        return summarise(self, windowed=windowed)

@@ -106,8 +106,10 @@ class DatasetSummary:
         }
 
 
-def summarise(dataset: Dataset) -> DatasetSummary:
-    """Count a data set; reads the header of every image, several at a time."""
+def summarise(dataset: Dataset, *, windowed: bool = False) -> DatasetSummary:
+    """Count a data set; reads the header of every image, several at a time. ``windowed``: as
+    `kizu.datasets.Dataset.summary` has it.
+    """
     headers, unreadable = _headers(sample.path for sample in dataset.samples)
     sizes = Counter((header.size[1], header.size[0]) for header in headers)
     by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
@@ -129,7 +131,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         most_common=common[0][0] if common else None,
         most_common_count=common[0][1] if common else 0,
         unreadable=unreadable,
-        notes=(*dataset.notes, *((_DEEP.format(bits[16]),) if bits[16] else ())),
+        notes=(*dataset.notes, *((_DEEP.format(bits[16]),) if bits[16] and not windowed else ())),
     )
 
 

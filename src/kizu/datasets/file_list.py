@@ -78,7 +78,7 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[int, Row]]:
             continue
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:{number}: not JSON ({error}); write one object a line") from None
         if not isinstance(entry, dict):
             raise DataError(f"{path}:{number}: not a JSON object; write " + '{"path": "a.png"}')

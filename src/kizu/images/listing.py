@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
 from pathlib import Path
@@ -40,7 +41,7 @@ def sort_key(path: Path | str) -> tuple[str, str]:
 def find_images(folder: Path | str, recursive: bool = False) -> tuple[Path, ...]:
     """The image files of a folder, sorted by `sort_key`; with ``recursive``, those of folders inside it too.
 
-    Hidden folders are left out, and links to folders are not followed.
+    Hidden folders are left out, and links to folders are not followed; ``folder`` itself may be one.
 
     Raises:
         DataError: the folder, or one inside it, cannot be listed.
@@ -48,14 +49,17 @@ def find_images(folder: Path | str, recursive: bool = False) -> tuple[Path, ...]
     found: list[Path] = []
     folders = [Path(folder)]
     while folders:
-        inner, files = list_folder(folders.pop())
+        inner, files = list_folder(folders.pop(), linked=False)
         found += filter(is_image, files)
         folders += inner if recursive else ()
     return tuple(sorted(found, key=sort_key))
 
 
-def list_folder(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+def list_folder(folder: Path, *, linked: bool = True) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """The folders and the files in a folder, hidden ones left out, each sorted by `sort_key`.
+
+    Links to folders are among the folders where ``linked``, and left out otherwise; a link that leads nowhere, or to
+    itself, counts as a file.
 
     Raises:
         DataError: the folder cannot be listed.
@@ -65,11 +69,27 @@ def list_folder(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not is_hidden(entry.name):
-                    (folders if entry.is_dir() else files).append(folder / entry.name)
+                if is_hidden(entry.name):
+                    continue
+                if not _is_folder(entry):
+                    files.append(folder / entry.name)
+                elif linked or not entry.is_symlink():
+                    folders.append(folder / entry.name)
     except OSError as error:
         raise _unlisted(folder, error) from None
     return tuple(sorted(folders, key=sort_key)), tuple(sorted(files, key=sort_key))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or leads to one. What looks like an image is none where the system cannot tell:
+    reading it says what is wrong.
+    """
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP or is_image(entry.name):
+            return False
+        raise _unlisted(Path(entry.path), error) from None
 
 
 def _unlisted(folder: Path, error: OSError) -> DataError:

@@ -1,6 +1,7 @@
 """The one reader: PNG, JPEG, BMP, TIFF and WebP files to upright 8-bit RGB.
 
 - Files are opened by Python, so names may be in any script on any system.
+- Pipes, sockets and devices are refused before they are opened: opening one may wait for ever.
 - The header is read first: what is too large, too small or of an unknown kind is refused before anything is
   decoded.
 - A file that ends early is refused; decoders would fill the rest with grey and say nothing. (Altered bytes
@@ -14,6 +15,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -43,8 +45,8 @@ def read_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDA
         ``(H, W, 3)`` RGB ``uint8``, upright, C-contiguous and writable.
 
     Raises:
-        ImageError: the file cannot be opened, is empty, cut short, damaged, not an image, of a kind of sample
-            that is not supported, smaller than `MIN_SIDE` or larger than ``max_pixels``.
+        ImageError: the file cannot be opened, is no ordinary one, is empty, cut short, damaged, not an image, of a
+            kind of sample that is not supported, smaller than `MIN_SIDE` or larger than ``max_pixels``.
     """
     return eight_bits(read_samples(path, max_pixels=max_pixels))
 
@@ -118,7 +120,7 @@ def read_header(path: Path | str) -> Header:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             return identify(_Window(file))[1]
     except UnusableError as problem:
         raise ImageError(path, problem.reason, problem.remedy) from None
@@ -129,7 +131,8 @@ def read_header(path: Path | str) -> Header:
 def read_bytes(path: Path | str) -> bytes:
     """A file as it is. Raises `ImageError` where it cannot be opened."""
     try:
-        return Path(path).read_bytes()
+        with _opened(Path(path)) as file:
+            return file.read()
     except (OSError, ValueError) as error:
         raise _unopened(Path(path), error) from None
 
@@ -153,12 +156,27 @@ class _Window:
 def _load(path: Path, max_pixels: int) -> tuple[bytes, Format, Header]:
     """The whole file, once its header has passed."""
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             kind, header = _inspect(_Window(file), path, max_pixels)
             file.seek(0)
             return file.read(), kind, header
     except (OSError, ValueError) as error:
         raise _unopened(path, error) from None
+
+
+def _opened(path: Path) -> BinaryIO:
+    if _is_special(path):
+        raise ImageError(path, Wording("file_special"), Wording("remove_or_leave_out"))
+    return path.open("rb")
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a path leads to a pipe, a socket or a device."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False  # opening it says what is wrong
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _unopened(path: Path, error: OSError | ValueError) -> ImageError:

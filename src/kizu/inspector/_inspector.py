@@ -14,7 +14,7 @@ import numpy.typing as npt
 from kizu import backbones, config, detectors, images, maps
 from kizu.calibration import Calibration
 from kizu.config import Config
-from kizu.errors import DataError, ImageError, ModelFileError, NotFittedError, ParameterError
+from kizu.errors import DataError, ImageError, ModelFileError, NotFittedError, ParameterError, sentence
 from kizu.inspector import _model_file
 from kizu.inspector._area_file import area_from_png, to_png
 from kizu.inspector._frame import Frame, Sight
@@ -265,7 +265,9 @@ class Inspector:
             provenance = dict(content.manifest["provenance"])
             area = area_from_png(content.area, content.manifest.get("area"))
         except (KeyError, TypeError, ValueError, ParameterError, ImageError, DataError, ModelFileError) as error:
-            raise ModelFileError(f"{path}: the model file is damaged: {error} Restore it or fit again.") from None
+            raise ModelFileError(
+                f"{path}: the model file is damaged: {sentence(error)} Restore it or fit again."
+            ) from None
         if exact:
             detector.search_exactly()
         try:

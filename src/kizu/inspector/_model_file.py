@@ -32,13 +32,14 @@ import numpy.typing as npt
 
 from kizu._version import __version__
 from kizu.config import LATER
-from kizu.errors import ModelFileError
-from kizu.files import atomic_write
+from kizu.errors import ModelFileError, OutputError
+from kizu.files import atomic_write, check_writable
 from kizu.inspector._entries import AlteredEntryError, Entries, aligned
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
 
+SUFFIX = ".kizu"
 SCHEMA = 5
 MANIFEST = "manifest.json"
 GRAPH = "backbone.onnx"
@@ -99,6 +100,8 @@ def write(
     text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
     head = text.encode(errors="backslashreplace")  # a folder's name may be no valid Unicode; JSON has escapes for it
 
+    _keep_others(path)
+
     def write_zip(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, data in {MANIFEST: head, **entries}.items():
@@ -124,6 +127,33 @@ def read(path: Path, *, mapped: bool = False, known: Known = _unknown) -> Conten
             raise ModelFileError(f"{path}: {reason}. Restore the file or fit again.") from None
 
     return _opened(path, read_archive)
+
+
+def check_target(path: str | Path) -> None:
+    """Make sure, before long work, that a model can be written at ``path``, as `kizu.files.check_writable` does.
+
+    Raises `OutputError`, also where something else would be lost that is there.
+    """
+    check_writable(path)
+    _keep_others(path)
+
+
+def _keep_others(path: str | Path) -> None:
+    target = Path(path)
+    if target.suffix.lower() != SUFFIX and target.exists() and not _is_model(target):
+        raise OutputError(
+            f"{path}: is there, and is no kizu model: it would be lost. Give another name, such as "
+            f"{target.with_suffix(SUFFIX)}."
+        )
+
+
+def _is_model(path: Path) -> bool:
+    """Whether it is one, or was one before it was damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return MANIFEST in archive.namelist()
+    except (OSError, *_UNREADABLE):
+        return False
 
 
 def identity(path: Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kizu.config import Config
 from kizu.datasets import Sample
-from kizu.errors import KizuWarning, bad_parameter
+from kizu.errors import KizuWarning, OutputError, bad_parameter
 from kizu.images import Area, area_of, learn_foreground, resize_mask
 from kizu.images.area import parse
 from kizu.inspector import Inspector
@@ -46,8 +46,12 @@ def find_area(config: Config, reader: Reader, samples: Sequence[Sample], progres
 
 def draw_area(inspector: Inspector, path: Path) -> None:
     """Write a picture of what is inspected: a good image kept in the model, pale where it is not; grey where the
-    model keeps none. Raises `OutputError`.
+    model keeps none. Raises `OutputError`, also where a file is there already: it may be a picture of a part.
     """
+    if path.exists():
+        raise OutputError(
+            f"{path}: is there already. Give the picture of the area another name, or remove that file."
+        )
     kept = [inspector.reading.view(image) for image in inspector.check_images]
     area = inspector.area
     image = kept[0] if kept else np.full((*(area.size if area else (256, 256)), 3), 96, np.uint8)

@@ -28,7 +28,7 @@ from kizu.checks import (
     uniformity,
 )
 from kizu.datasets import Dataset, Sample, load_dataset
-from kizu.errors import DataError, ImageError
+from kizu.errors import DataError, ImageError, sentence
 from kizu.files import prepare_folder
 from kizu.images import DEFAULT_MAX_PIXELS, read_ahead
 from kizu.inspector import Inspector
@@ -200,7 +200,7 @@ def _suspects(
     try:
         inspector = fit(alone, max_pixels=max_pixels, progress=progress, **asked)
     except ImageError as error:  # it could be read a moment ago
-        raise DataError(f"{error} The files changed during the check; run it again.") from None
+        raise DataError(f"{sentence(error)} The files changed during the check; run it again.") from None
     return _ranked(inspector, [sample.path for sample in good]), ""
 
 

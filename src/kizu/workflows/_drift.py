@@ -143,7 +143,10 @@ def _watched(
     limit = np.inf if every_row else calibration.threshold
     watched = np.flatnonzero(scores < limit)
     if not len(watched):
-        raise DataError("every row is NG, so none is left to look for drift; use --all to look at NG rows too.")
+        raise DataError(
+            f"no row is below the threshold {limit:.6g}, so none is left to look for drift; use --all to look at "
+            "every row."
+        )
     return watched, np.zeros(0) if rows_alone else calibration.scores[calibration.scores < limit]
 
 

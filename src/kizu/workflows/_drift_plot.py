@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kizu.errors import MissingExtraError
+from kizu.errors import MissingExtraError, OutputError
 from kizu.files import atomic_write, check_writable
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def draw_drift(found: DriftFound, path: str | Path) -> None:
     except ImportError:
         raise MissingExtraError('a plot needs matplotlib. Run: pip install "kizu[report]"') from None
     check_writable(path)
+    if Path(path).suffix.lower() != ".png":
+        raise OutputError(f"{path}: a plot is a PNG file. Give it a name that ends in .png.")
     figure = Figure(figsize=(10, 6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True)

@@ -17,6 +17,9 @@ from kizu.workflows._side_by_side import embedded
 
 Float32 = npt.NDArray[np.float32]
 
+Shape = tuple[tuple[int, int], tuple[int, ...]]
+"""(H, W) of an image, and the grid of its embedding."""
+
 
 def _nothing(image: Image) -> None:
     pass
@@ -48,6 +51,8 @@ class Embeddings:
         self._seen = seen
         self._numbers = {sample.path: number for number, sample in enumerate(samples)}
         self.size = (0, 0)
+        detector = inspector.detector
+        self._of_one_size = detector.position_bound or getattr(detector, "robust", False)
         self._current: Generator[Float32, None, None] | None = None
 
     def __iter__(self) -> Iterator[Float32]:
@@ -67,9 +72,13 @@ class Embeddings:
             self._progress.stage(stage, len(samples)) as advance,
             closing(embedded(reader, samples, self._inspector, self._embed, advance)) as read,
         ):
-            for _, image, embedding in read:
+            first: Shape | None = None
+            for sample, image, embedding in read:
                 seen(image)
                 self.size = (image.shape[0], image.shape[1])
+                first = first or (self.size, embedding.shape[1:3])
+                if self._of_one_size and embedding.shape[1:3] != first[1]:
+                    raise DataError(_of_another_size(sample, self.size, first[0]))
                 yield embedding
         self._samples = reader.readable(samples)
         self._reader, self._seen = reader.again(), _nothing
@@ -81,3 +90,10 @@ class Embeddings:
             return self._inspector.embed_some(image, rng)
         except DataError as error:
             raise DataError(f"{sample.path}: {error}") from None
+
+
+def _of_another_size(sample: Sample, size: tuple[int, int], others: tuple[int, int]) -> str:
+    return (
+        f"{sample.path}: is {size[1]} x {size[0]} pixels, those before it {others[1]} x {others[0]}, and images are "
+        "compared position by position here. Give images of one size, or use --detector patchcore, without --robust."
+    )

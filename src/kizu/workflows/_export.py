@@ -15,7 +15,7 @@ from kizu.files import check_writable
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
-from kizu.workflows._predict import find_files
+from kizu.workflows._image_files import find_files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

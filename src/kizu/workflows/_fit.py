@@ -34,6 +34,7 @@ from kizu.workflows._quantise import graph_of, quantised
 from kizu.workflows._reading import Reader
 from kizu.workflows._resolve import backbone_of, resolve
 from kizu.workflows._set_aside import learnt, names_of, numbers_of, trusted
+from kizu.workflows._tiles import warn_if_larger
 from kizu.workflows._window import with_window
 
 
@@ -64,6 +65,7 @@ def fit(
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=complete.seed)
     detector = detectors.build(complete.detector.name, complete.detector.parameters)
     division = divide(dataset, detector, complete)  # before anything is downloaded
+    warn_if_larger(complete, division.to_fit)
     progress = progress or Silent()
     backbone = backbones.prepare(backbone_of(complete), progress)
     inspector = _unfitted(complete, backbone, detector)

@@ -65,7 +65,11 @@ class NewImages:
             for sample, image in read:
                 if self._is_new(sample, self._reader.digests[-1]):
                     self.size = (image.shape[0], image.shape[1])
-                    yield self._scored(image)
+                    try:
+                        embedding = self._scored(image)
+                    except DataError as error:
+                        raise DataError(f"{sample.path}: {error}") from None
+                    yield embedding
         if not self.added:
             count = len(self.repeated)
             those = f"all {count} images are" if count > 1 else "the image is"

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.datasets import Sample, load_mask
-from kizu.errors import DataError
-from kizu.images import DEFAULT_MAX_PIXELS, find_images
+from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, Prediction
 from kizu.progress import Progress, Silent
 from kizu.regions import check_min_area
 from kizu.report import check_parts
+from kizu.workflows._image_files import find_files
 from kizu.workflows._outputs import Outputs, Scaling
 from kizu.workflows._reading import Reader
 from kizu.workflows._side_by_side import worked
@@ -104,24 +104,6 @@ def predict(
     shown = progress or Silent()
     inspected = inspect_samples(inspector, samples, reader, out, save, shown, scaling, min_area=min_area)
     return Predictions(inspected, reader, scaling)
-
-
-def find_files(paths: Iterable[str | Path]) -> list[Path]:
-    """Files, and the images in folders, each once. Raises `DataError` for what does not exist, and for none."""
-    files: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            found = find_images(path, recursive=True)
-            if not found:
-                raise DataError(f"{path}: no images in this folder. Check the path, or leave it out.")
-            files += found
-        elif path.exists():
-            files.append(path)
-        else:
-            raise DataError(f"{path}: no such file or folder. Check the path, or whether the drive is connected.")
-    if not files:
-        raise DataError("no images given. Name files or folders of images.")
-    return list(dict.fromkeys(files))
 
 
 def inspect_samples(

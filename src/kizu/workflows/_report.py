@@ -20,8 +20,9 @@ from kizu.progress import Progress, Silent
 from kizu.report.pdf import find_chromium, print_pdf
 from kizu.workflows._check import check as check_data
 from kizu.workflows._gathering import Gathering
+from kizu.workflows._image_files import find_files
 from kizu.workflows._outputs import Scaling
-from kizu.workflows._predict import find_files, inspect_samples, load
+from kizu.workflows._predict import inspect_samples, load
 from kizu.workflows._reading import Reader
 from kizu.workflows._report_target import ReportTarget
 

@@ -13,9 +13,8 @@ from kizu.calibration.labelled import CrossValidated, Rule, best_threshold, cros
 from kizu.calibration.tail import Tail, TailEstimate, fit_tail
 from kizu.datasets import Dataset
 from kizu.errors import DataError, ParameterError, bad_parameter
-from kizu.files import check_writable
 from kizu.images import DEFAULT_MAX_PIXELS
-from kizu.inspector import Inspector
+from kizu.inspector import Inspector, check_target
 from kizu.progress import Progress
 from kizu.workflows._evaluate import evaluate
 
@@ -108,7 +107,7 @@ def decide(
         raise ParameterError("another file needs another decision; say which, for example false_alarms 0.005.")
     source, target = Path(model), Path(model if out is None else out)
     if wished:
-        check_writable(target)
+        check_target(target)
     inspector = Inspector.look(source) if data is None else Inspector.load(source)
     old = cast(Calibration, inspector.calibration)
     base = _with_shares(old.decision, false_alarms, review_budget)
@@ -134,8 +133,11 @@ def _check(tail: bool, value: float | None, data: object, rule: Rule | None) -> 
     if chosen > 1:
         raise ParameterError("choose one of: the tail estimate, a value, a rule for labelled images.")
     if (data is None) != (rule is None):
-        missing = "labelled images to choose by" if data is None else "what to choose by: best F1, a recall or costs"
-        raise ParameterError(f"a threshold from labelled images needs {missing}.")
+        images, choice = (
+            "labelled images to choose by; give --data DATA",
+            "what to choose by: best F1, a recall or costs",
+        )
+        raise ParameterError(f"a threshold from labelled images needs {images if data is None else choice}.")
 
 
 def _with_shares(decision: Decision, false_alarms: float | None, review_budget: float | None) -> Decision:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from kizu.backbones import BackboneCard
 from kizu.config import Config
+from kizu.datasets import Sample
 from kizu.detectors import Detector
-from kizu.errors import bad_parameter
-from kizu.images import tiling_of
+from kizu.errors import ImageError, KizuWarning, bad_parameter
+from kizu.images import read_header, tiling_of
 
 
 def resolve_tiles(
@@ -63,3 +65,20 @@ def _check(config: Config, detector: Detector) -> None:
     if getattr(detector, "robust", False):
         hint = "Robust fits compare whole images, position by position."
         raise bad_parameter("random_tiles", "null in a robust fit", config.random_tiles, hint)
+
+
+def warn_if_larger(config: Config, samples: Sequence[Sample]) -> None:
+    """Say so where tiles are larger than the first image: most of what they show is margin."""
+    if config.tile_size is None:
+        return
+    try:
+        height, width = read_header(samples[0].path).size
+    except ImageError:  # the fit itself will tell
+        return
+    if config.tile_size > max(height, width):
+        warnings.warn(
+            f"tiles of {config.tile_size} pixels are larger than the images, such as {samples[0].path} of {width} x "
+            f"{height}: the rest is margin, and takes time. Leave tile_size out.",
+            KizuWarning,
+            stacklevel=3,
+        )

@@ -17,14 +17,13 @@ from kizu.calibration import Calibration
 from kizu.calibration.binomial import beta_cdf
 from kizu.datasets import Sample
 from kizu.errors import KizuWarning, ModelFileError, OutputError
-from kizu.files import check_writable
 from kizu.images import DEFAULT_MAX_PIXELS
-from kizu.inspector import Inspector, _versions, identity
+from kizu.inspector import Inspector, _versions, check_target, identity
 from kizu.progress import Progress, Silent
 from kizu.workflows._calibrate import from_left_out, from_left_out_later, leaves_out_later
 from kizu.workflows._history import Step, digests_of, steps_of
+from kizu.workflows._image_files import find_good_files
 from kizu.workflows._new_images import NewImages
-from kizu.workflows._predict import find_files
 from kizu.workflows._reading import Reader
 from kizu.workflows._recalibrate import recalibrated
 
@@ -111,8 +110,8 @@ def update(
     """
     started = time.perf_counter()
     source, target = Path(model), Path(model if out is None else out)
-    files = find_files(images)
-    check_writable(target)
+    files = find_good_files(images)
+    check_target(target)
     previous, inspector = identity(source), Inspector.load(source)
     steps = steps_of(inspector.provenance, source)
     reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)

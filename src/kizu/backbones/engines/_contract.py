@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kizu.errors import DataError, ModelFileError, ParameterError, bad_parameter
+from kizu.errors import DataError, ModelFileError, ParameterError, bad_parameter, sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +57,7 @@ def _foreign() -> ModelFileError:
 
 def unusable(error: Exception, advice: str = "Fit the model again.") -> ModelFileError:
     """The error for a graph that a runtime refused."""
-    reason = " ".join(str(error).split())
-    return ModelFileError(f"the backbone's ONNX graph cannot be used: {reason} {advice}")
+    return ModelFileError(f"the backbone's ONNX graph cannot be used: {sentence(error)} {advice}")
 
 
 def check_threads(threads: int | None) -> None:

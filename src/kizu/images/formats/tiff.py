@@ -5,6 +5,7 @@ Known of the decoder behind OpenCV, and set right here (all versions from 4.9 to
 - it applies the orientation tag by itself, whatever the flags;
 - it multiplies 8-bit colours by an unassociated alpha: the tag that says so is blanked for it;
 - it leaves 16-bit "zero is white" as it is: the reader inverts;
+- 8-bit CIELab comes out yellowish (white as 255, 252, 222): refused, as are colours that it does not decode at all;
 - 16-bit samples in separate planes come out scrambled, and so do 16-bit grey ones of three samples a pixel or more;
   other kinds of sample as noise: refused (16-bit grey with alpha is decoded to 8 bits).
 """
@@ -22,7 +23,9 @@ _PIECES = ((273, 279), (324, 325))  # offsets and byte counts: of strips, of til
 _ALIKE = (_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _SAMPLE_FORMAT, ORIENTATION)
 _UNASSOCIATED = 2
 _KINDS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
-_ZERO_IS_WHITE, _ZERO_IS_BLACK, _RGB = 0, 1, 2
+_ZERO_IS_WHITE, _ZERO_IS_BLACK, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
+_DECODED = (_ZERO_IS_WHITE, _ZERO_IS_BLACK, _RGB, _PALETTE, _CMYK, _YCBCR)
+_OTHERS = {4: "a transparency mask", 8: "CIELab colours", 9: "ICC Lab colours", 10: "ITU Lab colours"}
 
 
 def _header(data: Bytes) -> Header:
@@ -50,11 +53,14 @@ def _check_samples(tags: Directory, bits: int) -> None:
         raise unsupported(f"a TIFF of {bits}-bit {kind} samples")
     if bits not in (1, 8, 16) or len(set(tags.values.get(_BITS, (1,)))) > 1:
         raise unsupported(f"a TIFF of {bits} bits a sample")
-    if bits == 16 and tags.first(_PHOTOMETRIC, _ZERO_IS_BLACK) not in (_ZERO_IS_WHITE, _ZERO_IS_BLACK, _RGB):
+    photometric = tags.first(_PHOTOMETRIC, _ZERO_IS_BLACK)
+    if bits == 16 and photometric not in (_ZERO_IS_WHITE, _ZERO_IS_BLACK, _RGB):
         raise unsupported("a 16-bit TIFF that is neither grey nor RGB")
+    if photometric not in _DECODED:
+        raise unsupported(f"a TIFF of {_OTHERS.get(photometric, f'photometric interpretation {photometric}')}")
     if bits == 16 and tags.first(_PLANES, 1) != 1:
         raise unsupported("a 16-bit TIFF with its colours in separate planes")
-    if bits == 16 and tags.first(_PHOTOMETRIC, _ZERO_IS_BLACK) != _RGB and tags.first(_SAMPLES, 1) > 2:
+    if bits == 16 and photometric != _RGB and tags.first(_SAMPLES, 1) > 2:
         raise unsupported("a 16-bit grey TIFF of three samples a pixel or more", "save_channels_as_pages")
 
 
