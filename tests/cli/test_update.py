@@ -124,8 +124,17 @@ def test_defects_and_masks_are_not_learnt(kizu: Command, part: Path, tmp_path: P
     said = kizu("update", part, root)
     assert "holds defects or masks as well, such as bad/傷100.png. Give the good parts alone, such as " in said.error
     assert said.error.rstrip().endswith(f"{root / 'good'}.")
+    (root / "good").rename(tmp_path / "good")
+    assert "as well, such as bad. Give the good parts alone." in kizu("update", part, root).error
+    (tmp_path / "good").rename(root / "good")
     assert part.read_bytes() == before
     assert "Added 1 image " in kizu("update", part, root / "good").out  # it has the others
+
+
+def test_folders_of_cameras_are_learnt(kizu: Command, part: Path, tmp_path: Path) -> None:
+    for camera in range(1, 3):
+        good(tmp_path / "新規" / str(camera), 2, first=200 + 2 * camera)
+    assert "Added 4 images" in kizu("update", part, tmp_path / "新規").out
 
 
 def test_an_image_that_cannot_be_learnt_is_named(kizu: Command, parts: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Folders and lists of files as samples: path, split, label, defect type and mask."""
 
-from kizu.datasets._detect import find_products, load_dataset
+from kizu.datasets._detect import find_bad_folders, find_products, is_labelled, load_dataset
 from kizu.datasets._sample import Dataset, Label, Sample, Split
 from kizu.datasets._split import split_good
 from kizu.datasets._summary import DatasetSummary
@@ -12,7 +12,9 @@ __all__ = [
     "Label",
     "Sample",
     "Split",
+    "find_bad_folders",
     "find_products",
+    "is_labelled",
     "load_dataset",
     "load_mask",
     "read_marks",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kizu.datasets import file_list, folder, good_bad, mvtec, visa
-from kizu.datasets._folders import some
-from kizu.datasets._sample import Dataset
+from kizu.datasets._folders import MASK_WORDS, some
+from kizu.datasets._sample import BAD_WORDS, Dataset
 from kizu.errors import DataError
 from kizu.images import is_image
 from kizu.images.listing import list_folder
@@ -59,12 +59,24 @@ def find_products(path: Path | str) -> tuple[Path, ...]:
         DataError: the folder cannot be listed.
     """
     path = Path(path)
-    if not path.is_dir() or _is_product(path):
+    if not path.is_dir() or is_labelled(path):
         return (path,)
-    return tuple(filter(_is_product, list_folder(path)[0])) or (path,)
+    return tuple(filter(is_labelled, list_folder(path)[0])) or (path,)
 
 
-def _is_product(folder: Path) -> bool:
+def find_bad_folders(folder: Path) -> tuple[Path, ...]:
+    """The folders in a folder that are named as those of defects and masks are; a number may be that of a camera.
+
+    Raises `DataError` where the folder cannot be listed.
+    """
+    named = [word for word in (*BAD_WORDS, *MASK_WORDS) if not word.isdigit()]
+    return tuple(inner for inner in list_folder(folder)[0] if inner.name.lower() in named)
+
+
+def is_labelled(folder: Path) -> bool:
+    """Whether the names of a folder's folders say which images are good. Raises `DataError` where it cannot be
+    listed.
+    """
     return mvtec.recognises(folder) or good_bad.recognises(folder) or visa.recognises(folder)
 
 
@@ -85,7 +97,7 @@ def _advice(root: Path) -> str:
         if file.suffix.lower() in file_list.SUFFIXES:
             return f"To use the list, give {file}"
     for inner in folders:
-        if _is_product(inner):
+        if is_labelled(inner):
             return f"Give one product, such as {inner}"
         if folder.recognises(inner):
             return f"If {inner.name}/ holds good images, give {inner} or rename it to good/"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from kizu.datasets import load_dataset
+from kizu.datasets import find_bad_folders, is_labelled, load_dataset
 from kizu.errors import DataError
 from kizu.images import find_images
 from kizu.report import PARTS
@@ -46,16 +46,14 @@ def find_good_files(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def _refuse_defects(folder: Path) -> None:
-    try:
-        dataset = load_dataset(folder)
-    except DataError:  # no data set: images of whatever folders there are
-        return
-    more = [sample for sample in dataset.samples if sample.label == "bad" or sample.mask]
-    if more:
-        good = next((sample.path.parent for sample in dataset.samples if sample.label == "good"), folder)
+    samples = load_dataset(folder).samples if is_labelled(folder) else ()
+    found = [sample.path for sample in samples if sample.label == "bad" or sample.mask]
+    found += find_bad_folders(folder)
+    if found:
+        good = next((f", such as {sample.path.parent}" for sample in samples if sample.label == "good"), "")
         raise DataError(
-            f"{folder}: holds defects or masks as well, such as {more[0].path.relative_to(folder)}. Give the good "
-            f"parts alone, such as {good}."
+            f"{folder}: holds defects or masks as well, such as {found[0].relative_to(folder)}. Give the good parts "
+            f"alone{good}."
         )
 
 
