@@ -54,6 +54,9 @@ class Expression:
     def __ge__(self, other: Expression | float) -> Expression:
         return self._as(np.dtype(np.bool_), self.apply("GreaterOrEqual", other))
 
+    def __invert__(self) -> Expression:
+        return self.apply("Not")
+
     def __and__(self, other: Expression) -> Expression:
         return self.apply("And", other)
 

@@ -49,3 +49,13 @@ def test_masks_left_over_are_named(tmp_path: Path, make: object) -> None:
     spare = [tiles.write(folder / name, tiles.tile(0)[..., 0]) for name in ("余り.png", "ほか/傷9.png")]
     (finding,) = left_over(load_dataset(root))
     assert (finding.kind, set(finding.paths)) == ("mask_left_over", set(spare))
+
+
+def test_masks_left_over_of_visa(tmp_path: Path) -> None:
+    root = tmp_path / "candle"
+    for name in ("Images/Normal/0.png", "Images/Anomaly/000.png", "Masks/Anomaly/000.png"):
+        tiles.write(root / "Data" / name, tiles.tile(0))
+    assert list(left_over(load_dataset(root))) == []
+    spare = tiles.write(root / "Data" / "Masks" / "Anomaly" / "typo.png", tiles.tile(0))
+    (finding,) = left_over(load_dataset(root))
+    assert finding.paths == (spare,)

@@ -280,6 +280,19 @@ def test_visa_by_its_list(tmp_path: Path) -> None:
     ]
 
 
+def test_visa_of_equal_names_among_good_and_bad(tmp_path: Path) -> None:
+    """As capsules, cashew, chewinggum and pipe_fryum have them."""
+    put(tmp_path, *(f"cashew/Data/Images/Normal/{n:03}.JPG" for n in range(10)))
+    put(tmp_path, *(f"cashew/Data/Images/Anomaly/{n:03}.JPG" for n in range(5)))
+    rows = [f"cashew,{'test' if n > 7 else 'train'},normal,cashew/Data/Images/Normal/{n:03}.JPG," for n in range(10)]
+    rows += [f"cashew,test,anomaly,cashew/Data/Images/Anomaly/{n:03}.JPG,x" for n in range(5)]
+    (tmp_path / "split_csv").mkdir()
+    (tmp_path / "split_csv/1cls.csv").write_text("\n".join(["object,split,label,image,mask", *rows]))
+    dataset = load_dataset(tmp_path / "cashew")
+    assert dataset.counts() == {"train": {"good": 8}, "test": {"good": 2, "bad": 5}}
+    assert [s.path.name for s in dataset.train_good()] == [f"{n:03}.JPG" for n in range(8)]
+
+
 def test_visa_images_that_its_list_does_not_name_are_left_out(tmp_path: Path) -> None:
     root = visa(tmp_path)
     rows = [f"candle,train,normal,candle/Data/Images/Normal/{n:04}.JPG" for n in range(9)]

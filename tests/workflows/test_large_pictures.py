@@ -321,3 +321,20 @@ def test_an_image_of_another_size_is_named_where_positions_count(tmp_path: Path)
     for detector in ({"name": "padim", "reduced_dims": 4}, {"name": "patchcore", "robust": True}):
         with pytest.raises(DataError, match=said):
             kizu.fit(tmp_path, tile_size=64, image_size=64, detector=detector)
+
+
+def ring(path: Path, width: int) -> Path:
+    rows, columns = np.mgrid[:200, :200] - 99.5
+    return write(path, (np.abs(np.hypot(rows, columns) - 80) < width / 2).astype(np.uint8) * 255)
+
+
+def test_an_area_too_thin_for_patches_is_doubted(tmp_path: Path) -> None:
+    for number in range(6):
+        write(tmp_path / f"{number}.png", np.tile(tile(number), (3, 3, 1))[:200, :200])
+    settings: dict[str, Any] = {"image_size": 64, "false_alarms": 0.2}
+    with pytest.warns(KizuWarning, match=r"only \d+% of the inspected area is looked at: .* larger --image-size"):
+        kizu.fit(tmp_path, roi=str(ring(tmp_path / "area" / "thin.png", 5)), **settings)
+    kizu.fit(tmp_path, roi=str(ring(tmp_path / "area" / "wide.png", 40)), **settings)  # warnings are errors
+    corners = "10,10 11,10 11,11 10,11 10,10 190,190 191,190 191,191 190,191 190,190"
+    with pytest.raises(DataError, match=r"the inspected area is too small to be seen at 64 x 64 pixels"):
+        kizu.fit(tmp_path, roi=corners, **settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,14 @@ def test_an_image_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ImageError, match="permission") as caught:
         synthesise(data, tmp_path / "out")
     assert caught.value.path == fitted[0]
+
+
+def test_names_are_harmless_in_the_table(tmp_path: Path) -> None:
+    """Neither formulas nor, where a drive takes it, what is no Unicode."""
+    for path in tiles.good(tmp_path / "good", 10):
+        path.rename(path.with_name(f"=1+{path.name}"))
+    for path in sorted((tmp_path / "good").iterdir())[:5]:
+        with suppress(OSError, UnicodeError):
+            path.rename(path.with_name(f"\udcff{path.name}"))
+    synthesise(tmp_path / "good", tmp_path / "out", count=10)
+    assert {name[:4] for _, name in drawn(tmp_path / "out")} <= {"./=1", "\\udc"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kizu.checks._finding import Finding, Severity
 from kizu.checks.looks import Look, MaskLook
-from kizu.datasets import Dataset
+from kizu.datasets import Dataset, visa
 from kizu.datasets._folders import MASK_WORDS
 from kizu.images import find_images
 from kizu.images.listing import list_folder
@@ -71,4 +71,7 @@ def left_over(dataset: Dataset) -> Iterator[Finding]:
 def _folders(dataset: Dataset) -> list[Path]:
     if not dataset.root.is_dir():
         return []
-    return [folder for folder in list_folder(dataset.root)[0] if folder.name.lower() in MASK_WORDS]
+    found = [folder for folder in list_folder(dataset.root)[0] if folder.name.lower() in MASK_WORDS]
+    if dataset.layout == visa.LAYOUT:  # deeper inside
+        found += sorted({sample.mask.parent for sample in dataset.samples if sample.mask})
+    return found

@@ -64,7 +64,7 @@ def _divide_as_listed(found: Collector, normal: Path, listed: Path) -> None:
     """Train and test as the published list says; images that it does not name are left out, and noted."""
     product = found.root.resolve().name
     rows = _rows(listed, ("object", "split", "label", "image"))
-    splits = {Path(row["image"]).name: row["split"] for row in rows if row["object"] == product}
+    splits = {Path(row["image"]).name: row["split"] for row in rows if row["object"] == product and not _is_bad(row)}
     fit = [sample for sample in found.samples if splits.get(sample.path.name) == "train"]
     test = [sample for sample in found.samples if splits.get(sample.path.name) == "test"]
     if not fit:
@@ -85,8 +85,13 @@ def _types(root: Path) -> Iterator[tuple[str, str]]:
     if listed.is_file():
         for row in _rows(listed, ("image", "label")):
             kinds = [kind.strip() for kind in row["label"].split(",") if kind.strip()]
-            if "Anomaly" in Path(row["image"]).parts and kinds:
+            if _is_bad(row) and kinds:
                 yield Path(row["image"]).name, kinds[0] if len(kinds) == 1 else "combined"
+
+
+def _is_bad(row: Mapping[str, str]) -> bool:
+    """Whether a list's row is of a defect: its file may be named as a normal one is."""
+    return "Anomaly" in Path(row["image"]).parts
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[Mapping[str, str]]:

@@ -99,7 +99,7 @@ def _decisions(score: Expression, calibration: Calibration) -> list[Output]:
     score.named("score")
     for name, limit in zip(names, limits, strict=True):
         limit.named(name)
-    (score > threshold).named("ng")
+    (~(threshold >= score)).named("ng")  # so is what is no number
     ((score > review_threshold) & (threshold >= score)).named("review")
     ((as_high + 1.0) / float(len(known) + 1)).named("p_value")
     floats = [Output(name, ()) for name in ("score", *names, "p_value")]

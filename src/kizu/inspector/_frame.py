@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +85,14 @@ class Frame:
     inside: Bools | None = None
     nearest: Indices | None = None
 
+    @property
+    def covered(self) -> float:
+        """The share of the inspected area that lies in patches which count; 0 where no pixel of the map is in it."""
+        if self.inside is None or self.counts is None:
+            return 1.0 if self.inside is None else float(self.inside.any())
+        shares = _shares(self.inside, self)
+        return float(shares[self.counts].sum() / shares.sum())
+
     def cropped(self, image: npt.NDArray[_Pixel]) -> npt.NDArray[_Pixel]:
         """The box around the area."""
         return image[self.crop.rows, self.crop.columns]
@@ -160,6 +168,12 @@ def _within(frame: Frame, area: Area) -> Frame:
 
 def _counting(inside: Bools, frame: Frame) -> Bools:
     """Patches at least `HALF` of which lie ``inside``; the fullest one where none does."""
+    share = _shares(inside, frame)
+    return np.asarray(share >= min(HALF, float(share.max())))
+
+
+def _shares(inside: Bools, frame: Frame) -> Float32:
+    """Of each patch the share that lies ``inside``, ``(h, w)``."""
     import cv2
 
     rows, columns = frame.grid
@@ -168,8 +182,7 @@ def _counting(inside: Bools, frame: Frame) -> Bools:
     if tiling is not None:  # the last patches may reach beyond the image
         more = [(0, cells * tiling.patch - length) for cells, length in zip(frame.grid, inside.shape, strict=True)]
         whole = np.pad(whole, more)
-    share: npt.NDArray[Any] = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(share >= min(HALF, float(share.max())))
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def _nearest(counts: Bools) -> Indices:

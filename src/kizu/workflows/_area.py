@@ -11,7 +11,7 @@ import numpy as np
 
 from kizu.config import Config
 from kizu.datasets import Sample
-from kizu.errors import KizuWarning, OutputError, bad_parameter
+from kizu.errors import DataError, KizuWarning, OutputError, bad_parameter
 from kizu.images import Area, area_of, learn_foreground, resize_mask
 from kizu.images.area import parse
 from kizu.inspector import Inspector
@@ -21,6 +21,9 @@ from kizu.workflows._reading import Reader
 
 LOOKED_AT = 64
 """Good images, evenly spaced, that a foreground is learnt from at most."""
+
+COVERED = 0.7
+"""Share of an area in patches that count, below which it is said: shapes of some patches' width have more."""
 
 
 def check_roi(roi: str) -> None:
@@ -42,6 +45,25 @@ def find_area(config: Config, reader: Reader, samples: Sequence[Sample], progres
         return drawn
     found = _foreground(reader.again(), samples, progress)
     return found if drawn is None else drawn if found is None else drawn.within(found)
+
+
+def check_covered(inspector: Inspector) -> None:
+    """Warns where much of the area lies in patches that do not count. Raises `DataError` where all of it does."""
+    if inspector.area is None:
+        return
+    covered, side = inspector.frame(inspector.area.size).covered, inspector.engine.image_size
+    if not covered:
+        raise DataError(
+            f"the inspected area is too small to be seen at {side} x {side} pixels. Draw it larger, or use a larger "
+            "--image-size."
+        )
+    if covered < COVERED:
+        warnings.warn(
+            f"only {covered:.0%} of the inspected area is looked at: the rest is so thin that patches lie mostly "
+            "outside it. Draw it wider, or use a larger --image-size.",
+            KizuWarning,
+            stacklevel=3,
+        )
 
 
 def draw_area(inspector: Inspector, path: Path) -> None:

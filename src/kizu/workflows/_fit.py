@@ -16,7 +16,7 @@ from kizu.datasets import Dataset, load_dataset
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
-from kizu.workflows._area import find_area
+from kizu.workflows._area import check_covered, find_area
 from kizu.workflows._budget import for_detector, within_memory
 from kizu.workflows._calibrate import (
     Division,
@@ -74,6 +74,7 @@ def fit(
     inspector = with_window(inspector, division.to_fit, given_to_read, progress)
     complete, reader = inspector.config, Reader(inspector.reading, **given_to_read)
     inspector = replace(inspector, area=find_area(complete, reader.again(), division.to_fit, progress))
+    check_covered(inspector)
     int8_error = None
     if complete.precision == "int8":
         inspector, int8_error = quantised(inspector, backbone, reader, division.to_fit, progress)

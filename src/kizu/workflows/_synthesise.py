@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import warnings
 from collections import Counter
@@ -20,7 +18,7 @@ from kizu.errors import DataError, KizuWarning, bad_parameter
 from kizu.files import new_folder
 from kizu.images import DEFAULT_MAX_PIXELS, read_bytes, read_header, read_image
 from kizu.progress import Advance, Progress, Silent
-from kizu.report import encode_image
+from kizu.report import csv_table, encode_image
 from kizu.synthetic import DEFAULT_SIZE, DEFAULT_STRENGTH, KINDS, SyntheticDefect
 
 HELD_OUT = 0.2
@@ -128,7 +126,7 @@ class _Writing:
         self._max_pixels = max_pixels
         self._names: list[str] = []
         self._drawn_on: list[str] = []
-        self._rows: list[tuple[str, str, str, str, str]] = []
+        self._rows: list[tuple[str, str, str, Path, str]] = []
 
     def copy(self, samples: Iterable[Sample], advance: Advance) -> None:
         """Images to fit on, under their own names; of two with one name the second gets a number."""
@@ -165,7 +163,7 @@ class _Writing:
             image = self._put(f"test/{defect.kind}/{number:04}.png", defect.image)
             mask = self._put(f"ground_truth/{defect.kind}/{number:04}_mask.png", defect.mask.astype(np.uint8) * 255)
             share = f"{float(defect.mask.mean()):.6f}"
-            self._rows.append((image, mask, defect.kind, self._drawn_on[number], share))
+            self._rows.append((image, mask, defect.kind, Path(self._drawn_on[number]), share))
             advance()
 
     def _put(self, name: str, image: np.ndarray) -> str:
@@ -176,10 +174,7 @@ class _Writing:
 
     def listed(self) -> dict[str, int]:
         """Write ``defects.csv``; how many there are of each kind."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerows([_COLUMNS, *self._rows])
-        (self._folder / "defects.csv").write_text(text.getvalue(), encoding="utf-8-sig", newline="")
+        (self._folder / "defects.csv").write_bytes(csv_table(_COLUMNS, self._rows))
         return dict(Counter(kind for _, _, kind, _, _ in self._rows))
 
 
