@@ -130,6 +130,12 @@ def test_groups_on_a_line_or_as_lists(groups: object) -> None:
     assert parse({"groups": groups}).groups == (("blocks.1", "blocks.2"), ("blocks.4",))
 
 
+@pytest.mark.parametrize("channels", [True, [True, False, True], [0.9, 1, 2], 1.0])
+def test_channels_are_whole_numbers(channels: object) -> None:
+    with pytest.raises(ParameterError, match="write one number or three from 0"):
+        parse({"channels": channels})
+
+
 def test_groups_become_parts_of_the_channels() -> None:
     lite = resolve(parse({"detector": "ensemble"}))
     assert lite.groups == (("blocks.1", "blocks.2"), ("blocks.2", "blocks.4"), ("blocks.4", "blocks.5"))

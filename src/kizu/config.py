@@ -182,7 +182,7 @@ class Config(BaseModel):
             return None
         given = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else value
         try:
-            numbers = tuple(int(number) for number in given)  # type: ignore[attr-defined]
+            numbers = tuple(map(_whole, given))  # type: ignore[call-overload]
         except (TypeError, ValueError):
             numbers = ()
         if len(numbers) not in (1, 3) or not all(0 <= number < MOST_CHANNELS for number in numbers):
@@ -279,6 +279,13 @@ def _detector_mapping(value: object) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     return {} if value is None else {"name": value}
+
+
+def _whole(number: object) -> int:
+    """A number, or its digits. Raises `TypeError` or ``ValueError`` for another."""
+    if isinstance(number, bool | float):
+        raise TypeError(f"{number} is no whole number")
+    return int(number)  # type: ignore[call-overload, no-any-return]
 
 
 def _parse_value(setting: str, text: str) -> Any:

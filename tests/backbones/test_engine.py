@@ -38,6 +38,20 @@ def images() -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (4, 80, 80, 3), dtype=np.uint8)
 
 
+def test_the_programs_streams_stay_its_own(model: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another thread prints while an engine is opened must not be lost."""
+    seen: list[object] = []
+    real = onnxruntime.InferenceSession
+
+    def opened(*given: Any, **more: Any) -> Any:
+        seen.append(sys.stdout)
+        return real(*given, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+    OnnxRuntimeEngine(model)
+    assert seen == [sys.stdout]
+
+
 @pytest.mark.parametrize("threads", [None, 2])
 def test_one_of_several_threads_keeps_to_one_core(
     model: bytes, images: np.ndarray, threads: int | None, monkeypatch: pytest.MonkeyPatch

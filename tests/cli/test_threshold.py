@@ -78,6 +78,18 @@ def test_by_hand_and_to_another_file(kizu: Command, mine: Path, tmp_path: Path) 
     assert kizu("info", out, "--json").document["calibration"]["threshold"] == 9.5
 
 
+def test_what_a_budget_leaves_where_something_else_decides(kizu: Command, mine: Path) -> None:
+    """It goes on beyond the false alarms asked for, not beyond those there are."""
+    scores = np.sort(library.load(mine).calibration.scores)  # type: ignore[union-attr]
+    said = kizu("threshold", mine, "--value", scores[-11], "--review-budget", 0.3)
+    assert "  10 of the 99 good images are above: " in said.out
+    assert "  REVIEW: 20 of the 99 good images are between, for a person to look at" in said.out  # (0.01 + 0.3) · 100
+    said = kizu("threshold", mine, "--value", scores[-41], "--review-budget", 0.3)
+    assert "no REVIEW" in said.out
+    both = "31 % of false alarms and review together"
+    assert f"  REVIEW: none; as many good images are NG already as the {both}" in said.out
+
+
 def test_as_a_document(kizu: Command, mine: Path) -> None:
     found = kizu("threshold", mine, "--tail", "--false-alarms", 0.001, "--json").document
     assert (found["written"], found["decision"]["by"], found["before"]["by"]) == (True, "tail", "false_alarms")

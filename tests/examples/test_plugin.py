@@ -134,7 +134,9 @@ def test_without_the_plug_in_its_models_say_what_is_missing(model: Path, parts: 
     done = run(["-m", "kizu", "predict", model, parts / "bad"], dict(os.environ))
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "unknown detector 'subspace'" in line
+    assert "needs the detector 'subspace', which cannot be had here: unknown detector 'subspace'" in line
+    assert line.endswith("Install the package that brings it.")
+    assert "damaged" not in line
     assert "Traceback" not in done.stderr
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from kizu.backbones._card import BackboneCard
@@ -174,13 +175,17 @@ def _check_quantiser() -> None:
         ) from None
 
 
+_hushing = Lock()
+"""Filters of warnings are the whole program's: two threads would leave them as neither found them."""
+
+
 @contextmanager
 def _hushed() -> Iterator[None]:
     """The quantiser's remarks are for its developers, and logging them on the root logger would set up `logging`."""
     handler = logging.NullHandler()
     logging.getLogger().addHandler(handler)
     try:
-        with warnings.catch_warnings():
+        with _hushing, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             yield
     finally:

@@ -153,8 +153,21 @@ def _reasons(result: Decided) -> Iterator[str]:
         yield _CHOSEN[decision.by].format(**_evidence(calibration), asked=_percent(decision.false_alarms))
         low, high = map(_percent, result.above_share)
         yield f"{result.above} of the {count} good images are above: {low} to {high} of good parts, 90 % sure"
-    if calibration.review_threshold < calibration.threshold:
+    yield from _review(calibration)
+
+
+def _review(calibration: Calibration) -> Iterator[str]:
+    """Which good parts a person will look at: a budget beyond false alarms, whatever else decides what is NG."""
+    decision, scores = calibration.decision, calibration.scores
+    limit, review = calibration.threshold, calibration.review_threshold
+    if review < limit and decision.by == "false_alarms":
         yield f"REVIEW: {_percent(decision.review_budget)} more of good parts, for a person to look at"
+    elif review < limit:
+        between = int(((scores > review) & (scores <= limit)).sum())
+        yield f"REVIEW: {between} of the {len(scores)} good images are between, for a person to look at"
+    elif decision.review_budget:
+        both = _percent(decision.false_alarms + decision.review_budget)
+        yield f"REVIEW: none; as many good images are NG already as the {both} of false alarms and review together"
 
 
 _CHOSEN = {

@@ -264,6 +264,8 @@ class Inspector:
             calibration = Calibration.from_dict(content.manifest["calibration"])
             provenance = dict(content.manifest["provenance"])
             area = area_from_png(content.area, content.manifest.get("area"))
+        except _NotInstalledError as error:
+            raise ModelFileError(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError, ParameterError, ImageError, DataError, ModelFileError) as error:
             raise ModelFileError(
                 f"{path}: the model file is damaged: {sentence(error)} Restore it or fit again."
@@ -287,6 +289,10 @@ class Inspector:
         )
 
 
+class _NotInstalledError(ModelFileError):
+    """A model file is whole, but not what it takes to use it."""
+
+
 def _finite(scores: detectors.Scores) -> detectors.Scores:
     if not (np.isfinite(scores.images).all() and np.isfinite(scores.patches).all()):
         raise DataError("the detector gives no finite score: it cannot be judged. Look at the image, or fit again.")
@@ -295,4 +301,10 @@ def _finite(scores: detectors.Scores) -> detectors.Scores:
 
 def _restore_detector(content: _model_file.Content) -> detectors.Detector:
     described = content.manifest["detector"]
+    name = described["name"]
+    try:
+        detectors.detector_class(name)
+    except ParameterError as error:
+        problem = f"needs the detector {name!r}, which cannot be had here: {sentence(error)}"
+        raise _NotInstalledError(f"{problem} Install the package that brings it.") from None
     return detectors.restore(described["name"], described["parameters"], content.arrays)

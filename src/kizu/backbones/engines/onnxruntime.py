@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from functools import partial
-from io import StringIO
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +94,7 @@ def _session(model: bytes, options: Any, providers: Sequence[str]) -> Any:
     import onnxruntime
 
     try:
-        with redirect_stdout(StringIO()):  # older versions know no `enable_fallback` and print
-            session = onnxruntime.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
+        session = onnxruntime.InferenceSession(model, options, providers=list(providers), enable_fallback=0)
     except Exception as error:  # ONNX Runtime's own exceptions share no base class
         advice = "Fit the model again." if list(providers) == [_CPU] else f"Try it with {_CPU} alone."
         raise unusable(error, advice) from error
