@@ -329,6 +329,17 @@ def test_the_bar_of_a_download_fits_a_terminal(
     assert re.fullmatch(r"Downloading resnet18-f37072fd\.pth ━+ 44\.7/44\.7 MiB left 0:00:00 *", last)
 
 
+@pytest.mark.parametrize("colours", [{}, {"FORCE_COLOR": "1", "COLUMNS": "80", "TERM": "xterm"}])
+def test_a_name_in_brackets_is_no_markup(
+    colours: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in colours.items():
+        monkeypatch.setenv(name, value)
+    with Bars().stage("Unpacking [/bold] 1.zip", 3) as advance:
+        advance(3)
+    assert "Unpacking [/bold] 1.zip" in capsys.readouterr().err
+
+
 def test_a_download_of_unknown_size_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     with Bars().stage("Downloading net.pth", 0, unit="bytes") as advance:
         advance(5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,9 @@ def test_demo_on_real_cells(kizu: Command, tmp_path: Path, monkeypatch: pytest.M
     assert said.code == 0
     assert "Fitted on 24 good solar cells; tested on others, good and defective." in said.out
     assert f"Look at the pictures in {tmp_path / '試し'}; the model is" in said.out
+
+
+def test_what_comes_next_can_be_copied(kizu: Command, parts: Path, tmp_path: Path) -> None:
+    model = tmp_path / "line 2 (新).kizu"
+    said = kizu("fit", parts, *SMALL, "-o", model)
+    assert shlex.split(said.out.rpartition("Next: ")[2]) == ["kizu", "predict", str(model), "IMAGES"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kizu.progress import Advance, ignore
@@ -25,7 +26,7 @@ class Bars:
                 yield advance
         else:
             amount = f"{total / 2**20:.1f} MiB" if unit == "bytes" and total else total or "size unknown"
-            console.print(f"{description} ({amount})", highlight=False, soft_wrap=True)
+            console.print(f"{description} ({amount})", markup=False, highlight=False, soft_wrap=True)
             yield ignore
 
 
@@ -43,10 +44,11 @@ def _bar(console: Console, description: str, total: int, unit: str) -> Iterator[
     )
 
     left = (TextColumn("left"), TimeRemainingColumn())
-    columns: tuple[ProgressColumn, ...] = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn())
+    name = partial(TextColumn, markup=False)  # a file's name may hold brackets
+    columns: tuple[ProgressColumn, ...] = (name("{task.description:<24}"), BarColumn(), MofNCompleteColumn())
     columns += (*left, TextColumn("spent"), TimeElapsedColumn())
     if unit == "bytes":  # beside a file's name there is less room
-        columns = (TextColumn("{task.description}"), BarColumn(14), DownloadColumn(binary_units=True), *left)
+        columns = (name("{task.description}"), BarColumn(14), DownloadColumn(binary_units=True), *left)
     with Progress(*columns, console=console) as bars:
         task = bars.add_task(description, total=total or None)
 

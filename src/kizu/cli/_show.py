@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -50,8 +51,11 @@ def document(content: Mapping[str, Any]) -> None:
 
 
 def quoted(path: Path | str) -> str:
-    """A path as this system's command line takes it."""
-    return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
+    """A path as this system's command line takes it; letters of any script need no quotes."""
+    text = str(path)
+    if os.name == "nt":
+        return subprocess.list2cmdline([text])
+    return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else shlex.quote(text)
 
 
 def parts(save: str, out: Path | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kizu.cli._show import Clock, document, line, lines, skipped
+from kizu.cli._show import Clock, document, line, lines, quoted, skipped
 from kizu.cli._show_set_aside import set_aside
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def fitted(
     lines(_area(inspector, target))
     lines(set_aside(inspector))
     lines(_decisions(inspector))
-    line(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {target} IMAGES")
+    line(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {quoted(target)} IMAGES")
 
 
 SCORED = {
