@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from kizu.datasets import Dataset, find_products, load_dataset
 from kizu.datasets.solar_cells import solar_cells
+from kizu.errors import KizuError
 
 Cells = Literal["mono", "poly"]
 CELLS: tuple[Cells, ...] = ("mono", "poly")
@@ -38,8 +39,19 @@ def places(paths: Iterable[Path], cells: Iterable[Cells] = ()) -> Iterator[Place
 
 
 def named(paths: Iterable[Path], cells: Iterable[Cells] = (), *, seed: int = 0) -> Iterator[tuple[str, Dataset]]:
-    """The data sets at `places`, by name."""
-    return (place.load(seed) for place in places(paths, cells))
+    """The data sets at `places`, by name. Raises `KizuError` when two have the same: so would their rows."""
+    names: set[str] = set()
+    for place in places(paths, cells):
+        name, data = place.load(seed)
+        check_new(name, names)
+        names.add(name)
+        yield name, data
+
+
+def check_new(name: str, known: Container[str]) -> None:
+    """Raises `KizuError` when there is a data set of that name already."""
+    if name in known:
+        raise KizuError(f"two data sets are called {name!r}, and so would be their rows; rename a folder.")
 
 
 def limited(data: Dataset, limit: int | None) -> Dataset:

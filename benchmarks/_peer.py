@@ -18,14 +18,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-import memory
-from memory import MIB, forget_peak
+from memory import MIB, forget_peak, peak
 
 Image = npt.NDArray[np.uint8]
 Map = npt.NDArray[np.float32]
 
 WARM_UP = 3
 """Images scored before any is timed."""
+
+FEWEST_PICKS = 4
+"""Of which a pace is told, and that of their first half."""
 
 FILLED_RUNS = 20
 """Images scored with a bank filled up to the size that was asked for."""
@@ -106,14 +108,6 @@ class Stopwatch:
         self._since = now
 
 
-def peak() -> int:
-    """The largest resident size of this process, in bytes; on Linux untouched by the process that started it."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
-    largest = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(largest[0]) * 1024 if largest else memory.peak()
-
-
 def run(make: Callable[[Job], Peer]) -> None:
     """Do the job named on the command line."""
     job = Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
@@ -137,7 +131,7 @@ def _told(found: Mapping[str, Any]) -> dict[str, Any]:
     at: Sequence[float] = found.get("picks", ())
     if at:
         told["picks"] = len(at)
-    if len(at) >= 4:
+    if len(at) >= FEWEST_PICKS:
         told |= {"ms_a_pick": _pace(at), "ms_a_pick_first_half": _pace(at[: len(at) // 2])}
     return told
 

@@ -132,7 +132,7 @@ def _marked(sample: Sample, side: int) -> npt.NDArray[np.bool_] | None:
 def row(entry: Entry, found: Mapping[str, Any], quality: Mapping[str, _results.Value]) -> dict[str, _results.Value]:
     """What was measured, and apart from it what is extrapolated."""
     picks, wanted = found.get("picks", 0), found.get("wanted", 0)
-    more = (wanted - picks) * found["ms_a_pick"] / 1e3 if picks < wanted else None
+    more = (wanted - picks) * found["ms_a_pick"] / 1e3 if 0 < picks < wanted else None
     known = sum(found.get(stage) or 0.0 for stage in ("features", "selection", "calibration"))
     judge = quality if entry.weights == "same" else dict.fromkeys(quality)
     return {

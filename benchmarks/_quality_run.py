@@ -25,11 +25,11 @@ import onnxruntime  # noqa: F401
 import _results
 import kizu
 from _data import Place, limited
-from _peer import WARM_UP, peak
+from _peer import WARM_UP
 from kizu import images
 from kizu.datasets import Sample
 from kizu.errors import KizuError
-from memory import MIB, forget_peak
+from memory import MIB, forget_peak, peak
 
 
 def measure(job: dict[str, Any]) -> _results.Row:

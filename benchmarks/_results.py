@@ -13,7 +13,7 @@ import platform
 import re
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -38,11 +38,25 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def listed(kind: Callable[[str], Value]) -> Callable[[str], list[Value]]:
-    """An argparse type: values of ``kind`` with commas between them."""
+def run(main: Callable[[], object]) -> None:
+    """Run a script; data that cannot be used are told in one line."""
+    from kizu.errors import KizuError
+
+    try:
+        main()
+    except KizuError as error:
+        raise SystemExit(str(error)) from None
+
+
+def listed(kind: Callable[[str], Value], among: Collection[str] = ()) -> Callable[[str], list[Value]]:
+    """An argparse type: values of ``kind`` with commas between them, of those ``among`` which to choose."""
 
     def parse(text: str) -> list[Value]:
-        return [kind(part.strip()) for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        for part in parts:
+            if among and part not in among:
+                raise argparse.ArgumentTypeError(f"there is no {part!r}; there are {', '.join(among)}")
+        return [kind(part) for part in parts]
 
     parse.__name__ = "list"
     return parse
@@ -105,17 +119,18 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def save(table: str, rows: Sequence[Row], *, key: Sequence[str], folder: Path = FOLDER) -> Path:
-    """Write ``rows``: each replaces the row of the same ``key``, or is added at the end. Prints them as well."""
+    """Write ``rows``, one at least: each replaces the row of the same ``key``, or is added at the end. Prints them
+    as well. What a row replaced has in columns that the new ones lack (figures of other data sets) stays.
+    """
     path = path_of(table, folder)
     where = origin()
     new = [{name: text(value) for name, value in {**row, **where}.items()} for row in rows]
-    columns = list(new[0])
-    found = read(path) if path.exists() else []
-    old = [row for row in found if list(row) == columns]
-    if len(old) < len(found):
-        note(f"{path}: {len(found) - len(old)} rows have other columns and are dropped")
-    merged = {tuple(row[name] for name in key): row for row in [*old, *new]}
-    _write(path, columns, list(merged.values()))
+    merged: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in [*(read(path) if path.exists() else []), *new]:
+        place = tuple(row.get(name, "") for name in key)
+        merged[place] = {**merged.get(place, {}), **row}
+    columns = list(dict.fromkeys(name for row in [*new, *merged.values()] for name in row if name not in where))
+    _write(path, [*columns, *where], list(merged.values()))
     show([{name: value for name, value in row.items() if name not in where} for row in new])
     print(f"wrote {path}")
     return path
@@ -132,7 +147,7 @@ def _write(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]
 
     path.parent.mkdir(parents=True, exist_ok=True)
     file = io.StringIO()
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     atomic_write(path, file.getvalue().encode())

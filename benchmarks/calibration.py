@@ -186,8 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 row = covered(detector, good, min(options.fit, len(good.fit)), options.splits)
                 keep("coverage", [row], options.results)
         del good
-    if options.picture:
-        draw({key: found for key, found in curves.items() if key[1] == "patchcore"}, options.picture)
+    drawn = {key: found for key, found in curves.items() if key[1] == "patchcore"}
+    if options.picture and drawn:
+        draw(drawn, options.picture)
 
 
 def keep(table: str, rows: Sequence[_results.Row], folder: Path) -> None:
@@ -211,4 +212,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

@@ -122,12 +122,12 @@ def changed_rows(options: argparse.Namespace, real: dict[str, dict[str, Float64]
     for count in options.calibration:
         for shift in (0.25, 0.5, 1.0, 2.0, -0.25, -0.5, -1.0, -2.0):
             stream = normal(count, 1100, shift)
-            rows.append(measure("normal", f"{shift:+g} sd", stream, 0.01, options.runs // 5, UNCHANGED))
+            rows.append(measure("normal", f"{shift:+g} sd", stream, 0.01, max(1, options.runs // 5), UNCHANGED))
     for name, scores in real.items():
         for change in _good_scores.ALTERED:
             stream = changed(scores["calibration"], scores["unseen"], scores[change])
             rows += [
-                measure(name, change, stream, 0.01, options.runs // 5, UNCHANGED, every_row=every_row)
+                measure(name, change, stream, 0.01, max(1, options.runs // 5), UNCHANGED, every_row=every_row)
                 for every_row in (False, True)
             ]
     return rows
@@ -161,4 +161,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

@@ -99,7 +99,7 @@ def _options() -> argparse.ArgumentParser:
     parser = _results.parser(__doc__)
     names = _results.listed(str)
     parser.add_argument("data", nargs="*", type=Path, metavar="DATA", help="folders or lists of images")
-    parser.add_argument("--solar", type=names, help="solar cells too: mono, poly")
+    parser.add_argument("--solar", type=_results.listed(str, _data.CELLS), help="solar cells too: mono, poly")
     parser.add_argument("--images", type=int, default=320, help="images to read (320)")
     layers = ["blocks.2", "blocks.4"]
     parser.add_argument("--layers", type=names, default=layers, help="beside the default ones (blocks.2,blocks.4)")
@@ -108,4 +108,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

@@ -208,9 +208,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _results.save("large_memory", found, key=("what", "setting", "images"), folder=options.results)
 
 
+def _settings(text: str) -> list[str]:
+    found = [name.strip() for name in text.split(";") if name.strip()]
+    for name in found:
+        if name not in SETTINGS:
+            raise argparse.ArgumentTypeError(f"there is no {name!r}; there are {'; '.join(SETTINGS)}")
+    return found
+
+
 def _options() -> argparse.ArgumentParser:
     parser = _results.parser(__doc__)
-    parser.add_argument("--settings", type=lambda text: text.split(";") if text else [], default=list(SETTINGS))
+    parser.add_argument("--settings", type=_settings, default=list(SETTINGS), help="with semicolons (all)")
     parser.add_argument("--seeds", type=_results.listed(int), default=[0], help="seeds, with commas (0)")
     parser.add_argument("--rows", type=int, default=2, help="of cells in a module (2)")
     parser.add_argument("--columns", type=int, default=4, help="of cells in a module (4)")
@@ -221,4 +229,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

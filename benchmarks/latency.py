@@ -198,7 +198,7 @@ def _options() -> argparse.ArgumentParser:
     cases = ["bank", "bank exact", "default", "padim"]
     parser.add_argument("--images", type=int, default=320, help="good cells to fit on (320)")
     parser.add_argument("--bank-rows", type=int, default=32768, help="rows of the large bank (32768)")
-    parser.add_argument("--cases", type=_results.listed(str), default=cases, help=f"which ({','.join(cases)})")
+    parser.add_argument("--cases", type=_results.listed(str, cases), default=cases, help=f"which ({','.join(cases)})")
     parser.add_argument("--runs", type=int, default=200, help="measurements of each (200)")
     parser.add_argument("--queries", type=int, default=50, help="different images inspected (50)")
     parser.add_argument("--side", type=int, default=256, help="side of the decoded image in pixels (256)")
@@ -207,4 +207,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

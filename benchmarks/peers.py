@@ -23,7 +23,7 @@ from pathlib import Path
 import _data
 import _peers
 import _results
-from _peer import Job
+from _peer import FEWEST_PICKS, Job
 from _peers import ENTRIES, Entry, PeerError
 from kizu.datasets import Dataset, Sample
 
@@ -119,6 +119,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(f"without figures: {'; '.join(failed)}")
 
 
+def _picks(text: str) -> int:
+    if int(text) < FEWEST_PICKS:
+        raise argparse.ArgumentTypeError(f"the pace of fewer than {FEWEST_PICKS} picks says nothing")
+    return int(text)
+
+
 def _options() -> argparse.ArgumentParser:
     parser = _results.parser(__doc__)
     names = _results.listed(str)
@@ -128,7 +134,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--test", type=int, help="test images, good ones and defects in turn (all)")
     parser.add_argument("--layers", type=names, default=["blocks.2", "blocks.4"], help="(blocks.2,blocks.4)")
     parser.add_argument("--ratio", type=float, default=0.1, help="share of the patches to keep (0.1)")
-    parser.add_argument("--picks", type=int, help="most picks of a peer that makes one a pass (all)")
+    parser.add_argument("--picks", type=_picks, help="most picks of a peer that makes one a pass (all)")
     parser.add_argument("--peers", type=names, help="only these, or those that begin so: kizu,anomalib P")
     parser.add_argument(
         "--anomalib", action="store_true", help="make an environment for anomalib, or use the one made"
@@ -143,4 +149,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

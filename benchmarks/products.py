@@ -115,10 +115,10 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--products", type=int, default=50, help="models (50)")
     parser.add_argument("--images", type=int, default=320, help="good cells the one fit is made on (320)")
     parser.add_argument("--bank-rows", type=int, default=32768, help="rows of the large bank (32768)")
-    parser.add_argument("--cases", type=_results.listed(str), default=list(CASES), help="(default,bank)")
+    parser.add_argument("--cases", type=_results.listed(str, CASES), default=list(CASES), help="(default,bank)")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     return parser
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

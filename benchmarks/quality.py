@@ -68,11 +68,10 @@ def cases(options: argparse.Namespace) -> list[Case]:
     Raises `KizuError` for what does not exist.
     """
     groups = _combinations.chosen(options.presets, options.detectors, options.backbones, options.image_size)
-    found = {}
+    found: dict[str, _data.Place] = {}
     for place in _data.places(options.data, _data.CELLS if options.solar else ()):
         name, _ = place.load()
-        if name in found:
-            raise KizuError(f"two data sets are called {name!r}, and so would be their rows; rename a folder.")
+        _data.check_new(name, found)
         found[name] = place
     return [
         Case(name, place, tuple(group), options.limit, seed)
@@ -125,10 +124,14 @@ def measured(folder: Path) -> list[dict[str, str]]:
     return [row for row in found if row["seed"] != "mean" and row.get("timed_images")]
 
 
-def not_done(wanted: Sequence[Case], folder: Path) -> list[Case]:
-    """Those of which a row with these versions is missing."""
+def not_done(wanted: Sequence[Case], folder: Path, timed: int) -> list[Case]:
+    """Those of which a row with these versions is missing, with ``timed`` images or all there are timed."""
     origin = _results.origin()
-    done = {tuple(row.get(name) for name in KEY) for row in measured(folder) if origin.items() <= row.items()}
+    done = {
+        tuple(row.get(name) for name in KEY)
+        for row in measured(folder)
+        if origin.items() <= row.items() and int(row["timed_images"]) >= min(timed, int(row["test_good"]) + int(row["test_bad"]))
+    }
     return [
         case
         for case in wanted
@@ -179,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     if not wanted:
         raise SystemExit("nothing can be measured; name --presets, or --detectors and --backbones, that are here")
-    rest = not_done(wanted, options.results) if options.skip_done else wanted
+    rest = not_done(wanted, options.results, options.timed) if options.skip_done else wanted
     if len(rest) < len(wanted):
         _results.note(f"{len(wanted) - len(rest)} of {len(wanted)} are measured already")
     failed = measure(rest, options)
@@ -205,4 +208,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

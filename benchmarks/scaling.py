@@ -12,6 +12,7 @@ well. ``bank``: so many rows, of one set of images, searched exactly and approxi
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 import tempfile
@@ -59,6 +60,16 @@ class Case:
     size: int
     fit_images: int
     options: Mapping[str, Any]
+
+    @property
+    def told(self) -> str:
+        """The options in a row of the table."""
+        return json.dumps(self.options)
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What tells its row from others."""
+        return self.sweep, self.detector, str(self.size), str(self.fit_images), self.told
 
 
 def cases(options: argparse.Namespace) -> Iterator[Case]:
@@ -117,6 +128,7 @@ def measure(case: Case, job: Job) -> _results.Row:
         "detector": case.detector,
         "size": case.size,
         "fit_images": case.fit_images,
+        "settings": case.told,
         "patches": found["patches"],
         "bank_rows": found.get("bank_rows"),
         "fit_seconds": found["fit"],
@@ -167,13 +179,14 @@ def fitted(points: Sequence[tuple[float, float]]) -> dict[str, _results.Value]:
 def done(wanted: Sequence[Case], folder: Path) -> list[_results.Row]:
     """Rows of the table that the same versions have measured on this processor."""
     path, here = _results.path_of("scaling", folder), _results.origin()
-    keys = {(case.sweep, case.detector, str(case.size)) for case in wanted}
+    keys = {case.place for case in wanted}
     rows = _results.read(path) if path.exists() else []
-    return [
-        {**row}
-        for row in rows
-        if (row["sweep"], row["detector"], row["size"]) in keys and all(row[name] == here[name] for name in here)
-    ]
+    return [{**row} for row in rows if place(row) in keys and here.items() <= row.items()]
+
+
+def place(row: Mapping[str, _results.Value]) -> tuple[str, ...]:
+    """`Case.place` of a row; older rows do not hold all of it, and count as of other settings."""
+    return tuple(str(row.get(name, "")) for name in ("sweep", "detector", "size", "fit_images", "settings"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -182,8 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not wanted:
         raise SystemExit("nothing to measure; give sizes to --images, --sides or --bank-rows")
     found = done(wanted, options.results) if options.skip_done else []
-    known = {(row["sweep"], row["detector"], str(row["size"])) for row in found}
-    wanted = [case for case in wanted if (case.sweep, case.detector, str(case.size)) not in known]
+    known = set(map(place, found))
+    wanted = [case for case in wanted if case.place not in known]
     with tempfile.TemporaryDirectory() as folder:
         _results.note("writing images")
         files = cells(Path(folder), max((case.fit_images for case in wanted), default=0))
@@ -193,8 +206,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _results.note(f"{case.sweep} {case.size:,}, {case.detector}")
             found.append(measure(case, job))
             _results.save("scaling", found[-1:], key=("sweep", "detector", "size"), folder=options.results)
-    key = ("sweep", "detector", "measure")
-    _results.save("scaling_exponents", exponents(found), key=key, folder=options.results)
+    slopes = exponents(found)
+    if slopes:
+        _results.save("scaling_exponents", slopes, key=("sweep", "detector", "measure"), folder=options.results)
 
 
 def _options() -> argparse.ArgumentParser:
@@ -216,4 +230,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

@@ -1,7 +1,7 @@
 """``kizu fit --memory``: peak memory against the budget, and how far patches are from the bank, by number of images.
 
 Images are the good solar cells over and over, each time turned, mirrored, shifted and brightened a little, as JPEG
-files. Each fit is a process of its own, ``python -m kizu fit DIR --memory SIZE``, whose peak the system tells. The
+files. Each fit is a process of its own, ``kizu fit DIR --memory SIZE``, which tells its own peak. The
 ``cover_radius`` told is an upper bound; ``reached`` is the largest distance of any patch of any image to the model's
 bank (searched as the model does, so at most ``search_error`` too large), from reading all images again. With
 ``--unlimited`` the same images are fitted without a limit as well, where they fit.
@@ -10,7 +10,6 @@ bank (searched as the model does, so at most ``search_error`` too large), from r
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from kizu.workflows._reading import Reader
 
 MIB = 2**20
 CELLS = 1400
+KIZU = Path(__file__).with_name("_kizu_peak.py")
 
 
 def write_images(folder: Path, count: int) -> None:
@@ -49,14 +49,13 @@ def write_images(folder: Path, count: int) -> None:
 
 def fit(data: Path, model: Path, memory: str | None, settings: Sequence[str]) -> dict[str, float]:
     """One fit in a process of its own: its seconds, and the peak of its resident size in bytes."""
-    command = [sys.executable, "-m", "kizu", "fit", str(data), "-o", str(model), "--json"]
+    command = [sys.executable, str(KIZU), "fit", str(data), "-o", str(model)]
     command += [*(["--memory", memory] if memory else []), *(part for one in settings for part in ("--set", one))]
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
+    if done.returncode:
         raise SystemExit(f"the fit failed: {' '.join(command)}")
-    return {"seconds": time.perf_counter() - started, "peak": used.ru_maxrss * 1024}
+    return {"seconds": time.perf_counter() - started, "peak": int(done.stdout.splitlines()[-1])}
 
 
 def reached(inspector: kizu.Inspector, data: Path) -> float:
@@ -119,4 +118,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

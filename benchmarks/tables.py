@@ -38,8 +38,8 @@ def table(name: str, folder: Path) -> str:
     found = [(row, cells) for path in paths for row in _results.read(path) if (cells := TABLES[name](row))]
     if not found:
         raise SystemExit(f"no results for the table {name!r} in {folder}; run benchmarks/{source}.py")
-    machines = len({row["hardware"] for row, _ in found})
-    made = _grouped([cells | _where(row, machines) for row, cells in found])
+    rows = [row for row, _ in found]
+    made = _grouped([cells | _where(row, rows) for row, cells in found])
     captions = dict.fromkeys(f"{row['hardware']}; {row['versions']}" for row, _ in found)
     return "\n".join([*_markdown(made), "", *(f"*Measured on {caption}.*" for caption in captions), ""])
 
@@ -50,14 +50,23 @@ def _grouped(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: order.index(row.get("data", "")))
 
 
-def _where(row: Cells, machines: int) -> dict[str, str]:
-    return {"measured on": row["hardware"]} if machines > 1 else {}
+def _where(row: Cells, rows: Sequence[Cells]) -> dict[str, str]:
+    """The machine, where they differ, and of the versions those that do."""
+    found = {"measured on": row["hardware"]} if len({one["hardware"] for one in rows}) > 1 else {}
+    versions = {one["versions"] for one in rows}
+    if len(versions) > 1:
+        common = set.intersection(*(set(one.split(", ")) for one in versions))
+        found["with"] = ", ".join(part for part in row["versions"].split(", ") if part not in common)
+    return found
 
 
 def _markdown(rows: Sequence[Cells]) -> list[str]:
-    names = list(rows[0])
-    sides = ["--:" if rows[0][name][:1] in "–+-0123456789" else ":--" for name in names]
-    return [f"| {' | '.join(cells)} |" for cells in (names, sides, *([row[name] for name in names] for row in rows))]
+    """With the columns of all rows; a dash where a row has no such figure."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    first = {name: next(row[name] for row in rows if name in row) for name in names}
+    sides = ["--:" if first[name][:1] in "–+-0123456789" else ":--" for name in names]
+    filled = ([row.get(name, "–") for name in names] for row in rows)
+    return [f"| {' | '.join(cells)} |" for cells in (names, sides, *filled)]
 
 
 def filled(readme: str, folder: Path) -> str:
@@ -94,4 +103,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

@@ -137,7 +137,8 @@ def _options() -> argparse.ArgumentParser:
     names = _results.listed(str)
     parser.add_argument("--images", type=int, default=320, help="good cells to fit on (320)")
     parser.add_argument("--bank-rows", type=int, default=32768, help="rows of the large bank (32768)")
-    parser.add_argument("--cases", type=names, default=["bank", "default", "padim"], help="(bank,default,padim)")
+    cases = ["bank", "default", "padim"]
+    parser.add_argument("--cases", type=_results.listed(str, cases), default=cases, help="(bank,default,padim)")
     parser.add_argument(
         "--files",
         type=names,
@@ -150,4 +151,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

@@ -72,7 +72,7 @@ def fitted(data: Dataset, good: Sequence[Sample], detector: str, seed: int) -> t
 def learnt(model: Path, samples: Sequence[Sample], count: int) -> tuple[kizu.Inspector, float]:
     """The model with the samples added in ``count`` batches, and the seconds of all of them."""
     out, source, seconds = model.with_name(f"in-{count}.kizu"), model, 0.0
-    for part in np.array_split(np.arange(len(samples)), count):
+    for part in np.array_split(np.arange(len(samples)), min(count, len(samples))):
         found = kizu.update(source, [samples[place].path for place in part], out=out)
         source, seconds = out, seconds + found.seconds
     return kizu.load(out), seconds
@@ -143,4 +143,4 @@ def _options() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    _results.run(main)

@@ -23,6 +23,8 @@ FIGURES = {
     "ms_an_image": 4.0,
     "ms_p95": 5.0,
     "timed_images": 8,
+    "test_good": 4,
+    "test_bad": 4,
     "bank_rows": None,
 }
 

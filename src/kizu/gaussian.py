@@ -127,14 +127,15 @@ class RunningGaussian:
     def left_out_factors(self, regularisation: float, advance: Advance = ignore) -> Floats:
         """As `factors`, of ``scatter / (n − 2) + regularisation·I`` for `left_out`; leaves the sums as they are.
 
-        float64 up to as many samples as dimensions: there `left_out` takes nearly equal numbers from one another.
+        float64 where the others alone do not span all dimensions: there `left_out` takes nearly equal numbers from
+        one another.
 
         Raises ``numpy.linalg.LinAlgError`` as `factors`, ``ValueError`` below three samples.
         """
         if self.count < 3:
             raise ValueError(f"leaving one of {self.count} samples out leaves no covariance")
         diagonal, widened = np.arange(self.mean.shape[1]), (self.count - 1) / (self.count - 2)
-        dtype: type[np.floating[Any]] = np.float64 if self.count <= self.mean.shape[1] else np.float32
+        dtype: type[np.floating[Any]] = np.float64 if self.count - 2 <= self.mean.shape[1] else np.float32
         packed: Floats = np.empty((len(self.mean), len(self._packed)), dtype)
         for here in self._blocks():
             block = self.covariance(here) * widened
@@ -169,7 +170,7 @@ def left_out(distances: Floats, count: int) -> Float32:
     """
     squared = np.square(distances, dtype=np.float64)
     share = count / ((count - 1) * (count - 2)) * squared
-    rest = np.maximum(1 - share, np.finfo(np.float32).eps)  # rounded factors may bring it to 0 or below
+    rest = np.maximum(1 - share, np.finfo(distances.dtype).eps)  # rounded factors may bring it to 0 or below
     found: Float32 = (count / (count - 1) * np.sqrt(squared / rest)).astype(np.float32)
     return found
 

@@ -390,3 +390,23 @@ def test_embeddings_that_are_no_numbers_are_refused(name, number):
     embeddings[2, 1, 1, 3] = number
     with pytest.raises(DataError, match=r"NaN or infinite numbers; .*Install"):
         detectors.build(name, {}).fit(iter([embeddings]))
+
+
+@every_variant
+@pytest.mark.filterwarnings("ignore::kizu.KizuWarning")
+def test_scores_whatever_floats_come(name, parameters):
+    detector = detectors.build(name, parameters).fit([embeddings(40)])
+    images = embeddings(2, seed=1)
+    plain = detector.score(images)
+    for other in (images.astype(np.float64), np.asfortranarray(images), images.tolist()):
+        np.testing.assert_array_equal(detector.score(other).patches, plain.patches)
+
+
+@every_variant
+@pytest.mark.filterwarnings("ignore::kizu.KizuWarning")
+def test_embeddings_of_another_shape_are_refused(name, parameters):
+    detector = detectors.build(name, parameters).fit([embeddings(40)])
+    images = embeddings(2)
+    for other in (images[0], images[:, :0], images[..., :2]):
+        with pytest.raises(ParameterError, match="`embeddings` must be"):
+            detector.score(other)

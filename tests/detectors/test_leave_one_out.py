@@ -154,3 +154,13 @@ def test_left_out_scores_are_never_below_full_conformal_prediction() -> None:
     with_it = left_out("patchcore", {"coreset_ratio": 1.0}, [images]).images[:-1]
     assert (without >= with_it * (1 - 1e-6)).all()
     assert (without > with_it * (1 + 1e-6)).any()
+
+
+@pytest.mark.filterwarnings("ignore:PaDiM fits:kizu.KizuWarning")
+@pytest.mark.parametrize(("count", "dimensions"), [(12, 16), (20, 20), (17, 16), (18, 16), (19, 16), (40, 100)])
+@pytest.mark.parametrize("spread", [1, 300, 3000])
+def test_scores_left_out_are_not_cut_off_by_rounding(count: int, dimensions: int, spread: float) -> None:
+    """Where the others hardly span the dimensions, an image left out is far away, and each by its own measure."""
+    images = np.random.default_rng(4).standard_normal((count, 2, 1, dimensions), dtype=np.float32) * spread
+    found, truth = left_out("padim", {}, [images]), refitted("padim", {}, images)
+    np.testing.assert_allclose(found.patches, truth.patches, rtol=1e-3)

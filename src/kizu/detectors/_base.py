@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kizu.errors import DataError, ExportError, ModelFileError, NotFittedError, ParameterError
+from kizu.errors import DataError, ExportError, ModelFileError, NotFittedError, ParameterError, bad_parameter
 from kizu.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,6 +30,16 @@ def finite(embeddings: Float32) -> Float32:
             "an embedding holds NaN or infinite numbers; the backbone is damaged. Install its package anew."
         )
     return embeddings
+
+
+def to_score(embeddings: npt.ArrayLike, channels: int, *, or_more: bool = False) -> Float32:
+    """A batch as `Detector.score` works on it: ``(B, h, w, channels)``, float32. Raises `ParameterError`."""
+    found: Float32 = np.ascontiguousarray(embeddings, np.float32)
+    fits = found.ndim == 4 and (found.shape[3] == channels or (or_more and found.shape[3] > channels))
+    if not fits or 0 in found.shape[1:3]:
+        wanted = f"{channels} or more" if or_more else f"{channels}"
+        raise bad_parameter("embeddings", f"(B, h, w, D) with h and w above 0 and D {wanted}", found.shape)
+    return found
 
 
 @dataclass(frozen=True)

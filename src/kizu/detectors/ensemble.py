@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from kizu.detectors import _checks
 from kizu.detectors._bank import Bank, Learnt
-from kizu.detectors._base import Array, Detector, Float32, Scores
+from kizu.detectors._base import Array, Detector, Float32, Scores, to_score
 from kizu.detectors._joining import Found, RunningSpread, joined, spread
 from kizu.detectors._leave_one_out import LeftOut, left_out_scores, prepared_to_leave_out, require_two
 from kizu.detectors._parts import check_parts, part_of_state, scales_of_state, spans_of, state_of_parts
@@ -236,9 +236,10 @@ class Ensemble(Detector):
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("_banks")
-        spans = self._spans(embeddings.shape[-1])
-        found = Scores(np.empty(embeddings.shape[:3], np.float32), np.empty(len(embeddings), np.float32))
-        for place, image in enumerate(embeddings):
+        images = to_score(embeddings, self._channels(), or_more=bool(self.parts))
+        spans = self._spans(images.shape[3])
+        found = Scores(np.empty(images.shape[:3], np.float32), np.empty(len(images), np.float32))
+        for place, image in enumerate(images):
             near = [
                 _found(bank, np.ascontiguousarray(image[..., span]))
                 for bank, span in zip(self._banks, spans, strict=True)
@@ -254,11 +255,12 @@ class Ensemble(Detector):
         self._require_fitted("_banks")
         from kizu.detectors._ensemble_graph import write_scores
 
-        spans = self._spans(max(span[1] for span in self.parts) if self.parts else self._channels())
+        spans = self._spans(self._channels())
         return write_scores(graph, embedding, grid, spans, [bank.rows for bank in self._banks], self.scales_)
 
     def _channels(self) -> int:
-        return int(self._banks[0].rows.shape[1])
+        """Those that embeddings have at least."""
+        return max(part[1] for part in self.parts) if self.parts else int(self._banks[0].rows.shape[1])
 
     def state(self) -> dict[str, Array]:
         self._require_fitted("_banks")

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.detectors import _checks
-from kizu.detectors._base import Array, Detector, Float32, Scores, finite
+from kizu.detectors._base import Array, Detector, Float32, Scores, finite, to_score
 from kizu.detectors._padim_memory import require_free, room_to_leave_out
 from kizu.detectors._patches import different_grids, gathered
 from kizu.detectors._robust import described, doubted, level, set_aside
@@ -222,10 +222,11 @@ class PaDiM(Detector):
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("cholesky_")
-        batch, height, width, _ = embeddings.shape
+        images = to_score(embeddings, int(self.channels_.max()) + 1, or_more=True)
+        batch, height, width, _ = images.shape
         if (height, width) != self.mean_.shape[:2]:
             raise DataError(different_grids((self.mean_.shape[0], self.mean_.shape[1]), (height, width)))
-        difference = embeddings[..., self.channels_] - self.mean_
+        difference = images[..., self.channels_] - self.mean_
         distances = mahalanobis(difference.reshape(batch, height * width, len(self.channels_)), self.cholesky_)
         return Scores(distances.reshape(batch, height, width), distances.max(axis=1))
 

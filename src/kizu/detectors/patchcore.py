@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.detectors._bank import Bank, Learnt, Recipe
-from kizu.detectors._base import Array, Detector, Float32, Scores
+from kizu.detectors._base import Array, Detector, Float32, Scores, to_score
 from kizu.detectors._leave_one_out import LeftOut, left_out_scores, prepared_to_leave_out, require_two
 from kizu.detectors._patchcore_checks import WALKTHROUGH, check_parameters
 from kizu.detectors._patches import gathered
@@ -174,7 +174,7 @@ class PatchCore(Detector):
 
     def score(self, embeddings: Float32) -> Scores:
         self._require_fitted("_bank")
-        images = np.ascontiguousarray(embeddings)
+        images = to_score(embeddings, self._bank.rows.shape[1])
         found = Scores(np.empty(images.shape[:3], np.float32), np.empty(len(images), np.float32))
         for place, near in enumerate(self._bank.near(images, self.neighbors)):
             queries = images[place].reshape(-1, images.shape[3])
