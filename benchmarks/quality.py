@@ -130,13 +130,17 @@ def not_done(wanted: Sequence[Case], folder: Path, timed: int) -> list[Case]:
     done = {
         tuple(row.get(name) for name in KEY)
         for row in measured(folder)
-        if origin.items() <= row.items() and int(row["timed_images"]) >= min(timed, int(row["test_good"]) + int(row["test_bad"]))
+        if origin.items() <= row.items() and int(row["timed_images"]) >= min(timed, _judged(row))
     }
     return [
         case
         for case in wanted
         if any(tuple(map(_results.text, case.columns(one).values())) not in done for one in case.group)
     ]
+
+
+def _judged(row: Mapping[str, str]) -> int:
+    return int(row["test_good"]) + int(row["test_bad"])
 
 
 def left(spent: Mapping[tuple[str, str], float], rest: Sequence[Case]) -> str:
