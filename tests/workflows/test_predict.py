@@ -36,12 +36,62 @@ def test_pictures_that_kizu_made_are_no_parts(model: Path, tmp_path: Path) -> No
     """In an output folder inside the folder, and beside the images themselves."""
     folder = tmp_path / "検査"
     (image,) = (tiles.write(folder / "a.png", tile(2)),)
-    for out in (folder / "結果", folder):
-        list(predict(model, [folder], out=out, save=["overlay"]))
+    list(predict(model, [folder], out=folder / "結果", save=["overlay"]))
+    with pytest.warns(KizuWarning, match=r"left out 2 pictures .* in .*結果[/\\]overlay, .*結果[/\\]pictures\."):
+        assert [p.path for p in predict(model, [folder])] == [image]
+    with pytest.warns(KizuWarning, match="left out 2"):
+        list(predict(model, [folder], out=folder, save=["overlay"]))
+    with pytest.warns(KizuWarning, match="left out 4"):
         assert [p.path for p in predict(model, [folder])] == [image]
     assert [p.path for p in predict(model, [folder / "pictures"])] == [folder / "pictures" / "a.png"]  # asked for
     mine = tiles.write(tmp_path / "別" / "pictures" / "a.png", tile(3))
     assert [p.path for p in predict(model, [mine.parent.parent])] == [mine]
+
+
+def test_photographs_in_a_folder_named_as_pictures_are(model: Path, tmp_path: Path) -> None:
+    """kizu writes PNG files alone; where it may have written all there is, it says so."""
+    photograph = tiles.write(tmp_path / "a" / "input" / "1.jpg", tile(2))
+    other = tiles.write(tmp_path / "a" / "2.png", tile(3))
+    list(predict(model, [tmp_path / "a"], out=tmp_path / "a"))
+    with pytest.warns(KizuWarning, match="left out 2"):
+        assert [p.path for p in predict(model, [tmp_path / "a"])] == [other, photograph]
+    other.unlink()
+    photograph.unlink()
+    with pytest.raises(DataError, match="no images in this folder but pictures that kizu wrote"):
+        predict(model, [tmp_path / "a"])
+
+
+def test_results_never_take_the_place_of_the_images(model: Path, tmp_path: Path) -> None:
+    root = tmp_path / "検査"
+    inputs = [tiles.write(root / folder / "a.png", tile(2)) for folder in ("pictures", "input", "c")]
+    linked = tmp_path / "linked.png"
+    linked.symlink_to(inputs[1])
+    before = {path: path.read_bytes() for path in inputs}
+    for given, save in ((inputs[0], ()), (root / "pictures", ()), (inputs[1], ("input",)), (linked, ("input",))):
+        with pytest.raises(OutputError, match="lies in .*, where pictures of the results would take the place"):
+            list(predict(model, [given], out=root, save=save))
+    assert {path: path.read_bytes() for path in inputs} == before
+    assert not list(root.glob("*.csv*"))
+    assert len(list(predict(model, [inputs[1], inputs[2]], out=root, save=["overlay"]))) == 2
+
+
+def test_truth_masks_are_not_overwritten(model: Path, tmp_path: Path) -> None:
+    data = tiles.good_bad(tmp_path / "部品")
+    before = {path: path.read_bytes() for path in (data / "mask").iterdir()}
+    assert before
+    with pytest.raises(OutputError, match="would take the place of the images given"):
+        kizu.evaluate(model, data, out=data, save=["mask"])
+    assert {path: path.read_bytes() for path in (data / "mask").iterdir()} == before
+
+
+def test_two_programs_do_not_write_in_one_folder(model: Path, parts: Path, tmp_path: Path) -> None:
+    first = predict(model, [parts / "good"], out=tmp_path)
+    next(first)
+    with pytest.raises(OutputError, match="another kizu is writing in it"):
+        list(predict(model, [parts / "bad"], out=tmp_path))
+    rest = list(first)
+    assert len(table(tmp_path / "predictions.csv")) == 1 + len(rest)
+    list(predict(model, [parts / "bad"], out=tmp_path))
 
 
 def test_a_path_that_does_not_exist_is_told_before_anything_is_done(model: Path, parts: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from kizu.calibration.labelled import BestF1, Cost, Recall, best_threshold
 from kizu.calibration.tail import fit_tail
 from kizu.errors import DataError, ModelFileError, OutputError, ParameterError
 from kizu.workflows import Decided, decide
+from workflows.tiles import good
 
 
 def calibrated(model: Path, target: Path, scores: Any, **decision: Any) -> Path:
@@ -114,6 +116,25 @@ def test_labelled_images(model: Path, parts: Path, tmp_path: Path, rule: Any) ->
     assert (evidence["data"], evidence["expected"]["missed"]) == (parts.name, found.expected.missed)
     assert written(out).decision.by == rule.by
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["decision"]["by"] == rule.by
+
+
+def test_an_update_made_meanwhile_is_not_lost(
+    model: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kizu.workflows import _threshold
+
+    part = Path(shutil.copy(model, tmp_path / "部品.kizu"))
+    new = good(tmp_path / "batch", 3, first=400)
+
+    def evaluate(*arguments: Any, **more: Any) -> Any:
+        kizu.update(part, new)
+        return plain(*arguments, **more)
+
+    plain = _threshold.evaluate
+    monkeypatch.setattr(_threshold, "evaluate", evaluate)
+    with pytest.raises(OutputError, match="was changed by another program meanwhile; nothing was written"):
+        decide(part, data=parts, rule=BestF1())
+    assert len(kizu.load(part).provenance["history"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +337,30 @@ def test_a_model_that_changed_meanwhile_is_not_overwritten(
         updated(part, batch)
     assert kizu.load(part).calibration.false_alarms == 0.25  # type: ignore[union-attr]
     assert not part.with_name("部品.kizu.versions").exists()
+
+
+def test_updates_at_once_come_one_after_the_other(part: Path, batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One writes; the other, which began with the same model, finds it changed, however close they are."""
+    from kizu.workflows import _update
+
+    def written(*arguments: Any) -> Any:
+        both.wait(60)
+        return plain(*arguments)
+
+    both, plain = threading.Barrier(2), _update._written
+    monkeypatch.setattr(_update, "_written", written)
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(kizu.update, part, [path]) for path in sorted(batch.iterdir())[:2]]
+    problems = [one.exception() for one in done if one.exception()]
+    assert len(problems) == 1
+    assert "was changed by another program meanwhile" in str(problems[0])
+    assert len(kizu.load(part).provenance["history"]) == 1
+
+
+def test_a_name_too_long_for_versions_is_told_first(model: Path, batch: Path, tmp_path: Path) -> None:
+    part = Path(shutil.copy(model, tmp_path / f"{'m' * 249}.kizu"))
+    with pytest.raises(OutputError, match="the name is too long for this drive; choose a shorter one"):
+        kizu.update(part, [batch])
 
 
 def test_no_room_for_versions(part: Path, batch: Path) -> None:

@@ -1,6 +1,6 @@
 """Versions of a model file that were replaced, kept beside it: ``NAME.kizu.versions/ID.kizu``.
 
-Each is a copy to the last bit, under its id (`kizu.inspector.identity`). A model is replaced in two steps, each whole
+Programs replace a model one after the other (`unchanged`). Each version is a copy to the last bit, under its id (`kizu.inspector.identity`). A model is replaced in two steps, each whole
 or not at all: it is copied to its versions, and the new file takes its place. Whenever the power goes, the model is
 the old one or the new one, and no version is lost.
 """
@@ -10,12 +10,14 @@ from __future__ import annotations
 import filecmp
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from kizu.errors import ModelFileError, unknown_name
-from kizu.files import atomic_write, prepare_folder, sync_folder
+from kizu.errors import ModelFileError, OutputError, unknown_name
+from kizu.files import atomic_write, output_error, prepare_folder, sync_folder
 from kizu.inspector import _model_file
+from kizu.locks import alone
 
 SUFFIX = ".versions"
 BLOCK = 2**20
@@ -61,15 +63,41 @@ def version(model: Path, named: str) -> Path:
     return found[0]
 
 
+def check_folder(model: Path) -> None:
+    """Make sure, before long work, that the system takes the name of `folder_of`. Raises `OutputError`."""
+    folder = folder_of(model)
+    try:
+        os.lstat(folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+@contextmanager
+def unchanged(model: Path, previous: str) -> Iterator[None]:
+    """While ``model`` is replaced, no other kizu replaces it; before that it is still of the id ``previous``.
+
+    Raises `OutputError` when another program changed it, `ModelFileError` when it cannot be read.
+    """
+    with alone(model, wait=True):
+        if _model_file.identity(model) != previous:
+            raise OutputError(f"{model}: was changed by another program meanwhile; nothing was written. Run again.")
+        yield
+
+
 def restore(model: Path, named: str) -> Path:
     """Put a version in the place of ``model``, which is kept in turn; returns the version's file.
 
-    Raises `ModelFileError` and `OutputError` as `version` and `keep`.
+    Raises `ModelFileError` and `OutputError` as `version`, `keep` and `unchanged`.
     """
     found = version(model, named)
-    if model.exists():
+    if not model.exists():
+        _copy(found, model)
+        return found
+    with unchanged(model, _model_file.identity(model)):
         keep(model, folder_of(model))
-    _copy(found, model)
+        _copy(found, model)
     return found
 
 

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from kizu.datasets import find_bad_folders, is_labelled, load_dataset
-from kizu.errors import DataError
+from kizu.errors import DataError, KizuWarning
 from kizu.images import find_images
 from kizu.report import PARTS
 
 MADE = {"predictions.csv": ("pictures", *PARTS), "suspects.csv": ("suspects",)}
 """Tables of output folders, and the folders of pictures beside each."""
 
+PICTURE = ".png"
+"""What pictures in them end in."""
+
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
-    """Files, and the images in folders, each once. Pictures of an output folder inside a folder are left out.
+    """Files, and the images in folders, each once. Pictures of an output folder inside a folder are left out, with
+    a warning that says so.
 
     Raises `DataError` for what does not exist, and for none.
     """
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            found = _in_folder(path)
-            if not found:
-                raise DataError(f"{path}: no images in this folder. Check the path, or leave it out.")
-            files += found
+            files += _in_folder(path)
         elif path.exists():
             files.append(path)
         else:
@@ -58,8 +60,23 @@ def _refuse_defects(folder: Path) -> None:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    made = cache(_is_made)
-    return [file for file in find_images(folder, recursive=True) if file.parent == folder or not made(file.parent)]
+    """The images in it, but for pictures that kizu wrote. Raises `DataError` when there are none."""
+    in_made, found = cache(_is_made), find_images(folder, recursive=True)
+    made = [file for file in found if file.suffix == PICTURE and file.parent != folder and in_made(file.parent)]
+    if not found:
+        raise DataError(f"{folder}: no images in this folder. Check the path, or leave it out.")
+    if len(made) == len(found):
+        raise DataError(f"{folder}: no images in this folder but pictures that kizu wrote. Check the path.")
+    if made:
+        places = ", ".join(str(place) for place in dict.fromkeys(file.parent for file in made))
+        count = f"{len(made)} picture{'' if len(made) == 1 else 's'}"
+        warnings.warn(
+            f"left out {count} that kizu seems to have written, in {places}. If they are parts, name that folder.",
+            KizuWarning,
+            stacklevel=4,
+        )
+    left_out = set(made)
+    return [file for file in found if file not in left_out]
 
 
 def _is_made(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,10 @@ import numpy.typing as npt
 from kizu.calibration import Calibration
 from kizu.calibration.scales import check_scale, scaled
 from kizu.datasets import Sample
+from kizu.errors import OutputError
 from kizu.files import prepare_folder
 from kizu.inspector import Prediction
+from kizu.locks import alone
 from kizu.regions import find_regions
 from kizu.report import (
     CocoFile,
@@ -112,14 +114,22 @@ class Outputs:
         *,
         min_area: int = 1,
     ) -> Iterator[Outputs]:
-        """Outputs in ``folder``, made if need be. ``truth_of``: `Inspector.truth_of`. Raises `OutputError`."""
+        """Outputs in ``folder``, made if need be. ``truth_of``: `Inspector.truth_of`.
+
+        Raises `OutputError` also where samples lie among the files written, which would take their place, and while
+        another program writes in ``folder``.
+        """
         masks = any(sample.mask is not None for sample in samples)
-        for name in ("", "pictures", *check_parts(save)):
-            if masks or name != "mask":
-                prepare_folder(folder / name)
+        written = [folder / name for name in ("pictures", *check_parts(save)) if masks or name != "mask"]
+        _check_apart(written, samples)
+        for one in (folder, *written):
+            prepare_folder(one)
         names = picture_names([sample.path for sample in samples])
-        with Tables.opened(folder, scale.name, masks=masks) as tables:
-            yield cls(folder, tables, names, save, scale, truth_of, min_area)
+        with alone(folder, wait=False) as mine:
+            if not mine:
+                raise OutputError(f"{folder}: another kizu is writing in it. Wait for that, or choose another folder.")
+            with Tables.opened(folder, scale.name, masks=masks) as tables:
+                yield cls(folder, tables, names, save, scale, truth_of, min_area)
 
     def add(
         self,
@@ -170,6 +180,24 @@ class Outputs:
             prediction.pixel_threshold,
             prediction.inside,
         )
+
+
+def _check_apart(folders: Iterable[Path], samples: Sequence[Sample]) -> None:
+    """Raise `OutputError` where an image or mask of ``samples`` is in one of the folders that are written in."""
+    given = [path for sample in samples for path in (sample.path, sample.mask) if path is not None]
+    homes = {home: path for path in given for home in (path.parent, *_target(path))}
+    for folder in filter(Path.is_dir, folders):
+        for home, path in homes.items():
+            if home.is_dir() and folder.samefile(home):
+                raise OutputError(
+                    f"{path}: lies in {folder}, where pictures of the results would take the place of the images "
+                    "given. Choose another folder for the results."
+                )
+
+
+def _target(path: Path) -> tuple[Path, ...]:
+    """The folder that a link leads into; nothing for another file."""
+    return (path.resolve().parent,) if path.is_symlink() else ()
 
 
 def view_of(

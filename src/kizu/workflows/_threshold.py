@@ -14,7 +14,7 @@ from kizu.calibration.tail import Tail, TailEstimate, fit_tail
 from kizu.datasets import Dataset
 from kizu.errors import DataError, ParameterError, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS
-from kizu.inspector import Inspector, check_target
+from kizu.inspector import Inspector, _versions, check_target, identity
 from kizu.progress import Progress
 from kizu.workflows._evaluate import evaluate
 
@@ -99,7 +99,8 @@ def decide(
     Raises:
         ParameterError: wishes that exclude each other, or a share or value out of range.
         DataError: too few calibration images for an estimate, or labelled images of one class only.
-        ModelFileError: the model is missing or damaged. OutputError: it cannot be written.
+        ModelFileError: the model is missing or damaged.
+        OutputError: it cannot be written, or another program wrote it meanwhile.
     """
     _check(tail, value, data, rule)
     wished = any(wish is not None for wish in (false_alarms, review_budget, value, rule)) or tail
@@ -108,6 +109,7 @@ def decide(
     source, target = Path(model), Path(model if out is None else out)
     if wished:
         check_target(target)
+    previous = identity(source)
     inspector = Inspector.look(source) if data is None else Inspector.load(source)
     old = cast(Calibration, inspector.calibration)
     base = _with_shares(old.decision, false_alarms, review_budget)
@@ -124,7 +126,8 @@ def decide(
         base = replace(base, by="false_alarms", threshold=None, evidence={})
     new = old.deciding(base)
     if wished:
-        inspector.calibrated(new).save(target)
+        with _versions.unchanged(source, previous):
+            inspector.calibrated(new).save(target)
     return _decided(target, old, new, wished, expected)
 
 

@@ -16,7 +16,7 @@ from kizu import detectors
 from kizu.calibration import Calibration
 from kizu.calibration.binomial import beta_cdf
 from kizu.datasets import Sample
-from kizu.errors import KizuWarning, ModelFileError, OutputError
+from kizu.errors import KizuWarning, ModelFileError
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, _versions, check_target, identity
 from kizu.progress import Progress, Silent
@@ -112,6 +112,7 @@ def update(
     source, target = Path(model), Path(model if out is None else out)
     files = find_good_files(images)
     check_target(target)
+    _versions.check_folder(target)
     previous, inspector = identity(source), Inspector.load(source)
     steps = steps_of(inspector.provenance, source)
     reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
@@ -242,11 +243,10 @@ def _at_least(hits: int, trials: int, share: float) -> float:
 
 def _written(inspector: Inspector, source: Path, target: Path, previous: str) -> Path:
     """Write the model once its previous version is kept, and any other in its place too; where the first is now."""
-    if identity(source) != previous:
-        raise OutputError(f"{source}: was changed by another program meanwhile; nothing was written. Run again.")
     folder = _versions.folder_of(target)
-    if target.exists():
-        _versions.keep(target, folder)
-    kept = _versions.keep(source, folder)
-    inspector.save(target)
+    with _versions.unchanged(source, previous):
+        if target.exists():
+            _versions.keep(target, folder)
+        kept = _versions.keep(source, folder)
+        inspector.save(target)
     return kept
