@@ -321,3 +321,20 @@ def test_a_broken_link_is_not_free(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
     with pytest.raises(OutputError, match="is a broken link; give a folder"):
         check_free(tmp_path / "link")
+
+
+def test_what_a_power_cut_left_is_no_file_and_goes_in_time(tmp_path: Path) -> None:
+    old, new = (tmp_path / f".kizu-{digit * 16}.tmp" for digit in "ab")
+    (old / "inner").mkdir(parents=True)
+    (old / "inner" / "1.png").write_bytes(b"half")
+    new.write_bytes(b"another program's")
+    others = [tmp_path / ".kizu-mine.tmp", tmp_path / "folder"]
+    others[0].write_bytes(b"mine")
+    others[1].mkdir()
+    for path in (old, *others):
+        os.utime(path, (0, 0))
+    check_free(tmp_path, besides={path.name for path in others})
+    prepare_folder(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([new, *others])
+    with pytest.raises(OutputError, match="holds files already"):
+        check_free(tmp_path)

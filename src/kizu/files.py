@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +27,16 @@ _ADVICE = {
 }
 
 
+_HIDDEN = re.compile(r"\.kizu-[0-9a-f]{16}\.tmp")
+_LEFT_BEHIND = 24 * 60 * 60
+"""Seconds after which nothing still works on a hidden file: a power cut has left it there."""
+
+
+def _hidden() -> str:
+    """The name of a file or folder that is not whole yet."""
+    return f".kizu-{secrets.token_hex(8)}.tmp"
+
+
 def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], None], *, durable: bool = True) -> None:
     """Write a file whole or not at all: ``data`` is its bytes, or writes them to the open file it is given.
 
@@ -41,7 +53,7 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], None], *, 
     if target.exists() and not target.is_file():
         what = _ADVICE[errno.EISDIR] if target.is_dir() else "is not an ordinary file; give another name"
         raise OutputError(f"{path}: {what}.")
-    partial = target.with_name(f".kizu-{secrets.token_hex(8)}.tmp")
+    partial = target.with_name(_hidden())
     try:
         _fill(partial, data, durable)
         move_into_place(partial, target, durable=durable)
@@ -53,7 +65,8 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], None], *, 
 
 
 def prepare_folder(path: Path | str) -> Path:
-    """Make sure ``path`` is a folder in which files can be written, creating it and those above it.
+    """Make sure ``path`` is a folder in which files can be written, creating it and those above it. What a power cut
+    has left unfinished in it a day ago is removed.
 
     Raises:
         OutputError: it is a file, cannot be created, or nothing can be written in it.
@@ -61,7 +74,7 @@ def prepare_folder(path: Path | str) -> Path:
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file, not a folder; choose another name, or move the file away.")
-    probe = folder / f".kizu-{secrets.token_hex(8)}.tmp"
+    probe = folder / _hidden()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with probe.open("xb"):  # the only test that holds for every user, system and network drive
@@ -71,7 +84,18 @@ def prepare_folder(path: Path | str) -> Path:
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)
+    _sweep(folder)
     return folder
+
+
+def _sweep(folder: Path) -> None:
+    with suppress(OSError):
+        for left in [child for child in folder.glob(".kizu-*.tmp") if _HIDDEN.fullmatch(child.name)]:
+            if time.time() - left.lstat().st_mtime > _LEFT_BEHIND:
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink()
 
 
 def move_into_place(partial: Path, target: Path, *, durable: bool = True) -> None:
@@ -154,7 +178,7 @@ def new_folder(target: Path, *, besides: Collection[str] = (), last: Collection[
     """
     check_free(target, besides=besides)
     place = workplace(target)
-    folder = prepare_folder(place) / f".kizu-{secrets.token_hex(8)}.tmp"
+    folder = prepare_folder(place) / _hidden()
     try:
         folder.mkdir()
         yield folder
@@ -189,7 +213,8 @@ def check_free(target: Path, *, besides: Collection[str] = ()) -> None:
     try:
         if not os.path.lexists(target):
             return
-        if target.is_dir() and all(child.name in besides for child in target.iterdir()):
+        others = [child.name for child in target.iterdir()] if target.is_dir() else [""]
+        if all(name in besides or _HIDDEN.fullmatch(name) for name in others):
             return
     except OSError as error:
         raise output_error(target, error) from error

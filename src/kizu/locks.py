@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-
 @contextmanager
 def alone(path: Path, *, wait: bool) -> Iterator[bool]:
     """Hold ``path``, a file or folder that is there, until the block ends; of other kizus none holds it then.
@@ -29,7 +28,6 @@ _WITHOUT = -1
 """In place of a descriptor where there are no locks."""
 
 if sys.platform == "win32":
-
     import time
 
     def _taken(path: Path, wait: bool) -> int | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import shutil
 import socket
 from collections.abc import Iterator
@@ -99,7 +98,7 @@ def test_fetch(kizu: Command, card: Any, site: Site, out: Path, content: bytes) 
     assert first == f"parts is in {out}: 2 products: bolt, nut."
     assert second.startswith("Licence: CC BY-NC-SA 4.0 (https://")
     assert "Nobody: Parts, 2025" in second
-    assert third == f"Next: kizu fit {shlex.quote(str(out / 'bolt'))} -o bolt.kizu"
+    assert third == f"Next: kizu fit {out / 'bolt'} -o bolt.kizu"
     mib = f"{len(content) / 2**20:.1f} MiB"
     assert said.err == f"Downloading parts.zip ({mib})\nUnpacking parts.zip ({mib})\n"
     assert beside(out) == ["parts"]

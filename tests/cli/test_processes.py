@@ -51,7 +51,8 @@ def test_python_m_kizu() -> None:
     assert in_its_own_process(["ft"]).error.startswith("No such command 'ft'.")
 
 
-def test_an_interrupted_fit(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=str)
+def test_an_interrupted_fit(tmp_path: Path, sent: signal.Signals, code: int) -> None:
     tiles.good(tmp_path / "部品", 60)
     target = tmp_path / "ねじ.kizu"
     target.write_bytes(b"old")
@@ -63,9 +64,9 @@ def test_an_interrupted_fit(tmp_path: Path) -> None:
     ) as running:
         assert running.stderr is not None
         assert running.stderr.readline() == "Reading images (60)\n"
-        running.send_signal(signal.SIGINT)
+        running.send_signal(sent)
         rest = running.stderr.read()
-        assert running.wait(timeout=60) == 130
+        assert running.wait(timeout=60) == code
     assert rest == "\ninterrupted: existing files are as they were.\n"
     assert files(tmp_path) == before
 
@@ -81,6 +82,31 @@ def test_a_reader_that_goes_away(model: Path, parts: Path, command: str) -> None
         os.close(writer)
     assert said.code == 0
     assert [line for line in said.err.splitlines() if not line.startswith("Inspecting")] == []
+
+
+@pytest.mark.parametrize("command", ["fit", "predict"])
+def test_work_goes_on_without_its_reader(model: Path, parts: Path, tmp_path: Path, command: str) -> None:
+    """Where files are written they are all there, also where every line goes out at once."""
+    out = tmp_path / "結果"
+    arguments = {"fit": [parts, "-o", out, *SMALL], "predict": [model, parts, "--out", out]}[command]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        said = in_its_own_process([command, *arguments], stdout=writer, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    finally:
+        os.close(writer)
+    assert said.code == 0
+    assert out.is_file() if command == "fit" else len(list((out / "pictures").iterdir())) == 42
+    assert command == "fit" or (out / "predictions.csv").is_file()
+
+
+@pytest.mark.parametrize("command", ["predict", "info", "gone"])
+def test_messages_to_a_full_disk(model: Path, parts: Path, command: str) -> None:
+    arguments = {"predict": [model, parts], "info": [model], "gone": [parts / "無い.kizu"]}[command]
+    with Path("/dev/full").open("w") as full:
+        said = in_its_own_process(["info" if command == "gone" else command, *arguments], stderr=full)
+    assert said.code == (2 if command == "gone" else 0)
+    assert bool(said.out) == (command != "gone")
 
 
 def test_predict_into_head(model: Path, parts: Path) -> None:

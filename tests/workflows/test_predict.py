@@ -68,7 +68,7 @@ def test_results_never_take_the_place_of_the_images(model: Path, tmp_path: Path)
     linked.symlink_to(inputs[1])
     before = {path: path.read_bytes() for path in inputs}
     for given, save in ((inputs[0], ()), (root / "pictures", ()), (inputs[1], ("input",)), (linked, ("input",))):
-        with pytest.raises(OutputError, match="lies in .*, where pictures of the results would take the place"):
+        with pytest.raises(OutputError, match=r"lies in .*, where pictures of the results would take the place"):
             list(predict(model, [given], out=root, save=save))
     assert {path: path.read_bytes() for path in inputs} == before
     assert not list(root.glob("*.csv*"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 import warnings
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
@@ -24,6 +25,7 @@ from kizu.cli import (
     _predict,
     _presets,
     _report,
+    _streams,
     _threshold,
     _update,
 )
@@ -71,10 +73,32 @@ def _root(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and exit: 0 when it did its work, 2 for a mistake the message names, 130 when interrupted."""
-    _have_streams()
-    _speak_utf8()
-    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+    """Run a command and exit: 0 when it did its work, 2 for a mistake the message names, 130 when interrupted, 143
+    when told to end.
+    """
+    _streams.prepare()
+    with _heeding_termination():
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(code)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came: a service or the system ends the process, which cleans up as after an interrupt."""
+
+
+@contextmanager
+def _heeding_termination() -> Iterator[None]:
+    def terminate(*_: object) -> None:
+        raise _Terminated
+
+    before = None
+    with suppress(ValueError):  # not in the main thread: then it is another's affair
+        before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: list[str]) -> int:
@@ -83,12 +107,9 @@ def _run(arguments: list[str]) -> int:
         code = _command(arguments or ["--help"])
         sys.stdout.flush()  # here, where a full disk or a reader that went away can still be told
         return code
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as ended:
         print("\ninterrupted: existing files are as they were.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output went away, as `kizu predict … | head` does
-        _abandon_stdout()
-        return 0
+        return 143 if isinstance(ended, _Terminated) else 130
     except (KizuError, _UsageError, MemoryError, OSError) as error:
         print(f"error: {one_line(_words(error))}", file=sys.stderr)
         return 2
@@ -115,31 +136,9 @@ def _words(error: Any) -> str:
         return f"{problem}{'' if problem.endswith('?') else '.'} See `{where} --help`."
     if isinstance(error, MemoryError):
         return "not enough memory. Use fewer or smaller images, a smaller --image-size, or a larger machine."
-    _abandon_stdout()
+    _streams.abandon_stdout()
     where = "" if error.filename is None else f"{error.filename}: "
     return f"{where}{error.strerror or error}. Check the path, its permissions and the space left, and run again."
-
-
-def _abandon_stdout() -> None:
-    """Give up what is buffered when it has nowhere to go: it must not be tried again at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _have_streams() -> None:
-    """A stream that is closed or was never there, as under a Windows service, swallows what is said."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
-
-
-def _speak_utf8() -> None:
-    """File names in any script must print, also where the console's code page cannot hold them."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

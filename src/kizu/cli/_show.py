@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kizu.cli._printable import printable
+from kizu.cli._streams import is_read
 from kizu.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ def predictions(results: Predictions, model: Path, out: Path | None, as_json: bo
         cells = [f"{prediction.score:.4f}", f"{prediction.threshold:.4f}", prediction.verdict.upper()]
         cells += [f"p={prediction.p_value:.4f}", *([] if scaled is None else [f"{name}={scaled:.4f}"])]
         print(printable(prediction.path), *cells, f"{prediction.milliseconds:.1f} ms", sep="\t", flush=True)
+        if out is None and not is_read():  # as with `kizu predict … | head`
+            results.close()
+            return
     if as_json:
         counts = dict(sorted(verdicts.items()))
         found = {"predictions": kept, "counts": counts, "skipped": results.skipped}

@@ -1,8 +1,8 @@
 """Versions of a model file that were replaced, kept beside it: ``NAME.kizu.versions/ID.kizu``.
 
-Programs replace a model one after the other (`unchanged`). Each version is a copy to the last bit, under its id (`kizu.inspector.identity`). A model is replaced in two steps, each whole
+Each is a copy to the last bit, under its id (`kizu.inspector.identity`). A model is replaced in two steps, each whole
 or not at all: it is copied to its versions, and the new file takes its place. Whenever the power goes, the model is
-the old one or the new one, and no version is lost.
+the old one or the new one, and no version is lost. Programs that replace it do so one after the other (`unchanged`).
 """
 
 from __future__ import annotations

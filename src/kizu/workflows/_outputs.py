@@ -127,7 +127,9 @@ class Outputs:
         names = picture_names([sample.path for sample in samples])
         with alone(folder, wait=False) as mine:
             if not mine:
-                raise OutputError(f"{folder}: another kizu is writing in it. Wait for that, or choose another folder.")
+                raise OutputError(
+                    f"{folder}: another kizu is writing in it. Wait for that, or choose another folder."
+                )
             with Tables.opened(folder, scale.name, masks=masks) as tables:
                 yield cls(folder, tables, names, save, scale, truth_of, min_area)
 
