@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kizu
-from inspector.test_tiles import TILES, parquet
+from inspector.test_tiles import CORNER, TILES, parquet
 from kizu import workflows
 from kizu.calibration import Calibration
 from kizu.errors import DataError, ExportError, KizuWarning, ParameterError
@@ -321,6 +321,53 @@ def test_an_image_of_another_size_is_named_where_positions_count(tmp_path: Path)
     for detector in ({"name": "padim", "reduced_dims": 4}, {"name": "patchcore", "robust": True}):
         with pytest.raises(DataError, match=said):
             kizu.fit(tmp_path, tile_size=64, image_size=64, detector=detector)
+
+
+def of_two_shapes(folder: Path) -> Path:
+    """Ten images lying, and two standing."""
+    for number in range(12):
+        size = (128, 256) if number < 10 else (256, 128)
+        write(folder / f"{number:02}.png", parquet(number, *size))
+    return folder
+
+
+@pytest.mark.parametrize("detector", [{"name": "padim", "reduced_dims": 4}, {"name": "patchcore", "robust": True}])
+@pytest.mark.parametrize("calibration", ["leave_one_out", "k_fold", "hold_out"])
+def test_as_many_patches_elsewhere_are_not_compared(tmp_path: Path, detector: Any, calibration: str) -> None:
+    """An area has as many patches in a standing image as in a lying one, but others."""
+    settings: dict[str, Any] = {**TILES, "detector": detector, "calibration": calibration, "folds": 2}
+    with pytest.raises(DataError, match=r"1[01]\.png: .*128 x 256.*256 x 128"):
+        kizu.fit(of_two_shapes(tmp_path), **settings, roi=CORNER)
+
+
+def test_an_update_refuses_them_too(tmp_path: Path) -> None:
+    of_two_shapes(tmp_path / "all")
+    for number in (10, 11):
+        (tmp_path / "all" / f"{number}.png").rename(tmp_path / f"{number}.png")
+    detector = {"name": "padim", "reduced_dims": 4}
+    kizu.fit(tmp_path / "all", **TILES, detector=detector, roi=CORNER).save(tmp_path / "a.kizu")
+    with pytest.raises(DataError, match=r"10\.png: other patches lie in the inspected area of a 128 x 256 image"):
+        workflows.update(tmp_path / "a.kizu", [tmp_path / "10.png"])
+
+
+def test_proportions_kept_of_images_of_two_shapes_in_an_area(tmp_path: Path) -> None:
+    """Left out each, they are scored whole: of each its own patches lie in the area."""
+    folder = of_two_shapes(tmp_path / "all")
+    for number in range(10, 12):
+        write(folder / f"{number}.png", parquet(number, 100, 250))
+    settings: dict[str, Any] = {"image_size": 64, "false_alarms": 0.2, "keep_aspect": True}
+    inspector = kizu.fit(folder, **settings, roi="0.1,0.1 0.9,0.1 0.1,0.9")
+    assert not inspector.frame((100, 250)).alike(inspector.frame((128, 256)))
+    assert inspector.calibration is not None
+    assert len(inspector.calibration.scores) == 12
+    for number in (0, 11):
+        fitted_on = inspector.measure(read_image(folder / f"{number:02}.png"))[0]
+        assert inspector.calibration.scores[number] > fitted_on * 0.999
+    inspector.save(tmp_path / "a.kizu")
+    new = [write(tmp_path / "20.png", parquet(20, 128, 256)), write(tmp_path / "21.png", parquet(21, 100, 250))]
+    assert workflows.update(tmp_path / "a.kizu", new).calibrating == 2
+    with pytest.raises(DataError, match=r"1[01]\.png: .*250 x 100"):
+        kizu.fit(folder, **settings, roi="0.1,0.1 0.9,0.1 0.1,0.9", detector={"name": "padim", "reduced_dims": 4})
 
 
 def ring(path: Path, width: int) -> Path:

@@ -93,6 +93,12 @@ class Frame:
         shares = _shares(self.inside, self)
         return float(shares[self.counts].sum() / shares.sum())
 
+    def alike(self, other: Frame) -> bool:
+        """Whether both have the same patches: one grid, and the same places of it count."""
+        if self.counts is None or other.counts is None:
+            return self.grid == other.grid and self.counts is other.counts
+        return bool(np.array_equal(self.counts, other.counts))
+
     def cropped(self, image: npt.NDArray[_Pixel]) -> npt.NDArray[_Pixel]:
         """The box around the area."""
         return image[self.crop.rows, self.crop.columns]
@@ -155,15 +161,26 @@ def _frame(sight: Sight, size: Size) -> Frame:
 
 def _within(frame: Frame, area: Area) -> Frame:
     inside = frame.apply_mask(area.of(frame.size))
-    if frame.sight.tiling is None and frame.size != area.size:
-        # one grid for every size without tiles: the patches that count must then be the same, too
-        reference = _frame(frame.sight, area.size)
-        counts, nearest = reference.counts, reference.nearest
+    drawn = None if frame.size == area.size else _frame(frame.sight, area.size)
+    if drawn is not None and _show_the_same(frame, drawn):
+        counts, nearest = drawn.counts, drawn.nearest  # positions compare then, however a small image rounds them
     else:
         counts = _counting(inside, frame)
         counts = None if counts.all() else counts
         nearest = None if counts is None else _nearest(counts)
     return replace(frame, counts=counts, nearest=nearest, inside=None if inside.all() else inside)
+
+
+def _show_the_same(one: Frame, other: Frame) -> bool:
+    """Whether one square shows the same part of the box around the area for both sizes, to half a patch: not so with
+    ``keep_aspect`` for boxes of different shapes, nor with tiles.
+    """
+    if one.sight.tiling is not None:
+        return False
+    preprocessing = one.sight.preprocessing
+    resized = [preprocessing.resized((frame.crop.height, frame.crop.width)) for frame in (one, other)]
+    apart = max(abs(mine - yours) for mine, yours in zip(*resized, strict=True))
+    return 2 * apart * one.grid[0] <= preprocessing.image_size
 
 
 def _counting(inside: Bools, frame: Frame) -> Bools:

@@ -77,9 +77,11 @@ def from_left_out(inspector: Inspector, scores: Scores, size: tuple[int, int]) -
 
 def leaves_out_later(inspector: Inspector) -> bool:
     """Whether images of the fit are left out and scored whole once it is done: those cut into tiles, which may be
-    fitted on in parts, and whose embeddings need not all be held.
+    fitted on in parts, and whose embeddings need not all be held; and those of which, by their shapes, more or fewer
+    patches lie in the inspected area.
     """
-    return inspector.tiling is not None and inspector.detector.leaves_one_out_later
+    scaled = inspector.area is not None and inspector.area.scales and inspector.preprocessing.keep_aspect
+    return (scaled or inspector.tiling is not None) and inspector.detector.leaves_one_out_later
 
 
 def from_left_out_later(
