@@ -14,7 +14,7 @@ from inspector.test_tiles import CORNER, TILES, parquet
 from kizu import workflows
 from kizu.calibration import Calibration
 from kizu.errors import DataError, ExportError, KizuWarning, ParameterError
-from kizu.images import read_image
+from kizu.images import area_of, read_image
 from kizu.workflows import _fit
 from workflows.tiles import tile, write
 
@@ -368,6 +368,40 @@ def test_proportions_kept_of_images_of_two_shapes_in_an_area(tmp_path: Path) -> 
     assert workflows.update(tmp_path / "a.kizu", new).calibrating == 2
     with pytest.raises(DataError, match=r"1[01]\.png: .*250 x 100"):
         kizu.fit(folder, **settings, roi="0.1,0.1 0.9,0.1 0.1,0.9", detector={"name": "padim", "reduced_dims": 4})
+
+
+THIN = "0.40,0.1 0.46,0.1 0.46,0.9 0.40,0.9 0.40,0.5 0.1,0.5 0.1,0.54 0.40,0.54"
+"""A cross with thin arms, as fractions."""
+
+
+@pytest.mark.filterwarnings("ignore:only .* of the inspected area is looked at")
+def test_a_small_image_does_not_make_the_area_coarse(tmp_path: Path) -> None:
+    for number in range(1, 6):
+        write(tmp_path / f"{number}.png", parquet(number))
+    expected = area_of(THIN, (150, 200)).mask
+    write(tmp_path / "0.png", parquet(0, 12, 16))
+    (tmp_path / "6.png").write_bytes(b"no image")
+    with pytest.warns(KizuWarning, match=r"skipped .*6\.png"):
+        area = kizu.fit(tmp_path, image_size=64, false_alarms=0.2, roi=THIN, skip_unreadable=True).area
+    assert area is not None
+    np.testing.assert_array_equal(area.mask, expected)
+
+
+@pytest.mark.parametrize("small", [2, 3])
+def test_of_two_sizes_as_frequent_the_larger_draws_the_area(tmp_path: Path, small: int) -> None:
+    for number in range(small + 3):
+        write(tmp_path / f"{number}.png", parquet(number) if number >= small else parquet(number, 90, 100))
+    area = kizu.fit(tmp_path, image_size=64, false_alarms=0.3, roi="0.1,0.1,0.8,0.8").area
+    assert area is not None
+    assert area.size == (150, 200)
+
+
+def test_the_first_image_is_the_odd_one_out_too(tmp_path: Path) -> None:
+    write(tmp_path / "0.png", parquet(0, 150, 210))
+    for number in range(1, 6):
+        write(tmp_path / f"{number}.png", parquet(number))
+    with pytest.raises(DataError, match=r"0\.png: .* drawn in pixels of 200 x 150 images; this one is 210 x 150"):
+        kizu.fit(tmp_path, image_size=64, false_alarms=0.2, roi="20,20,100,100")
 
 
 def ring(path: Path, width: int) -> Path:

@@ -178,8 +178,8 @@ def _show_the_same(one: Frame, other: Frame) -> bool:
     if one.sight.tiling is not None:
         return False
     preprocessing = one.sight.preprocessing
-    resized = [preprocessing.resized((frame.crop.height, frame.crop.width)) for frame in (one, other)]
-    apart = max(abs(mine - yours) for mine, yours in zip(*resized, strict=True))
+    mine, yours = (preprocessing.resized((frame.crop.height, frame.crop.width)) for frame in (one, other))
+    apart = max(abs(mine[0] - yours[0]), abs(mine[1] - yours[1]))
     return 2 * apart * one.grid[0] <= preprocessing.image_size
 
 
