@@ -119,7 +119,7 @@ class Reader:
         with closing(attempts):  # an error must not leave that to the garbage collector, in whatever thread
             for sample, read in attempts:
                 if isinstance(read, ImageError):
-                    self._skip(read)
+                    self.skip(read)
                 else:
                     self._add(sample.path.name, read.digest)
                     yield sample, read.image, read.result
@@ -145,7 +145,8 @@ class Reader:
         self.digests.append(pixels.hex()[:DIGITS])
         self._digest.update(encoded + pixels)
 
-    def _skip(self, error: ImageError) -> None:
+    def skip(self, error: ImageError) -> None:
+        """Leave a file out, with a warning. Raises the error where unreadable files are not to be skipped."""
         if not self.skip_unreadable:
             raise ImageError(
                 error.path, f"{error.problem.rstrip('.')}. Mend or remove the file, or use --skip-unreadable."
