@@ -195,7 +195,7 @@ def test_what_one_of_the_models_cannot_read_is_skipped_whichever_it_is(tmp_path:
     shallow = tiles.write(root / "test" / "good" / "浅い.png", tiles.tile(90))
     models = [kizu.fit(root, **tiles.SMALL), kizu.fit(root, **tiles.SMALL, window=(0, 65535))]
     models = models[::-1] if turned else models
-    with pytest.raises(ImageError, match="浅い.png.* or use --skip-unreadable"):
+    with pytest.raises(ImageError, match=r"浅い\.png.* or use --skip-unreadable"):
         compare(models, root)
     with pytest.warns(KizuWarning, match="skipped .*浅い"):
         found = compare(models, root, skip_unreadable=True, out=tmp_path / "out")

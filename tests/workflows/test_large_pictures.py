@@ -404,6 +404,17 @@ def test_the_first_image_is_the_odd_one_out_too(tmp_path: Path) -> None:
         kizu.fit(tmp_path, image_size=64, false_alarms=0.2, roi="20,20,100,100")
 
 
+@pytest.mark.parametrize("how", [{"calibration": "hold_out"}, {"precision": "int8"}])
+def test_an_image_of_another_size_is_named_whatever_it_is_read_for(tmp_path: Path, how: dict[str, Any]) -> None:
+    for number in range(12):
+        write(tmp_path / f"{number:02}.png", parquet(number))
+    for number in range(12):
+        odd = write(tmp_path / f"{number:02}.png", parquet(number, 150, 210))
+        with pytest.raises(DataError, match=rf"{odd.name}: .* drawn in pixels of 200 x 150"):
+            kizu.fit(tmp_path, image_size=64, false_alarms=0.2, roi="20,20,100,100", **how)
+        write(odd, parquet(number))
+
+
 def ring(path: Path, width: int) -> Path:
     rows, columns = np.mgrid[:200, :200] - 99.5
     return write(path, (np.abs(np.hypot(rows, columns) - 80) < width / 2).astype(np.uint8) * 255)

@@ -19,7 +19,7 @@ from kizu.inspector import Inspector
 from kizu.progress import Progress
 from kizu.workflows._check_images import CheckImages
 from kizu.workflows._embeddings import Embeddings
-from kizu.workflows._reading import Image, Reader
+from kizu.workflows._reading import Image, Reader, naming
 from kizu.workflows._side_by_side import worked
 
 HELD_OUT_AT_LEAST = 5
@@ -154,6 +154,7 @@ def from_folds(
     return Calibration(scores, peaks, decision_of(config), "k_fold")
 
 
-def _measured(inspector: Inspector, _: Sample, image: Image) -> tuple[float, float]:
-    score, anomaly_map = inspector.measure(image)
+def _measured(inspector: Inspector, sample: Sample, image: Image) -> tuple[float, float]:
+    with naming(sample):
+        score, anomaly_map = inspector.measure(image)
     return score, float(anomaly_map.max())

@@ -12,7 +12,7 @@ from kizu.datasets import Sample
 from kizu.errors import DataError
 from kizu.inspector import Frame, Inspector
 from kizu.progress import Progress
-from kizu.workflows._reading import Image, Reader
+from kizu.workflows._reading import Image, Reader, naming
 from kizu.workflows._side_by_side import embedded
 
 Float32 = npt.NDArray[np.float32]
@@ -84,10 +84,8 @@ class Embeddings:
     def _embed(self, sample: Sample, image: Image) -> Float32:
         """Tiles are drawn by the seed and the sample's place among all, whatever is skipped."""
         rng = np.random.default_rng([self._inspector.config.seed, self._numbers[sample.path]])
-        try:
+        with naming(sample):
             return self._inspector.embed_some(image, rng)
-        except DataError as error:
-            raise DataError(f"{sample.path}: {error}") from None
 
 
 def _of_another_size(sample: Sample, size: tuple[int, int], others: tuple[int, int]) -> str:

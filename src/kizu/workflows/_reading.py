@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -49,6 +49,15 @@ class _Read(Generic[Result]):
 
 
 _Attempt: TypeAlias = tuple[Sample, _Read[Result]] | tuple[Sample, ImageError]
+
+
+@contextmanager
+def naming(sample: Sample) -> Generator[None, None, None]:
+    """A `DataError` of one image is told with its path."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{sample.path}: {error}") from None
 
 
 def _fetched(
