@@ -183,6 +183,18 @@ def test_only_the_area_counts(folder: Path, name: str) -> None:
     assert inspector.embed(sound).shape[:2] == (1, 1)
 
 
+@pytest.mark.parametrize("settings", [{"image_size": 64}, {"image_size": 32, "tile_size": 64}])
+def test_the_map_does_not_fade_at_the_edge_of_the_area(folder: Path, settings: dict[str, object]) -> None:
+    """Zeros outside are not mixed into scores inside where the map is enlarged."""
+    roi = "0.1,0.1 0.9,0.1 0.9,0.9 0.1,0.8"
+    inspector = kizu.fit(folder, **settings, false_alarms=0.2, roi=roi)  # type: ignore[arg-type]
+    found = inspector.predict(parquet(95))
+    assert found.inside is not None
+    even = replace(found, anomaly_map=np.where(found.inside, np.float32(1.2), np.float32(0)), pixel_threshold=1.0)
+    np.testing.assert_allclose(even.full_map, np.where(found.inspected, 1.2, 0), rtol=1e-6)
+    np.testing.assert_array_equal(even.predicted_mask, found.inspected)
+
+
 def test_an_area_is_seen_at_full_resolution(folder: Path) -> None:
     inspector = kizu.fit(folder, image_size=64, false_alarms=0.2, roi="100,50,64,64")
     image = parquet(91)

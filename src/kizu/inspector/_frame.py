@@ -72,7 +72,8 @@ class Frame:
 
     ``crop``: the box around the area; ``seen``: the part of the image that the map shows; ``map_size`` and ``grid``:
     of the map in pixels and of all patches. ``counts`` ``grid`` bool, the patches that count; ``inside``
-    ``map_size`` bool, the pixels of the map in the area; both None where all do.
+    ``map_size`` bool, the pixels of the map in the area; both None where all do. ``nearest`` ``grid``: of those that
+    count the place of each patch's nearest.
     """
 
     sight: Sight
@@ -133,7 +134,7 @@ class Frame:
         Patches that do not count stand in the map with the score of the nearest that does, so that scores go on
         unchanged up to the edge of the area.
         """
-        whole = patches if self.nearest is None else patches.reshape(-1)[self.nearest].reshape(self.grid)
+        whole = patches if self.nearest is None else patches.reshape(-1)[self.nearest]
         if self.sight.tiling is None:
             found = maps.anomaly_map(whole, self.map_size, sigma)
         else:
@@ -167,7 +168,7 @@ def _within(frame: Frame, area: Area) -> Frame:
     else:
         counts = _counting(inside, frame)
         counts = None if counts.all() else counts
-        nearest = None if counts is None else _nearest(counts)
+        nearest = None if counts is None else maps.nearest(counts)
     return replace(frame, counts=counts, nearest=nearest, inside=None if inside.all() else inside)
 
 
@@ -200,16 +201,3 @@ def _shares(inside: Bools, frame: Frame) -> Float32:
         more = [(0, cells * tiling.patch - length) for cells, length in zip(frame.grid, inside.shape, strict=True)]
         whole = np.pad(whole, more)
     return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.float32)
-
-
-def _nearest(counts: Bools) -> Indices:
-    """For each cell the place, among those that count, of the nearest one: ``(h · w,)``."""
-    import cv2
-
-    _, labels = cv2.distanceTransformWithLabels(
-        (~counts).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    place = np.empty(int(labels.max()) + 1, np.int64)
-    place[labels[counts]] = np.arange(int(counts.sum()))
-    found: Indices = place[labels.reshape(-1)]
-    return found
