@@ -57,6 +57,23 @@ def resize_map(anomaly_map: Map, size: tuple[int, int]) -> Map:
     return np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
+def nearest(marked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """For each cell of ``(h, w)`` the place, among those ``marked``, of the nearest one: ``(h, w)``; one at least
+    must be.
+
+    >>> nearest(np.array([[True, False, False, False, True]])).tolist()
+    [[0, 0, 0, 1, 1]]
+    """
+    import cv2
+
+    _, labels = cv2.distanceTransformWithLabels(
+        (~marked).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    place = np.empty(int(labels.max()) + 1, np.int64)
+    place[labels[marked]] = np.arange(int(marked.sum()))
+    return np.asarray(place[labels])
+
+
 def predicted_mask(anomaly_map: Map, threshold: float) -> NDArray[np.bool_]:
     """Where the map is anomalous: ``(H, W)`` bool, True where the score is above ``threshold`` (not at it).
 

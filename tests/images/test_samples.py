@@ -93,6 +93,16 @@ def test_channels_of_turned_pages_are_upright(orientation: int, tmp_path: Path) 
     assert read_samples(apart, channels=[0, 1, 2]).shape == read_samples(apart).shape
 
 
+@pytest.mark.parametrize("form", ["TIFF", "JPEG"])
+def test_cmyk_has_no_alpha(form: str, tmp_path: Path) -> None:
+    """The decoder gives one of 255 everywhere for TIFF: nothing to inspect."""
+    path = tmp_path / "a"
+    path.write_bytes(encode(Image.fromarray(blocks(4), "CMYK"), form))
+    np.testing.assert_array_equal(read_samples(path, channels=[0, 1, 2]), read_samples(path))
+    with pytest.raises(ImageError, match="has 3 channels, numbered from 0; channel 3 was asked for"):
+        read_samples(path, channels=[3])
+
+
 def test_a_page_cut_short_is_refused_only_where_it_is_asked_for(tmp_path: Path) -> None:
     path, planes = written(tmp_path, "pages.tif")
     data = path.read_bytes()

@@ -183,6 +183,18 @@ def test_only_the_area_counts(folder: Path, name: str) -> None:
     assert inspector.embed(sound).shape[:2] == (1, 1)
 
 
+@pytest.mark.parametrize("settings", [{"image_size": 64}, {"image_size": 32, "tile_size": 64}])
+def test_the_map_does_not_fade_at_the_edge_of_the_area(folder: Path, settings: dict[str, object]) -> None:
+    """Zeros outside are not mixed into scores inside where the map is enlarged."""
+    roi = "0.1,0.1 0.9,0.1 0.9,0.9 0.1,0.8"
+    inspector = kizu.fit(folder, **settings, false_alarms=0.2, roi=roi)  # type: ignore[arg-type]
+    found = inspector.predict(parquet(95))
+    assert found.inside is not None
+    even = replace(found, anomaly_map=np.where(found.inside, np.float32(1.2), np.float32(0)), pixel_threshold=1.0)
+    np.testing.assert_allclose(even.full_map, np.where(found.inspected, 1.2, 0), rtol=1e-6)
+    np.testing.assert_array_equal(even.predicted_mask, found.inspected)
+
+
 def test_an_area_is_seen_at_full_resolution(folder: Path) -> None:
     inspector = kizu.fit(folder, image_size=64, false_alarms=0.2, roi="100,50,64,64")
     image = parquet(91)
@@ -198,6 +210,54 @@ def test_images_of_another_size_than_an_area_in_pixels(folder: Path) -> None:
     in_fractions = kizu.fit(folder, image_size=64, false_alarms=0.2, roi="0.1,0.1 0.9,0.1 0.5,0.9")
     shapes = {inspector_shape(in_fractions, *size) for size in ((150, 200), (90, 100), (300, 40))}
     assert len(shapes) == 1
+
+
+SHAPE = "0.05,0.05 0.95,0.05 0.95,0.15 0.15,0.15 0.15,0.35 0.95,0.35 0.95,0.45 0.05,0.45"
+"""A bracket, as fractions."""
+
+CORNER = "0,0 1,0 1,0.25 0.25,0.25 0.25,1 0,1"
+"""Two strips, of as many patches in a standing image as in a lying one."""
+
+
+def test_with_proportions_kept_each_shape_of_image_has_patches_of_its_own(folder: Path) -> None:
+    """The square shows another part of the area: all that is inspected of it must be scored."""
+    inspector = kizu.fit(folder, image_size=64, false_alarms=0.2, roi=SHAPE, keep_aspect=True)
+    assert inspector.area is not None
+    drawn = inspector.frame(inspector.area.size)
+    for size in ((150, 200), (100, 300), (300, 120), (80, 80)):
+        frame = inspector.frame(size)
+        assert frame.inside is not None
+        assert frame.counts is not None
+        shares = frame.inside.reshape(frame.grid[0], 8, frame.grid[1], 8).mean(axis=(1, 3))
+        np.testing.assert_array_equal(frame.counts, shares >= 0.5)
+    for size in ((300, 400), (149, 200)):  # of that shape, but for rounding
+        assert inspector.frame(size).alike(drawn)
+
+
+PADIM = {"name": "padim", "reduced_dims": 4}
+
+
+def test_padim_refuses_a_shape_of_which_it_has_not_learnt_the_positions(folder: Path) -> None:
+    settings: dict[str, object] = {"image_size": 64, "false_alarms": 0.2, "keep_aspect": True}
+    inspector = kizu.fit(folder, **settings, roi=SHAPE, detector=PADIM)  # type: ignore[arg-type]
+    assert inspector.predict(parquet(80, 300, 400)).score > 0
+    with pytest.raises(DataError, match="area of a 100 x 300 image than of the 200 x 150 images it was drawn for"):
+        inspector.predict(parquet(80, 300, 100))
+    with pytest.raises(DataError, match="padim learns each position"):
+        inspector.embed(parquet(80, 300, 100))
+
+
+def test_padim_refuses_as_many_patches_elsewhere(tmp_path: Path) -> None:
+    for number in range(6):
+        write(tmp_path / f"{number}.png", parquet(number, 128, 256))
+    inspector = kizu.fit(tmp_path, **TILES, roi=CORNER, detector=PADIM)  # type: ignore[arg-type]
+    lying, standing = (inspector.frame(size).counts for size in ((128, 256), (256, 128)))
+    assert lying is not None
+    assert standing is not None
+    assert lying.sum() == standing.sum()
+    assert inspector.predict(parquet(80, 128, 256)).score > 0
+    with pytest.raises(DataError, match="area of a 128 x 256 image than of the 256 x 128 images it was drawn for"):
+        inspector.predict(parquet(80, 256, 128))
 
 
 def inspector_shape(inspector: Inspector, height: int, width: int) -> tuple[int, ...]:

@@ -226,5 +226,12 @@ def test_images_that_are_none(wrong: np.ndarray) -> None:
 def test_a_region_too_small() -> None:
     region = np.zeros((96, 96), np.bool_)
     region[5, 5] = True
-    with pytest.raises(ParameterError, match="leaves no room"):
+    with pytest.raises(ParameterError, match="leaves no room for a defect of `strength` 1 and `size` 1 that shows"):
         draw_defect(tile(0), np.random.default_rng(0), kind="blob", region=region)
+
+
+@pytest.mark.parametrize("kind", ["scratch", "blob", "cut_paste", "texture"])
+def test_a_strength_that_shows_nothing_is_told(kind: str) -> None:
+    image = np.random.default_rng(0).integers(100, 140, (64, 64, 3), np.uint8)
+    with pytest.raises(ParameterError, match="of `strength` 1e-05 and `size` 1 that shows; give a larger strength"):
+        draw_defect(image, np.random.default_rng(0), kind=kind, strength=1e-5)

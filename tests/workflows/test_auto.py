@@ -143,6 +143,17 @@ def test_an_area_without_an_object_is_taken_whole() -> None:
     np.testing.assert_array_equal(_auto._inspected(image, Area(beside)), beside)
 
 
+@pytest.mark.parametrize("side", [42, 43, 45])
+def test_an_area_that_only_touches_the_object_is_taken_whole(side: int) -> None:
+    """There is no room for a defect where the two meet."""
+    image = np.full((128, 128, 3), 235, np.uint8)
+    image[40:90, 40:90] = np.random.default_rng(0).integers(60, 120, (50, 50, 1))
+    corner = np.zeros((128, 128), np.bool_)
+    corner[:side, :side] = True
+    assert (synthetic.object_region(image) & corner).any()
+    np.testing.assert_array_equal(_auto._inspected(image, Area(corner)), corner)
+
+
 def test_too_few_images(tmp_path: Path) -> None:
     for number in range(19):
         write(tmp_path / "few" / f"{number}.png", tile(number))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import kizu
 from kizu.datasets import load_dataset
@@ -183,3 +184,24 @@ def test_unreadable_images(model: Path, tmp_path: Path) -> None:
         compare([model, model], root)
     with pytest.warns(KizuWarning, match="skipped "):
         assert compare([model, model], root, skip_unreadable=True).skipped == 1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_one_of_the_models_cannot_read_is_skipped_whichever_it_is(tmp_path: Path, turned: bool) -> None:
+    root = tiles.mvtec(tmp_path)
+    for path in root.glob("*/*/*.png"):
+        if "ground_truth" not in path.parts:
+            Image.fromarray(np.asarray(Image.open(path))[..., 0].astype(np.uint16) * 257).save(path)
+    shallow = tiles.write(root / "test" / "good" / "浅い.png", tiles.tile(90))
+    models = [kizu.fit(root, **tiles.SMALL), kizu.fit(root, **tiles.SMALL, window=(0, 65535))]
+    models = models[::-1] if turned else models
+    with pytest.raises(ImageError, match=r"浅い\.png.* or use --skip-unreadable"):
+        compare(models, root)
+    with pytest.warns(KizuWarning, match="skipped .*浅い"):
+        found = compare(models, root, skip_unreadable=True, out=tmp_path / "out")
+    assert (found.skipped, len(found.images)) == (1, 8)
+    for path in (root / "test").glob("*/*.png"):
+        tiles.write(path, tiles.tile(91))
+    shallow.unlink()
+    with pytest.warns(KizuWarning), pytest.raises(DataError, match="none of 8 images can be read"):
+        compare(models, root, skip_unreadable=True)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import kizu
-from inspector.test_tiles import TILES, parquet
+from inspector.test_tiles import CORNER, TILES, parquet
 from kizu import workflows
 from kizu.calibration import Calibration
 from kizu.errors import DataError, ExportError, KizuWarning, ParameterError
-from kizu.images import read_image
+from kizu.images import area_of, read_image
 from kizu.workflows import _fit
 from workflows.tiles import tile, write
 
@@ -321,6 +321,98 @@ def test_an_image_of_another_size_is_named_where_positions_count(tmp_path: Path)
     for detector in ({"name": "padim", "reduced_dims": 4}, {"name": "patchcore", "robust": True}):
         with pytest.raises(DataError, match=said):
             kizu.fit(tmp_path, tile_size=64, image_size=64, detector=detector)
+
+
+def of_two_shapes(folder: Path) -> Path:
+    """Ten images lying, and two standing."""
+    for number in range(12):
+        size = (128, 256) if number < 10 else (256, 128)
+        write(folder / f"{number:02}.png", parquet(number, *size))
+    return folder
+
+
+@pytest.mark.parametrize("detector", [{"name": "padim", "reduced_dims": 4}, {"name": "patchcore", "robust": True}])
+@pytest.mark.parametrize("calibration", ["leave_one_out", "k_fold", "hold_out"])
+def test_as_many_patches_elsewhere_are_not_compared(tmp_path: Path, detector: Any, calibration: str) -> None:
+    """An area has as many patches in a standing image as in a lying one, but others."""
+    settings: dict[str, Any] = {**TILES, "detector": detector, "calibration": calibration, "folds": 2}
+    with pytest.raises(DataError, match=r"1[01]\.png: .*128 x 256.*256 x 128"):
+        kizu.fit(of_two_shapes(tmp_path), **settings, roi=CORNER)
+
+
+def test_an_update_refuses_them_too(tmp_path: Path) -> None:
+    of_two_shapes(tmp_path / "all")
+    for number in (10, 11):
+        (tmp_path / "all" / f"{number}.png").rename(tmp_path / f"{number}.png")
+    detector = {"name": "padim", "reduced_dims": 4}
+    kizu.fit(tmp_path / "all", **TILES, detector=detector, roi=CORNER).save(tmp_path / "a.kizu")
+    with pytest.raises(DataError, match=r"10\.png: other patches lie in the inspected area of a 128 x 256 image"):
+        workflows.update(tmp_path / "a.kizu", [tmp_path / "10.png"])
+
+
+def test_proportions_kept_of_images_of_two_shapes_in_an_area(tmp_path: Path) -> None:
+    """Left out each, they are scored whole: of each its own patches lie in the area."""
+    folder = of_two_shapes(tmp_path / "all")
+    for number in range(10, 12):
+        write(folder / f"{number}.png", parquet(number, 100, 250))
+    settings: dict[str, Any] = {"image_size": 64, "false_alarms": 0.2, "keep_aspect": True}
+    inspector = kizu.fit(folder, **settings, roi="0.1,0.1 0.9,0.1 0.1,0.9")
+    assert not inspector.frame((100, 250)).alike(inspector.frame((128, 256)))
+    assert inspector.calibration is not None
+    assert len(inspector.calibration.scores) == 12
+    for number in (0, 11):
+        fitted_on = inspector.measure(read_image(folder / f"{number:02}.png"))[0]
+        assert inspector.calibration.scores[number] > fitted_on * 0.999
+    inspector.save(tmp_path / "a.kizu")
+    new = [write(tmp_path / "20.png", parquet(20, 128, 256)), write(tmp_path / "21.png", parquet(21, 100, 250))]
+    assert workflows.update(tmp_path / "a.kizu", new).calibrating == 2
+    with pytest.raises(DataError, match=r"1[01]\.png: .*250 x 100"):
+        kizu.fit(folder, **settings, roi="0.1,0.1 0.9,0.1 0.1,0.9", detector={"name": "padim", "reduced_dims": 4})
+
+
+THIN = "0.40,0.1 0.46,0.1 0.46,0.9 0.40,0.9 0.40,0.5 0.1,0.5 0.1,0.54 0.40,0.54"
+"""A cross with thin arms, as fractions."""
+
+
+@pytest.mark.filterwarnings("ignore:only .* of the inspected area is looked at")
+def test_a_small_image_does_not_make_the_area_coarse(tmp_path: Path) -> None:
+    for number in range(1, 6):
+        write(tmp_path / f"{number}.png", parquet(number))
+    expected = area_of(THIN, (150, 200)).mask
+    write(tmp_path / "0.png", parquet(0, 12, 16))
+    (tmp_path / "6.png").write_bytes(b"no image")
+    with pytest.warns(KizuWarning, match=r"skipped .*6\.png"):
+        area = kizu.fit(tmp_path, image_size=64, false_alarms=0.2, roi=THIN, skip_unreadable=True).area
+    assert area is not None
+    np.testing.assert_array_equal(area.mask, expected)
+
+
+@pytest.mark.parametrize("small", [2, 3])
+def test_of_two_sizes_as_frequent_the_larger_draws_the_area(tmp_path: Path, small: int) -> None:
+    for number in range(small + 3):
+        write(tmp_path / f"{number}.png", parquet(number) if number >= small else parquet(number, 90, 100))
+    area = kizu.fit(tmp_path, image_size=64, false_alarms=0.3, roi="0.1,0.1,0.8,0.8").area
+    assert area is not None
+    assert area.size == (150, 200)
+
+
+def test_the_first_image_is_the_odd_one_out_too(tmp_path: Path) -> None:
+    write(tmp_path / "0.png", parquet(0, 150, 210))
+    for number in range(1, 6):
+        write(tmp_path / f"{number}.png", parquet(number))
+    with pytest.raises(DataError, match=r"0\.png: .* drawn in pixels of 200 x 150 images; this one is 210 x 150"):
+        kizu.fit(tmp_path, image_size=64, false_alarms=0.2, roi="20,20,100,100")
+
+
+@pytest.mark.parametrize("how", [{"calibration": "hold_out"}, {"precision": "int8"}])
+def test_an_image_of_another_size_is_named_whatever_it_is_read_for(tmp_path: Path, how: dict[str, Any]) -> None:
+    for number in range(12):
+        write(tmp_path / f"{number:02}.png", parquet(number))
+    for number in range(12):
+        odd = write(tmp_path / f"{number:02}.png", parquet(number, 150, 210))
+        with pytest.raises(DataError, match=rf"{odd.name}: .* drawn in pixels of 200 x 150"):
+            kizu.fit(tmp_path, image_size=64, false_alarms=0.2, roi="20,20,100,100", **how)
+        write(odd, parquet(number))
 
 
 def ring(path: Path, width: int) -> Path:

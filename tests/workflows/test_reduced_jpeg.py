@@ -103,6 +103,8 @@ def test_the_smallest_that_is_large_enough_is_decoded(tmp_path: Path) -> None:
     }
     odd = save(tmp_path / "odd.jpg", photo(0)[:333, :451])
     assert read_samples(odd, least=16).shape == (42, 57, 3)
+    assert Reading(least=16).size_in(odd) == (42, 57)
+    assert Reading(least=16, channels=(0,)).size_in(odd) == read_samples(odd, channels=[0]).shape[:2]
 
 
 def test_reduced_is_what_averaging_gives_nearly(tmp_path: Path) -> None:
@@ -121,6 +123,7 @@ def test_orientation_is_applied(orientation: int, tmp_path: Path, reduced: kizu.
     assert small.shape[:2] == tuple(side // 4 for side in whole.shape[:2])
     near = cv2.resize(whole, small.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(small.astype(int) - near).mean() < 2
+    assert reduced.reading.size_in(path) == small.shape[:2]
     assert reduced.reading.size_of(path, small) == whole.shape[:2] == reduced.predict(path).size
 
 

@@ -42,7 +42,7 @@ VOUCHING = 2
 """The other image, by distance, that says how odd a patch is: one like it does not make it ordinary."""
 
 WINDOW = 5
-"""Positions each way that oddness is averaged over."""
+"""Positions each way that oddness is averaged over; of the patches of an area ``(1, n)``, that many in their row."""
 
 FALSE_SHARE = 0.2
 """Share of the images that stand out which may be good."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,23 +57,21 @@ class Preprocessing:
 
     def apply(self, image: NDArray[_Pixel]) -> NDArray[_Pixel]:
         """``(H, W)`` or ``(H, W, C)`` → ``(N, N)`` or ``(N, N, C)``, N = ``image_size``."""
-        return self._cut(resize(image, self._resized(image)))
+        return self._cut(resize(image, self.resized(image.shape[:2])))
 
     def apply_mask(self, mask: NDArray[_Pixel]) -> NDArray[_Pixel]:
         """The same for a mask ``(H, W)``, with nearest neighbours."""
-        return self._cut(resize_mask(mask, self._resized(mask)))
+        return self._cut(resize_mask(mask, self.resized(mask.shape[:2])))
 
     def seen(self, size: tuple[int, int]) -> Box:
         """The part of an image of ``size`` (H, W) that the square shows, to the nearest pixel, one at least."""
-        height, width = self._resized_size(size)
+        height, width = self.resized(size)
         top, bottom = _span(height, self.image_size, size[0])
         left, right = _span(width, self.image_size, size[1])
         return Box(top, left, bottom - top, right - left)
 
-    def _resized(self, image: NDArray[Any]) -> tuple[int, int]:
-        return self._resized_size((image.shape[0], image.shape[1]))
-
-    def _resized_size(self, size: tuple[int, int]) -> tuple[int, int]:
+    def resized(self, size: tuple[int, ...]) -> tuple[int, int]:
+        """(H, W) that an image of ``size`` (H, W) is resized to, before the middle is cut out."""
         side = self.resize or self.image_size
         if not self.keep_aspect:
             return side, side

@@ -238,5 +238,6 @@ def _chosen(data: bytes, kind: Format, header: Header, path: Path, channels: Seq
 
 def _all_channels(data: bytes, kind: Format, header: Header, path: Path, page: int) -> NDArray[Any]:
     """``(H, W, C)``, the colours in the order red, green, blue, alpha."""
-    decoded, _ = decode(data, kind, header, path, page)
+    decoded, header = decode(data, kind, header, path, page)
+    decoded = decoded[..., :3] if header.opaque else decoded
     return decoded[..., [2, 1, 0, 3][: decoded.shape[2]]] if decoded.shape[2] > 1 else decoded

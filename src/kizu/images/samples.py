@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kizu.errors import ImageError, ParameterError
+from kizu.images._decoding import reduction_of
 from kizu.images.reading import DEFAULT_MAX_PIXELS, eight_bits, read_header, read_samples
 from kizu.images.resizing import resize
 from kizu.wording import Wording
@@ -51,6 +52,12 @@ class Reading:
             reason = Wording("depth_too_low", {"low": low, "high": high})
             raise ImageError(path, reason, Wording("give_as_taken"))
         return samples
+
+    def size_in(self, path: Path | str) -> tuple[int, int]:
+        """Height and width of what `read` gives of a file, by its header. Raises `ImageError`."""
+        header = read_header(path)
+        by = 1 if self.channels is not None else reduction_of(header, self.least)
+        return -(-header.size[0] // by), -(-header.size[1] // by)
 
     def too_shallow(self, samples: NDArray[Any]) -> bool:
         """Whether these are 8-bit samples and the window is of deeper ones."""

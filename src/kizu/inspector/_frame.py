@@ -72,7 +72,8 @@ class Frame:
 
     ``crop``: the box around the area; ``seen``: the part of the image that the map shows; ``map_size`` and ``grid``:
     of the map in pixels and of all patches. ``counts`` ``grid`` bool, the patches that count; ``inside``
-    ``map_size`` bool, the pixels of the map in the area; both None where all do.
+    ``map_size`` bool, the pixels of the map in the area; both None where all do. ``nearest`` ``grid``: of those that
+    count the place of each patch's nearest.
     """
 
     sight: Sight
@@ -92,6 +93,12 @@ class Frame:
             return 1.0 if self.inside is None else float(self.inside.any())
         shares = _shares(self.inside, self)
         return float(shares[self.counts].sum() / shares.sum())
+
+    def alike(self, other: Frame) -> bool:
+        """Whether both have the same patches: one grid, and the same places of it count."""
+        if self.counts is None or other.counts is None:
+            return self.grid == other.grid and self.counts is other.counts
+        return bool(np.array_equal(self.counts, other.counts))
 
     def cropped(self, image: npt.NDArray[_Pixel]) -> npt.NDArray[_Pixel]:
         """The box around the area."""
@@ -127,7 +134,7 @@ class Frame:
         Patches that do not count stand in the map with the score of the nearest that does, so that scores go on
         unchanged up to the edge of the area.
         """
-        whole = patches if self.nearest is None else patches.reshape(-1)[self.nearest].reshape(self.grid)
+        whole = patches if self.nearest is None else patches.reshape(-1)[self.nearest]
         if self.sight.tiling is None:
             found = maps.anomaly_map(whole, self.map_size, sigma)
         else:
@@ -155,15 +162,26 @@ def _frame(sight: Sight, size: Size) -> Frame:
 
 def _within(frame: Frame, area: Area) -> Frame:
     inside = frame.apply_mask(area.of(frame.size))
-    if frame.sight.tiling is None and frame.size != area.size:
-        # one grid for every size without tiles: the patches that count must then be the same, too
-        reference = _frame(frame.sight, area.size)
-        counts, nearest = reference.counts, reference.nearest
+    drawn = None if frame.size == area.size else _frame(frame.sight, area.size)
+    if drawn is not None and _show_the_same(frame, drawn):
+        counts, nearest = drawn.counts, drawn.nearest  # positions compare then, however a small image rounds them
     else:
         counts = _counting(inside, frame)
         counts = None if counts.all() else counts
-        nearest = None if counts is None else _nearest(counts)
+        nearest = None if counts is None else maps.nearest(counts)
     return replace(frame, counts=counts, nearest=nearest, inside=None if inside.all() else inside)
+
+
+def _show_the_same(one: Frame, other: Frame) -> bool:
+    """Whether one square shows the same part of the box around the area for both sizes, to half a patch: not so with
+    ``keep_aspect`` for boxes of different shapes, nor with tiles.
+    """
+    if one.sight.tiling is not None:
+        return False
+    preprocessing = one.sight.preprocessing
+    mine, yours = (preprocessing.resized((frame.crop.height, frame.crop.width)) for frame in (one, other))
+    apart = max(abs(mine[0] - yours[0]), abs(mine[1] - yours[1]))
+    return 2 * apart * one.grid[0] <= preprocessing.image_size
 
 
 def _counting(inside: Bools, frame: Frame) -> Bools:
@@ -183,16 +201,3 @@ def _shares(inside: Bools, frame: Frame) -> Float32:
         more = [(0, cells * tiling.patch - length) for cells, length in zip(frame.grid, inside.shape, strict=True)]
         whole = np.pad(whole, more)
     return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.float32)
-
-
-def _nearest(counts: Bools) -> Indices:
-    """For each cell the place, among those that count, of the nearest one: ``(h · w,)``."""
-    import cv2
-
-    _, labels = cv2.distanceTransformWithLabels(
-        (~counts).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    place = np.empty(int(labels.max()) + 1, np.int64)
-    place[labels[counts]] = np.arange(int(counts.sum()))
-    found: Indices = place[labels.reshape(-1)]
-    return found

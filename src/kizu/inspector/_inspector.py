@@ -94,13 +94,26 @@ class Inspector:
     def embed(self, image: Image) -> Float32:
         """``(H, W, 3)`` RGB samples → the embedding ``(1, h, w, D)`` float32; ``(1, 1, n, D)`` where only some
         patches lie in the inspected area.
+
+        Raises `DataError` where these are other patches than those of images that the area was drawn for, and the
+        detector learns each position.
         """
         frame = self.frame(image.shape[:2])
+        self._check_positions(frame)
         if self.tiling is None:
             seen = self.preprocessing.apply(self.reading.levels(frame.cropped(image)))
             return frame.counting(self.engine.embed(seen[None])[0])[None]
         parts = [part for _, part in strips(self.engine, frame, self.reading.levels(image))]
         return np.concatenate(parts, axis=0 if frame.counts is None else 1)[None]
+
+    def _check_positions(self, frame: Frame) -> None:
+        if self.area is None or not self.detector.position_bound or frame.alike(self.frame(self.area.size)):
+            return
+        drawn, this = (f"{width} x {height}" for height, width in (self.area.size, frame.size))
+        raise DataError(
+            f"other patches lie in the inspected area of a {this} image than of the {drawn} images it was drawn for, "
+            f"and {self.detector.name} learns each position. Give images of that size, or use --detector patchcore."
+        )
 
     def glimpse(self, image: Image) -> Image:
         """What the backbone sees of ``(H, W, 3)`` RGB samples, levels ``(N, N, 3)``: where there are tiles, the

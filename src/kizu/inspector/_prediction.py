@@ -50,7 +50,7 @@ class Prediction:
     def full_map(self) -> npt.NDArray[np.float32]:
         """The anomaly map at the image's own size ``(H, W)``; 0 where the model does not look."""
         box = self.seen
-        part = maps.resize_map(self.anomaly_map, (box.height, box.width))
+        part = maps.resize_map(self._continued, (box.height, box.width))
         if self.whole:
             return part
         if self.inside is not None:
@@ -58,6 +58,16 @@ class Prediction:
         full = np.zeros(self.size, np.float32)
         full[box.rows, box.columns] = part
         return full
+
+    @property
+    def _continued(self) -> npt.NDArray[np.float32]:
+        """The anomaly map, outside the area as at the nearest place inside: so it does not fade at the edge where it
+        is resized.
+        """
+        as_large = self.anomaly_map.shape == (self.seen.height, self.seen.width)
+        if self.inside is None or as_large or not self.inside.any():
+            return self.anomaly_map
+        return self.anomaly_map[self.inside][maps.nearest(self.inside)]
 
     @property
     def inspected(self) -> npt.NDArray[np.bool_]:

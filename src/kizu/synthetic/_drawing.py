@@ -66,7 +66,11 @@ def draw_defect(
         defect = _marked(canvas, KINDS[name](canvas, rng, strength * harder, size * min(harder, 4.0)), name)
         if defect is not None:
             return defect
-    raise ParameterError("`region` leaves no room for a defect; give a larger one, or None for the whole object.")
+    raise ParameterError(
+        f"`region` leaves no room for a defect of `strength` {strength:g} and `size` {size:g} that shows; give a "
+        f"larger strength or size (1 is usual), or a region of more than {canvas.area:,} pixels; None for the whole "
+        "object."
+    )
 
 
 def draw_defects(

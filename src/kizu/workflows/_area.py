@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
 
 from kizu.config import Config
 from kizu.datasets import Sample
-from kizu.errors import DataError, KizuWarning, OutputError, bad_parameter
+from kizu.errors import DataError, ImageError, KizuWarning, OutputError, bad_parameter
 from kizu.images import Area, area_of, learn_foreground, resize_mask
 from kizu.images.area import parse
 from kizu.inspector import Inspector
@@ -40,7 +41,7 @@ def find_area(config: Config, reader: Reader, samples: Sequence[Sample], progres
     Warns where there is no clear foreground. Raises `ParameterError`, `DataError` or `ImageError` for an area that
     does not fit the images.
     """
-    drawn = None if config.roi is None else area_of(config.roi, _first_size(reader, samples))
+    drawn = None if config.roi is None else area_of(config.roi, _usual_size(reader, samples))
     if not config.foreground:
         return drawn
     found = _foreground(reader.again(), samples, progress)
@@ -81,10 +82,19 @@ def draw_area(inspector: Inspector, path: Path) -> None:
     write_image(path, paled(image, inspected))
 
 
-def _first_size(reader: Reader, samples: Sequence[Sample]) -> tuple[int, int]:
-    with closing(reader.images(samples)) as read:
-        height, width = next(iter(read))[1].shape[:2]
-    return height, width
+def _usual_size(reader: Reader, samples: Sequence[Sample]) -> tuple[int, int]:
+    """(H, W) that most images are of, the larger of two that as many are: a stray small one would make an area in
+    fractions coarse for all. Files that cannot be read are for the fit to tell of.
+    """
+    counted: Counter[tuple[int, int]] = Counter()
+    for sample in samples:
+        with suppress(ImageError):
+            counted[reader.reading.size_in(sample.path)] += 1
+    if not counted:
+        with closing(reader.images(samples)) as read:
+            height, width = next(iter(read))[1].shape[:2]
+        return height, width
+    return max(counted, key=lambda size: (counted[size], size[0] * size[1], size))
 
 
 def _foreground(reader: Reader, samples: Sequence[Sample], progress: Progress) -> Area | None:

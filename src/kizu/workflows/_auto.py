@@ -57,6 +57,9 @@ DRAWN_ON = (8, 40)
 FITTED = 120
 """Images each candidate is fitted on, at most."""
 
+ROOM = 64, 0.05
+"""Pixels, and share of the inspected area, that lie on the object at least where defects are drawn on it alone."""
+
 NOT_TRIED = ("tile_size", "window")
 """Settings that candidates cannot be judged with: sizes are those of tiles, and what is drawn is of 8 bits."""
 
@@ -253,12 +256,13 @@ class Trying:
 
 
 def _inspected(image: Image, area: Area | None) -> Mask:
-    """Where on the object a defect is looked for: in the whole area where the object cannot be told in it."""
+    """Where on the object a defect is looked for: in the whole area where that has little or nothing of it."""
     found = synthetic.object_region(image)
     if area is None:
         return found
     mask = area.of((image.shape[0], image.shape[1]))
-    return found & mask if (found & mask).any() else mask
+    both, (pixels, share) = found & mask, ROOM
+    return both if both.sum() >= max(pixels, share * mask.sum()) else mask
 
 
 def _judged(tried: Sequence[Tried]) -> tuple[Trial, ...]:

@@ -19,7 +19,7 @@ from kizu.inspector import Inspector
 from kizu.progress import Progress
 from kizu.workflows._check_images import CheckImages
 from kizu.workflows._embeddings import Embeddings
-from kizu.workflows._reading import Image, Reader
+from kizu.workflows._reading import Image, Reader, naming
 from kizu.workflows._side_by_side import worked
 
 HELD_OUT_AT_LEAST = 5
@@ -77,9 +77,11 @@ def from_left_out(inspector: Inspector, scores: Scores, size: tuple[int, int]) -
 
 def leaves_out_later(inspector: Inspector) -> bool:
     """Whether images of the fit are left out and scored whole once it is done: those cut into tiles, which may be
-    fitted on in parts, and whose embeddings need not all be held.
+    fitted on in parts, and whose embeddings need not all be held; and those of which, by their shapes, more or fewer
+    patches lie in the inspected area.
     """
-    return inspector.tiling is not None and inspector.detector.leaves_one_out_later
+    scaled = inspector.area is not None and inspector.area.scales and inspector.preprocessing.keep_aspect
+    return (scaled or inspector.tiling is not None) and inspector.detector.leaves_one_out_later
 
 
 def from_left_out_later(
@@ -152,6 +154,7 @@ def from_folds(
     return Calibration(scores, peaks, decision_of(config), "k_fold")
 
 
-def _measured(inspector: Inspector, _: Sample, image: Image) -> tuple[float, float]:
-    score, anomaly_map = inspector.measure(image)
+def _measured(inspector: Inspector, sample: Sample, image: Image) -> tuple[float, float]:
+    with naming(sample):
+        score, anomaly_map = inspector.measure(image)
     return score, float(anomaly_map.max())

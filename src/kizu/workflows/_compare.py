@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from kizu.calibration import VERDICTS
 from kizu.datasets import Dataset, Sample, load_dataset, load_mask
-from kizu.errors import DataError, ParameterError
+from kizu.errors import DataError, ImageError, ParameterError
 from kizu.files import atomic_write, prepare_folder
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, Prediction
@@ -131,33 +131,33 @@ def _inspected(
         closing(reader.images(samples, advance)) as read,
     ):
         for sample, image in read:
+            try:
+                seen = _as_each_reads(models, reader, image, sample.path)
+            except ImageError as error:
+                reader.skip(error)
+                continue
             size = reader.reading.size_of(sample.path, image)
             truth = load_mask(sample, size, max_pixels=reader.max_pixels)
-            read_again = _ReadAgain(reader, image, sample.path)
-            found = [model.inspect(read_again.by(model), sample.path, truth) for model in models]
+            found = [model.inspect(own, sample.path, truth) for model, own in zip(models, seen, strict=True)]
             images.append(
                 ComparedImage(sample.path, sample.label or "", sample.defect_type, tuple(map(Judged.of, found)))
             )
             if folder is not None and images[-1].disputed:
-                shown = [model.inspector.reading.view(read_again.by(model), size) for model in models]
+                shown = [model.inspector.reading.view(own, size) for model, own in zip(models, seen, strict=True)]
                 views = [view_of(sample, *pair, truth) for pair in zip(shown, found, strict=True)]
                 _draw(folder, names[sample.path], images[-1], [model.name for model in models], views)
     return images
 
 
-class _ReadAgain:
-    """One image as each model reads it."""
-
-    def __init__(self, reader: Reader, image: npt.NDArray[Any], path: Path) -> None:
-        self._read = {reader.reading: image}
-        self._path, self._max_pixels = path, reader.max_pixels
-
-    def by(self, model: _Model) -> npt.NDArray[Any]:
-        """As that model reads it. Raises `ImageError`."""
-        reading = model.inspector.reading
-        if reading not in self._read:
-            self._read[reading] = reading.read(self._path, max_pixels=self._max_pixels)
-        return self._read[reading]
+def _as_each_reads(
+    models: Sequence[_Model], reader: Reader, image: npt.NDArray[Any], path: Path
+) -> list[npt.NDArray[Any]]:
+    """The image as each model reads it, and as ``reader`` has read it. Raises `ImageError`."""
+    read = {reader.reading: image}
+    for reading in dict.fromkeys(model.inspector.reading for model in models):
+        if reading not in read:
+            read[reading] = reading.read(path, max_pixels=reader.max_pixels)
+    return [read[model.inspector.reading] for model in models]
 
 
 def _draw(folder: Path, name: str, image: ComparedImage, models: Sequence[str], views: Sequence[View]) -> None:

@@ -10,15 +10,12 @@ import numpy.typing as npt
 
 from kizu.datasets import Sample
 from kizu.errors import DataError
-from kizu.inspector import Inspector
+from kizu.inspector import Frame, Inspector
 from kizu.progress import Progress
-from kizu.workflows._reading import Image, Reader
+from kizu.workflows._reading import Image, Reader, naming
 from kizu.workflows._side_by_side import embedded
 
 Float32 = npt.NDArray[np.float32]
-
-Shape = tuple[tuple[int, int], tuple[int, ...]]
-"""(H, W) of an image, and the grid of its embedding."""
 
 
 def _nothing(image: Image) -> None:
@@ -72,13 +69,14 @@ class Embeddings:
             self._progress.stage(stage, len(samples)) as advance,
             closing(embedded(reader, samples, self._inspector, self._embed, advance)) as read,
         ):
-            first: Shape | None = None
+            first: Frame | None = None
             for sample, image, embedding in read:
                 seen(image)
                 self.size = (image.shape[0], image.shape[1])
-                first = first or (self.size, embedding.shape[1:3])
-                if self._of_one_size and embedding.shape[1:3] != first[1]:
-                    raise DataError(_of_another_size(sample, self.size, first[0]))
+                frame = self._inspector.frame(self.size)
+                first = first or frame
+                if self._of_one_size and not frame.alike(first):
+                    raise DataError(_of_another_size(sample, self.size, first.size))
                 yield embedding
         self._samples = reader.readable(samples)
         self._reader, self._seen = reader.again(), _nothing
@@ -86,10 +84,8 @@ class Embeddings:
     def _embed(self, sample: Sample, image: Image) -> Float32:
         """Tiles are drawn by the seed and the sample's place among all, whatever is skipped."""
         rng = np.random.default_rng([self._inspector.config.seed, self._numbers[sample.path]])
-        try:
+        with naming(sample):
             return self._inspector.embed_some(image, rng)
-        except DataError as error:
-            raise DataError(f"{sample.path}: {error}") from None
 
 
 def _of_another_size(sample: Sample, size: tuple[int, int], others: tuple[int, int]) -> str:

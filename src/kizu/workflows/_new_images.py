@@ -14,7 +14,7 @@ from kizu.errors import DataError
 from kizu.inspector import Inspector
 from kizu.progress import Progress
 from kizu.workflows._embeddings import Embeddings
-from kizu.workflows._reading import Image, Reader
+from kizu.workflows._reading import Image, Reader, naming
 
 Float32 = npt.NDArray[np.float32]
 
@@ -65,10 +65,8 @@ class NewImages:
             for sample, image in read:
                 if self._is_new(sample, self._reader.digests[-1]):
                     self.size = (image.shape[0], image.shape[1])
-                    try:
+                    with naming(sample):
                         embedding = self._scored(image)
-                    except DataError as error:
-                        raise DataError(f"{sample.path}: {error}") from None
                     yield embedding
         if not self.added:
             count = len(self.repeated)

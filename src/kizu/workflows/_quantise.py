@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from kizu import backbones
 from kizu.backbones import quantise
@@ -15,7 +16,7 @@ from kizu.datasets import Sample
 from kizu.errors import BackboneError
 from kizu.inspector import Inspector
 from kizu.progress import Progress
-from kizu.workflows._reading import Image, Reader
+from kizu.workflows._reading import Image, Reader, naming
 
 _JUDGED = 8
 """Good images on which the quantised backbone is compared with the float one, and as many strange ones."""
@@ -49,7 +50,7 @@ def quantised(
     chosen = _chosen(samples, inspector.config.seed)
     with progress.stage("Quantising the backbone", 3 * len(chosen)) as advance:
         with closing(reader.again().images(chosen, advance)) as read:
-            images = np.stack([np.rint(inspector.glimpse(image)).astype(np.uint8) for _, image in read])
+            images = np.stack([_glimpsed(inspector, sample, image) for sample, image in read])
         graph = graph_of(inspector.config, quantise.Quantised(backbone, images, inspector.config.seed, advance))
         advance(2 * (len(chosen) - len(images)))
     config = inspector.config
@@ -58,6 +59,12 @@ def quantised(
     judged = np.concatenate([images[:_JUDGED], odd]).astype(engine.dtype)
     changed = _error(backbone.card.name, engine, inspector.engine, judged)
     return replace(inspector, graph=graph, engine=engine), changed
+
+
+def _glimpsed(inspector: Inspector, sample: Sample, image: Image) -> npt.NDArray[np.uint8]:
+    """What the backbone sees of an image, ``(N, N, 3)``."""
+    with naming(sample):
+        return np.rint(inspector.glimpse(image)).astype(np.uint8)
 
 
 def _chosen(samples: Sequence[Sample], seed: int) -> list[Sample]:

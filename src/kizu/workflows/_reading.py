@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -49,6 +49,15 @@ class _Read(Generic[Result]):
 
 
 _Attempt: TypeAlias = tuple[Sample, _Read[Result]] | tuple[Sample, ImageError]
+
+
+@contextmanager
+def naming(sample: Sample) -> Generator[None, None, None]:
+    """A `DataError` of one image is told with its path."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{sample.path}: {error}") from None
 
 
 def _fetched(
@@ -119,7 +128,7 @@ class Reader:
         with closing(attempts):  # an error must not leave that to the garbage collector, in whatever thread
             for sample, read in attempts:
                 if isinstance(read, ImageError):
-                    self._skip(read)
+                    self.skip(read)
                 else:
                     self._add(sample.path.name, read.digest)
                     yield sample, read.image, read.result
@@ -145,7 +154,8 @@ class Reader:
         self.digests.append(pixels.hex()[:DIGITS])
         self._digest.update(encoded + pixels)
 
-    def _skip(self, error: ImageError) -> None:
+    def skip(self, error: ImageError) -> None:
+        """Leave a file out, with a warning. Raises the error where unreadable files are not to be skipped."""
         if not self.skip_unreadable:
             raise ImageError(
                 error.path, f"{error.problem.rstrip('.')}. Mend or remove the file, or use --skip-unreadable."

@@ -46,6 +46,8 @@ class Header:
     """Whether the decoder leaves zero meaning white (16-bit TIFF)."""
     blank: tuple[int, int] | None = None
     """Bytes ``[start, stop)`` to zero before decoding, lest the decoder multiply colours by alpha (TIFF)."""
+    opaque: bool = False
+    """Whether the decoder gives an alpha that the file does not have (CMYK TIFF)."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -5,6 +5,7 @@ Known of the decoder behind OpenCV, and set right here (all versions from 4.9 to
 - it applies the orientation tag by itself, whatever the flags;
 - it multiplies 8-bit colours by an unassociated alpha: the tag that says so is blanked for it;
 - it leaves 16-bit "zero is white" as it is: the reader inverts;
+- of CMYK it gives red, green, blue and an alpha of 255 that is no channel of the file: the reader drops it;
 - 8-bit CIELab comes out yellowish (white as 255, 252, 222): refused, as are colours that it does not decode at all;
 - 16-bit samples in separate planes come out scrambled, and so do 16-bit grey ones of three samples a pixel or more;
   other kinds of sample as noise: refused (16-bit grey with alpha is decoded to 8 bits).
@@ -43,6 +44,7 @@ def _header(data: Bytes) -> Header:
         orientation=orientation if 1 <= orientation <= 8 else 1,
         inverted=bits == 16 and tags.first(_PHOTOMETRIC, _ZERO_IS_BLACK) == _ZERO_IS_WHITE,
         blank=_alpha_tag(tags),
+        opaque=tags.first(_PHOTOMETRIC, _ZERO_IS_BLACK) == _CMYK,
     )
 
 
