@@ -150,6 +150,42 @@ def test_distances_agree_with_explicit_inverses(positions, dimensions, count):
     np.testing.assert_allclose(found, expected, rtol=1e-3 if count < dimensions else 1e-4)
 
 
+@pytest.mark.parametrize(("positions", "dimensions"), [(1, 1), (7, 3), (70, 12), (5, 40), (3, 70)])
+@pytest.mark.parametrize("count", [3, 14, 100])
+@pytest.mark.parametrize("scratch", [1, 2**20])
+def test_left_out_is_summed_without(positions, dimensions, count, scratch, monkeypatch):
+    monkeypatch.setattr(gaussian, "SCRATCH", scratch)
+    data, done = samples(count, positions, dimensions), []
+    found = running(data).left_out(data[:5], 0.01, done.append)
+    assert sum(done) == positions
+    assert found.dtype == np.float32
+    for place, one in enumerate(found):
+        others = running(np.delete(data, place, axis=0))
+        covariance = covariance_of(others) + 0.01 * np.eye(dimensions)
+        difference = (data[place] - others.mean)[None]
+        np.testing.assert_allclose(one, plain_mahalanobis(difference, covariance)[0], rtol=1e-5)
+
+
+def test_leaving_one_of_two_out():
+    data = samples(2, 3, 4)
+    with pytest.raises(ValueError, match="leaving one of 2 samples out leaves no covariance"):
+        running(data).left_out(data, 0.01)
+
+
+@pytest.mark.parametrize("count", [20, 100], ids=["fewer than dimensions", "more"])
+def test_leaving_out_takes_no_second_set_of_matrices(count, monkeypatch):
+    monkeypatch.setattr(gaussian, "SCRATCH", 60 * 60 * 16)
+    data = samples(count, 2048, 60)
+    sums, some = running(data), data[:10]
+    tracemalloc.start()
+    try:
+        sums.left_out(some, 0.01)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.1 * RunningGaussian.memory(2048, 60)
+
+
 def identity(positions, dimensions):
     return running(np.zeros((2, positions, dimensions), np.float32)).factors(1.0)
 

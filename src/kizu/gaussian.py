@@ -7,6 +7,7 @@ and not 7.6, and it is held once: factors are written over the sums they come fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ SCRATCH = 2**20
 
 TRANSPOSED_AT_A_TIME = 1024
 """Rows of the packed factors written at a time when positions become columns."""
+
+SOLVED_AT_A_TIME = 32
+"""Rows of a triangle solved at a time: few, for they are factored once more, and enough to multiply matrices."""
 
 
 class RunningGaussian:
@@ -70,13 +74,14 @@ class RunningGaussian:
             advance(len(covariance))
         return sums
 
-    def update(self, samples: Float32) -> None:
-        """Add ``samples`` ``(n, P, D)``."""
+    def update(self, samples: Sequence[Float32] | Float32) -> None:
+        """Add ``samples``, each ``(P, D)``."""
         n = len(samples)
         total = self.count + n
         scatter = self._scatter.reshape(len(self.mean), -1)
         for here in self._blocks():
-            batch: Float64 = samples[:, here].transpose(1, 0, 2).astype(np.float64)
+            together = np.stack([sample[here] for sample in samples])
+            batch: Float64 = together.transpose(1, 0, 2).astype(np.float64)
             batch_mean = batch.mean(axis=1)
             shift = batch_mean - self.mean[here]
             between = np.sqrt(self.count * n / total) * shift  # one more row to the products: that between the means
@@ -124,64 +129,76 @@ class RunningGaussian:
         sums.resize((positions * size + 1) // 2, refcheck=False)
         return _transposed(sums.view(np.float32)[: positions * size].reshape(positions, size))
 
-    def left_out_factors(self, regularisation: float, advance: Advance = ignore) -> Floats:
-        """As `factors`, of ``scatter / (n − 2) + regularisation·I`` for `left_out`; leaves the sums as they are.
+    def left_out(
+        self, samples: Sequence[Float32] | Float32, regularisation: float, advance: Advance = ignore
+    ) -> Float32:
+        """Plain Mahalanobis distances ``(n, P)`` of ``samples``, each ``(P, D)`` and among those summed, to the
+        Gaussian of all others.
 
-        float64 where the others alone do not span all dimensions: there `left_out` takes nearly equal numbers from
-        one another.
+        Leaving a sample out whose difference from the mean of all N is d moves the mean by ``d / (N − 1)`` and takes
+        ``N / (N − 1) · d dᵀ`` from the scatter. With ``A = scatter / (N − 2) + εI``, ``m = dᵀA⁻¹d`` and
+        ``c = N / ((N − 1)(N − 2))``, the squared distance is, by Sherman and Morrison,
+        ``(N / (N − 1))² · m / (1 − c·m)``; c·m < 1 since ε > 0. In float64, for 1 and c·m may be nearly equal.
 
-        Raises ``numpy.linalg.LinAlgError`` as `factors`, ``ValueError`` below three samples.
+        The sums stay as they are. Each position is factored for all samples at once and the factor dropped: at no
+        time is there a second set of matrices. ``advance`` is called with positions done. Raises
+        ``numpy.linalg.LinAlgError`` as `factors`, ``ValueError`` below three samples summed.
         """
         if self.count < 3:
             raise ValueError(f"leaving one of {self.count} samples out leaves no covariance")
         diagonal, widened = np.arange(self.mean.shape[1]), (self.count - 1) / (self.count - 2)
-        dtype: type[np.floating[Any]] = np.float64 if self.count - 2 <= self.mean.shape[1] else np.float32
-        packed: Floats = np.empty((len(self.mean), len(self._packed)), dtype)
-        for here in self._blocks():
+        found: Float32 = np.empty((len(samples), len(self.mean)), np.float32)
+        for here in self._blocks(len(samples)):
             block = self.covariance(here) * widened
             block[:, diagonal, diagonal] += regularisation
-            packed[here] = np.linalg.cholesky(block)[:, self._lower[0], self._lower[1]]
+            differences: Float64 = np.stack([sample[here] for sample in samples], axis=2) - self.mean[here, :, None]
+            solved = _solved(np.linalg.cholesky(block), differences)
+            found[:, here] = _without_its_own(np.einsum("pdn,pdn->np", solved, solved), self.count)
             advance(len(block))
-        return _transposed(packed)
+        return found
 
-    def _blocks(self) -> list[slice]:
-        """Positions a few at a time."""
+    def _blocks(self, samples: int = 1) -> list[slice]:
+        """Positions a few at a time, with so many samples beside their matrices."""
         positions, dimensions = self.mean.shape
-        step = max(1, SCRATCH // dimensions**2)
+        step = max(1, SCRATCH // (dimensions * max(dimensions, samples)))
         return [slice(first, min(first + step, positions)) for first in range(0, positions, step)]
 
 
-def _transposed(packed: Floats) -> Floats:
+def _transposed(packed: Float32) -> Float32:
     """``(P, T)`` → ``(T, P)``, contiguous, a strip at a time."""
-    turned: Floats = np.empty(packed.shape[::-1], packed.dtype)
+    turned: Float32 = np.empty(packed.shape[::-1], packed.dtype)
     for first in range(0, len(turned), TRANSPOSED_AT_A_TIME):
         part = slice(first, first + TRANSPOSED_AT_A_TIME)
         turned[part] = packed[:, part].T
     return turned
 
 
-def left_out(distances: Floats, count: int) -> Float32:
-    """Mahalanobis distances of samples to the Gaussian of the ``count − 1`` others.
-
-    ``distances``: what `mahalanobis` gives with ``left_out_factors`` for a sample's difference d from the mean of
-    all. Leaving it out moves the mean by ``d / (n − 1)`` and takes ``n / (n − 1) · d dᵀ`` from the scatter. With
-    ``A = scatter / (n − 2) + εI``, ``m = dᵀA⁻¹d`` and ``c = n / ((n − 1)(n − 2))``, the squared distance is, by
-    Sherman and Morrison, ``(n / (n − 1))² · m / (1 − c·m)``; c·m < 1 since ε > 0.
+def _solved(lower: Floats, right: Float64) -> Float64:
+    """Y ``(p, D, n)`` of ``lower · Y = right``, lower triangles ``(p, D, D)``: forward substitution, some rows at a
+    time. Written over ``right``.
     """
-    squared = np.square(distances, dtype=np.float64)
+    for first in range(0, lower.shape[1], SOLVED_AT_A_TIME):
+        here = slice(first, first + SOLVED_AT_A_TIME)
+        right[:, here] -= lower[:, here, :first] @ right[:, :first]
+        right[:, here] = np.linalg.solve(lower[:, here, here], right[:, here])
+    return right
+
+
+def _without_its_own(squared: Float64, count: int) -> Float64:
+    """Distances from the m of `RunningGaussian.left_out`, of ``count`` samples."""
     share = count / ((count - 1) * (count - 2)) * squared
-    rest = np.maximum(1 - share, np.finfo(distances.dtype).eps)  # rounded factors may bring it to 0 or below
-    found: Float32 = (count / (count - 1) * np.sqrt(squared / rest)).astype(np.float32)
-    return found
+    rest = np.maximum(1 - share, np.finfo(np.float64).eps)  # rounded factors may bring it to 0 or below
+    distances: Float64 = count / (count - 1) * np.sqrt(squared / rest)
+    return distances
 
 
-def mahalanobis(difference: Floats, packed: Floats) -> Floats:
+def mahalanobis(difference: Float32, packed: Float32) -> Float32:
     """Plain (not squared) Mahalanobis distances from ``difference`` ``(B, P, D)`` to the mean: ``(B, P)``.
 
     Solves L·y = difference by forward substitution, all positions at once; the distance is ``|y|``.
     """
     batch, positions, size = difference.shape
-    solved: Floats = np.empty((batch, size, positions), packed.dtype)
+    solved: Float32 = np.empty((batch, size, positions), np.float32)
     for image in range(batch):
         rest = np.ascontiguousarray(difference[image].T)
         y = solved[image]
@@ -190,5 +207,5 @@ def mahalanobis(difference: Floats, packed: Floats) -> Floats:
             if row:
                 rest[row] -= np.einsum("ip,ip->p", packed[first : first + row], y[:row])
             np.divide(rest[row], packed[first + row], out=y[row])
-    distances: Floats = np.sqrt(np.einsum("bdp,bdp->bp", solved, solved))
+    distances: Float32 = np.sqrt(np.einsum("bdp,bdp->bp", solved, solved))
     return distances

@@ -6,6 +6,7 @@ import contextlib
 import re
 import tracemalloc
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+from kizu import gaussian
 from kizu.detectors import _padim_memory, _streaming
 from kizu.detectors._joining import RunningSpread
 from kizu.detectors._streaming import OVERSAMPLED, SCRATCH, plan
@@ -258,30 +260,44 @@ def test_padim_leaves_images_out_where_there_is_room():
         detector.fit(iter([embeddings(3, channels=8)]), images=3, memory=10**8)
 
 
-def test_padim_stays_within_what_it_says():
-    """Beside the embeddings that pass by; with room to leave images out and without."""
-    size, positions, dimensions = 400, 256, 40
-
-    def stream():
-        rng = np.random.default_rng(0)
-        for _ in range(size // 8):
-            yield rng.standard_normal((8, 16, 16, 64), dtype=np.float32)
+@pytest.mark.parametrize("size", [60, 400], ids=["fewer than dimensions", "more"])
+@pytest.mark.filterwarnings("ignore:PaDiM fits:kizu.KizuWarning")
+def test_padim_stays_within_what_it_says(size, monkeypatch):
+    """Beside the embeddings that pass by and matrices being worked on; robust or not, with room to leave images out
+    and without.
+    """
+    positions, dimensions, scratch = 256, 80, 1_500_000
+    monkeypatch.setattr(_padim_memory, "SMALL", 0)
+    monkeypatch.setattr(_padim_memory, "SCRATCH", scratch)
+    monkeypatch.setattr(gaussian, "SCRATCH", dimensions**2)
 
     class Again:
         def __iter__(self):
-            return stream()
+            rng = np.random.default_rng(0)
+            return (rng.standard_normal((1, 16, 16, 90), dtype=np.float32) for _ in range(size))
 
-    for leave_one_out in (False, True):
+    def least(detector, leaves_out):
+        """Bytes that it says it can be fitted in."""
+        low, high = 0, 10**10
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                enough = not (detector.streams(middle, size, (16, 16), 90) and leaves_out)
+            except ParameterError:
+                enough = False
+            low, high = (low, middle) if enough else (middle, high)
+        return high
+
+    for robust, leaves_out in product((False, True), (False, True)):
+        detector = PaDiM(reduced_dims=dimensions, robust=robust)
+        told = least(detector, leaves_out)
         tracemalloc.start()
         try:
-            PaDiM(reduced_dims=dimensions).fit(Again(), images=size, memory=10**9, leave_one_out=leave_one_out)
+            detector.fit(Again(), images=size, memory=told, leave_one_out=leaves_out)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        least = RunningGaussian.memory(positions, dimensions)
-        told = least + (least // 2 + 4 * size * positions if leave_one_out else 0)
-        assert peak < told + _padim_memory.SCRATCH
-        assert peak > least / 2
+        assert RunningGaussian.memory(positions, dimensions) < peak < told
 
 
 @pytest.mark.usefixtures("nothing_fixed")

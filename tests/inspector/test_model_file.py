@@ -10,6 +10,7 @@ import os
 import pickle
 import shutil
 import struct
+import tracemalloc
 import warnings
 import weakref
 import zipfile
@@ -25,6 +26,7 @@ from hypothesis import strategies as st
 import kizu
 from inspector.archives import packed, rewritten, unpacked
 from kizu.errors import ImageError, ModelFileError
+from kizu.inspector import _model_file
 from kizu.report import encode_image
 from workflows.tiles import tile
 
@@ -70,6 +72,37 @@ def test_nothing_but_json_onnx_and_plain_arrays(each_model: Path) -> None:
     for name, data in entries.items():
         assert name.startswith("detector/")
         assert np.load(io.BytesIO(data), allow_pickle=False).dtype.kind in "iuf"
+
+
+def test_arrays_are_written_as_numpy_writes_them(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "a.kizu"
+    arrays = {
+        "plain": rng.standard_normal((5, 3), dtype=np.float32),
+        "columns first": np.asfortranarray(rng.standard_normal((5, 3))),
+        "gaps": np.arange(100)[::3],
+        "empty": np.empty((0, 3)),
+        "one number": np.array(7),
+        "another byte order": np.arange(4, dtype=">i4"),
+    }
+    _model_file.write(path, {}, b"graph", arrays)
+    entries = unpacked(path)
+    assert {name: entries[f"detector/{name}.npy"] for name in arrays} == {
+        name: npy(np.ascontiguousarray(array) if array.ndim else array) for name, array in arrays.items()
+    }
+    with pytest.raises(ValueError, match="arrays of Python objects are not written"):
+        _model_file.write(path, {}, b"graph", {"objects": np.array([None])})
+
+
+def test_writing_takes_no_copy_of_arrays(tmp_path: Path) -> None:
+    arrays = {name: np.ones((1000, 250), np.float32) for name in "abc"}
+    tracemalloc.start()
+    try:
+        _model_file.write(tmp_path / "a.kizu", {}, b"graph", arrays)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 200_000
+    assert (tmp_path / "a.kizu").stat().st_size > 3_000_000
 
 
 def test_cut_short_anywhere(model: Path, tmp_path: Path) -> None:

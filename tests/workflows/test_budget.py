@@ -114,6 +114,14 @@ def test_less_than_the_program_takes(parts: Path) -> None:
         kizu.fit(parts, memory="50MB")
 
 
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+def test_larger_images_leave_less_for_the_detector(parts: Path) -> None:
+    """768 pixels take about 300 MB more than 256."""
+    with pytest.raises(ParameterError, match=r"`memory` must be more than the 7\d\dMB that the program takes"):
+        kizu.fit(parts, memory="500MB", image_size=768, detector="padim")
+    kizu.fit(parts, memory="600MB", image_size=256, detector={"name": "padim", "reduced_dims": 5})
+
+
 def test_detectors_from_outside_may_take_no_limit(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PaDiM, "takes_memory", False)
     with pytest.raises(ParameterError, match="padim takes no limit"):

@@ -141,16 +141,16 @@ def test_unreadable_files_are_skipped_and_counted_once(tmp_path: Path, detector:
 
 
 def test_a_file_that_vanishes_between_two_readings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kizu.gaussian import RunningGaussian
+    from kizu.detectors.padim import PaDiM
 
     paths = tiles.good(tmp_path, 8)
-    whole = RunningGaussian.left_out_factors
+    whole = PaDiM._leave_one_out
 
     def vanish(self: Any, *given: Any) -> Any:
         paths[5].unlink()
         return whole(self, *given)
 
-    monkeypatch.setattr(RunningGaussian, "left_out_factors", vanish)
+    monkeypatch.setattr(PaDiM, "_leave_one_out", vanish)
     with pytest.raises(ImageError, match=f"{paths[5]}: "):
         kizu.fit(tmp_path, **SMALL, detector=PADIM)
 

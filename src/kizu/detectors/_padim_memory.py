@@ -7,33 +7,50 @@ from kizu.gaussian import RunningGaussian
 from kizu.memory import available, size_text
 
 SCRATCH = 100_000_000
-"""Bytes that a fit takes beside its sums: batches of embeddings, and matrices being worked on."""
+"""Bytes that a fit takes beside its sums and the images it holds: matrices being worked on, images on their way."""
+
+BATCH_IMAGES = 16
+"""Images added to the sums at a time: a pass over the sums, P·D²/2 of them, is paid once a batch."""
+
+SHARE = 4
+"""One image for so many dimensions is held while images are left out: factoring a covariance, D³/3 of work, then
+costs about as much as the D² for each image.
+"""
+
+SMALL = 32_000_000
+"""Bytes of images held then at least, if there are as many."""
 
 ROBUST = 2
 """Times that a robust fit holds the chosen channels of all images, at most."""
+
+
+def left_out_at_a_time(positions: int, dimensions: int) -> int:
+    """Images whose chosen channels are held while each is left out: covariances are factored once for all of them."""
+    return max(1, dimensions // SHARE, SMALL // _image(positions, dimensions))
 
 
 def room_to_leave_out(memory: int, images: int, positions: int, dimensions: int, *, robust: bool) -> bool:
     """Whether a fit within ``memory`` bytes may leave each of ``images`` out, of ``positions`` patches of
     ``dimensions`` channels each. Raises `ParameterError` where it may not even be fitted.
     """
-    least = SCRATCH + RunningGaussian.memory(positions, dimensions)
-    least += ROBUST * 4 * images * positions * dimensions if robust else 0
+    image, sums = _image(positions, dimensions), SCRATCH + RunningGaussian.memory(positions, dimensions)
+    sums += ROBUST * images * image if robust else 0
+    least = sums + min(images, BATCH_IMAGES) * image
     if memory < least:
-        held = f"covariances of {dimensions} dimensions at each of {positions:,} positions"
-        held += ", and all patches, as `robust` wants them," if robust else ""
+        what = f"covariances of {dimensions} dimensions at each of {positions:,} positions"
+        what += ", and all patches, as `robust` wants them," if robust else ""
         raise ParameterError(
-            f"`memory` must be {size_text(least - memory)} larger: {held} take {size_text(least)}, and "
+            f"`memory` must be {size_text(least - memory)} larger: {what} take {size_text(least)}, and "
             f"{size_text(max(memory, 0))} are left for them. Or lower detector.reduced_dims or image_size."
         )
-    scores = 4 * images * positions
-    return memory >= least + _factors(positions, dimensions) + scores
+    held = min(images, max(BATCH_IMAGES, left_out_at_a_time(positions, dimensions)))
+    return memory >= sums + held * image + 8 * images * positions  # scores, and as many put together
 
 
 def require_free(positions: int, dimensions: int, *, leave_one_out: bool) -> None:
     """Raises `ParameterError` where this machine has not the memory for the sums."""
     needed, free = RunningGaussian.memory(positions, dimensions), available()
-    needed += _factors(positions, dimensions) if leave_one_out else 0
+    needed += left_out_at_a_time(positions, dimensions) * _image(positions, dimensions) if leave_one_out else 0
     if free is not None and needed > free:
         raise ParameterError(
             f"PaDiM keeps a covariance of {dimensions} dimensions at each of {positions} positions, which takes "
@@ -42,6 +59,6 @@ def require_free(positions: int, dimensions: int, *, leave_one_out: bool) -> Non
         )
 
 
-def _factors(positions: int, dimensions: int) -> int:
-    """Bytes of factors in float32 beside sums in float64."""
-    return RunningGaussian.memory(positions, dimensions) // 2
+def _image(positions: int, dimensions: int) -> int:
+    """Bytes of an image's chosen channels, float32."""
+    return 4 * positions * dimensions

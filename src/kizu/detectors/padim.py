@@ -24,21 +24,17 @@ import numpy.typing as npt
 
 from kizu.detectors import _checks
 from kizu.detectors._base import Array, Detector, Float32, Scores, finite, to_score
-from kizu.detectors._padim_memory import require_free, room_to_leave_out
+from kizu.detectors._padim_memory import BATCH_IMAGES, left_out_at_a_time, require_free, room_to_leave_out
 from kizu.detectors._patches import different_grids, gathered
 from kizu.detectors._robust import described, doubted, level, set_aside
 from kizu.errors import DataError, KizuWarning, ModelFileError, bad_parameter
-from kizu.gaussian import RunningGaussian, left_out, mahalanobis
+from kizu.gaussian import RunningGaussian, mahalanobis
 from kizu.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from kizu.graphs import Graph
-
-BATCH_IMAGES = 16
-"""Images added to the sums at a time: a pass over the sums, P·D²/2 of them, is paid once a batch."""
-
 
 DIMENSIONS = 100
 """Channels kept where it is not said."""
@@ -87,10 +83,10 @@ class PaDiM(Detector):
     ) -> Self:
         """As `Detector.fit`; each batch is summed and let go.
 
-        ``leave_one_out`` also gives ``left_out_``; it reads ``embeddings`` a second time, and holds factors beside
-        the sums until then. Raises `DataError` below three images. A robust fit reads them once and holds the chosen
-        channels of all. With ``memory``, in bytes, and ``images`` raises `ParameterError` where it takes more, before
-        anything is computed.
+        ``leave_one_out`` also gives ``left_out_``; it reads ``embeddings`` a second time, and holds the chosen
+        channels of some images beside the sums. Raises `DataError` below three images. A robust fit reads them once
+        and holds the chosen channels of all. With ``memory``, in bytes, and ``images`` raises `ParameterError` where
+        it takes more, before anything is computed.
         """
         self.check()
         vars(self).pop("left_out_", None)
@@ -103,15 +99,14 @@ class PaDiM(Detector):
             self.streams(memory, images, first.shape[:2], first.shape[-1])
         channels = self._choose(first.shape[-1], rng or np.random.default_rng(0))
         sums = _sums(first.shape[0] * first.shape[1], len(channels), leave_one_out)
-        chosen: Iterable[Float32] = (image[..., channels] for image in chain([first], stream))
+        chosen: Iterable[Float32] = (image.take(channels, axis=2) for image in chain([first], stream))
         again, which = embeddings, channels
         self.set_aside_ = np.empty((0, 2), np.int64)
         if self.robust:
             every, standing_out = self._doubted(chosen, images, progress)
             chosen, which = every, np.arange(len(channels))
             again = [every[number : number + 1] for number in np.flatnonzero(~standing_out)]
-        for batch in _batched(chosen):
-            sums.update(batch.reshape(len(batch), -1, len(channels)))
+        _add(chosen, sums)
         if sums.count < self.min_images:
             raise _too_few()
         _warn_if_few(sums.count, len(channels))
@@ -164,8 +159,7 @@ class PaDiM(Detector):
         progress = progress or Silent()
         sums = self._sums_again(progress)
         learnt = _of_one_grid(embeddings, (self.mean_.shape[0], self.mean_.shape[1]))
-        for batch in _batched(image[..., self.channels_] for some in map(finite, learnt) for image in some):
-            sums.update(batch.reshape(len(batch), -1, len(self.channels_)))
+        _add((image.take(self.channels_, axis=2) for some in map(finite, learnt) for image in some), sums)
         if sums.count == self.count_:
             raise DataError("no embeddings to learn from; give at least one good image.")
         other = copy.copy(self)
@@ -198,20 +192,26 @@ class PaDiM(Detector):
         images: int,
         progress: Progress,
     ) -> Scores:
-        """What each of ``images`` images would score had it not been summed; see `kizu.gaussian.left_out`."""
+        """What each of ``images`` images would score had it not been summed; see `RunningGaussian.left_out`. Progress
+        is told of the last round alone: before it, that of reading is.
+        """
         if sums.count <= self.min_images:
             raise DataError(f"leaving one image out needs at least {self.min_images + 1} good images; add images.")
+        chosen = (image.take(channels, axis=2) for batch in map(finite, embeddings) for image in batch)
+        found, grid, read = list[Float32](), (0, 0), 0
+        for some in _in_rounds(chosen, left_out_at_a_time(*sums.mean.shape)):
+            read, grid = read + len(some), some[0].shape[:2]
+            found.append(self._left_out(some, sums, progress if read == images else Silent()))
+        if read != images:
+            raise ValueError(f"leave_one_out reads embeddings twice; {images} came first, then {read}")
+        patches = np.concatenate(found)
+        return Scores(patches.reshape(-1, *grid), patches.max(axis=1))
+
+    def _left_out(self, images: list[Float32], sums: RunningGaussian, progress: Progress) -> Float32:
+        """Patch scores ``(n, h·w)`` of some ``images`` ``(h, w, d)``, each had it not been summed."""
+        samples = [image.reshape(sums.mean.shape) for image in images]
         with progress.stage("Factoring covariances", len(sums.mean)) as advance:
-            factors = _factored(lambda: sums.left_out_factors(self.regularisation, advance), self.regularisation)
-        mean, patches = sums.mean.astype(factors.dtype), []
-        for batch in map(finite, embeddings):
-            for image in batch:
-                difference = image[..., channels].reshape(1, *mean.shape) - mean
-                patches.append(left_out(mahalanobis(difference, factors), sums.count).reshape(image.shape[:2]))
-        if len(patches) != images:
-            raise ValueError(f"leave_one_out reads embeddings twice; {images} came first, then {len(patches)}")
-        found = np.stack(patches)
-        return Scores(found, found.max(axis=(1, 2)))
+            return _factored(lambda: sums.left_out(samples, self.regularisation, advance), self.regularisation)
 
     def _choose(self, available: int, rng: np.random.Generator) -> Array:
         wanted = min(DIMENSIONS, available) if self.reduced_dims is None else self.reduced_dims
@@ -307,13 +307,19 @@ def _of_one_grid(embeddings: Iterable[Float32], grid: tuple[int, int] | None = N
         yield batch
 
 
-def _batched(images: Iterable[Float32]) -> Iterator[Float32]:
-    """`BATCH_IMAGES` images at a time, however many came at a time: the sums are then the same to the last bit."""
+def _add(images: Iterable[Float32], sums: RunningGaussian) -> None:
+    """Sum ``images`` ``(h, w, d)``, `BATCH_IMAGES` at a time whatever came at a time: the same to the last bit."""
+    for some in _in_rounds(images, BATCH_IMAGES):
+        sums.update([image.reshape(sums.mean.shape) for image in some])
+
+
+def _in_rounds(images: Iterable[Float32], at_a_time: int) -> Iterator[list[Float32]]:
+    """So many ``images`` at a time, in a list that is used again; of the last round once there are no more."""
     waiting: list[Float32] = []
     for image in images:
+        if len(waiting) == at_a_time:
+            yield waiting
+            waiting.clear()
         waiting.append(image)
-        if len(waiting) == BATCH_IMAGES:
-            yield np.stack(waiting)
-            waiting = []
     if waiting:
-        yield np.stack(waiting)
+        yield waiting

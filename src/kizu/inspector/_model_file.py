@@ -38,6 +38,8 @@ from kizu.inspector._entries import AlteredEntryError, Entries, aligned
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
+Parts = tuple[bytes | memoryview, ...]
+"""What an entry holds, one after the other."""
 
 SUFFIX = ".kizu"
 SCHEMA = 5
@@ -88,14 +90,15 @@ def write(
     area: bytes | None = None,
 ) -> None:
     """Write a model file, wholly or not at all. Raises `OutputError`."""
-    entries = {GRAPH: graph} | {f"{ARRAYS}{name}.npy": _to_npy(array) for name, array in arrays.items()}
-    entries |= {f"{CHECKS}{number}.png": data for number, data in enumerate(checks)}
-    entries |= {} if area is None else {AREA: area}
+    entries: dict[str, Parts] = {GRAPH: (graph,)}
+    entries |= {f"{ARRAYS}{name}.npy": _npy(array) for name, array in arrays.items()}
+    entries |= {f"{CHECKS}{number}.png": (data,) for number, data in enumerate(checks)}
+    entries |= {} if area is None else {AREA: (area,)}
     document = {
         "schema": SCHEMA if any(name in manifest.get("config", ()) for name in LATER) else SCHEMA - 1,
         "kizu": __version__,
         **manifest,
-        "entries": {name: hashlib.sha256(data).hexdigest() for name, data in entries.items()},
+        "entries": {name: _checksum(parts) for name, parts in entries.items()},
     }
     text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
     head = text.encode(errors="backslashreplace")  # a folder's name may be no valid Unicode; JSON has escapes for it
@@ -104,8 +107,8 @@ def write(
 
     def write_zip(file: BinaryIO) -> None:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in {MANIFEST: head, **entries}.items():
-                archive.writestr(aligned(zipfile.ZipInfo(name, _EPOCH), file.tell()), data)
+            for name, parts in {MANIFEST: (head,), **entries}.items():
+                _write_entry(archive, aligned(zipfile.ZipInfo(name, _EPOCH), file.tell()), parts)
 
     atomic_write(path, write_zip)
 
@@ -245,10 +248,28 @@ def _damaged(path: Path, problem: str) -> ModelFileError:
     return ModelFileError(f"{path}: truncated or damaged ({problem}). Restore it from a copy or fit again.")
 
 
-def _to_npy(array: Array) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
-    return buffer.getvalue()
+def _npy(array: Array) -> Parts:
+    """What NumPy writes for an array: a header, and the memory it lies in, copied only where it has gaps."""
+    if array.dtype.hasobject:
+        raise ValueError("arrays of Python objects are not written")
+    array, header = np.asarray(array, order="C"), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    return header.getvalue(), array.reshape(-1).view(np.uint8).data
+
+
+def _checksum(parts: Parts) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _write_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, parts: Parts) -> None:
+    """As ``archive.writestr``, of bytes that lie in more than one place."""
+    entry.file_size = sum(map(len, parts))
+    with archive.open(entry, "w") as file:
+        for part in parts:
+            file.write(part)
 
 
 def _array(path: Path, name: str, entries: Entries) -> Array:

@@ -5,29 +5,44 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 
-from kizu.config import Config
 from kizu.datasets import Dataset
 from kizu.errors import KizuWarning, bad_parameter
 from kizu.inspector import Inspector
 from kizu.memory import parse_size, size_text
 from kizu.workflows._calibrate import Division, divide
+from kizu.workflows._reading import AHEAD
 
 PROGRAM = 330_000_000
-"""Bytes that a fit takes besides the detector's: Python, the libraries, images being read and their feature maps."""
+"""Bytes that a fit takes besides the detector's: Python, the libraries, and small images being read."""
 
 GRAPHS = 3
 """Copies of the backbone's weights: the graph, what the engine makes of it, and room to make it."""
 
 
-def for_detector(config: Config, graph: bytes) -> int | None:
+PIXEL = 550
+"""Bytes of feature maps for each pixel that a network sees, about (EfficientNet-Lite0: 370, ResNet-18: 300)."""
+
+SMALL = 50_000_000
+"""Bytes of feature maps and of embeddings on their way that `PROGRAM` holds: those of 256 x 256 pixels."""
+
+
+def for_detector(inspector: Inspector) -> int | None:
     """Bytes left for the detector; None where there is no limit. Raises `ParameterError` where nothing is left."""
-    if config.memory is None:
+    memory = inspector.config.memory
+    if memory is None:
         return None
-    needed = PROGRAM + GRAPHS * len(graph)
-    left = parse_size(config.memory) - needed
+    needed = PROGRAM + GRAPHS * len(inspector.graph) + max(0, _on_their_way(inspector) - SMALL)
+    left = parse_size(memory) - needed
     if left <= 0:
-        raise bad_parameter("memory", f"more than the {size_text(needed)} that the program takes", config.memory)
+        raise bad_parameter("memory", f"more than the {size_text(needed)} that the program takes", memory)
     return left
+
+
+def _on_their_way(inspector: Inspector) -> int:
+    """Bytes of feature maps, and of embeddings made but not yet learnt."""
+    height, width = inspector.engine.grid
+    side, networks = inspector.config.image_size or 0, inspector.config.backbone.count("+") + 1
+    return PIXEL * networks * side**2 + AHEAD * 4 * height * width * inspector.engine.channels
 
 
 def within_memory(
@@ -38,7 +53,7 @@ def within_memory(
 
     ``asked``: the user said how to calibrate. Raises `ParameterError` where that cannot be, or memory is too little.
     """
-    budget = for_detector(inspector.config, inspector.graph)
+    budget = for_detector(inspector)
     if budget is None:
         return inspector, division
     if not inspector.detector.takes_memory:

@@ -115,7 +115,7 @@ def _fit_detector(
     config, samples = inspector.config, division.to_fit
     rng = np.random.default_rng(config.seed)
     given: dict[str, Any] = {"images": len(samples), "rng": rng, "progress": progress}
-    budget = for_detector(config, inspector.graph)
+    budget = for_detector(inspector)
     limit = {} if budget is None else {"memory": budget}
     later = division.method == "leave_one_out" and leaves_out_later(inspector)
     given |= limit
