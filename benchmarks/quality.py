@@ -130,7 +130,8 @@ def not_done(wanted: Sequence[Case], folder: Path, timed: int) -> list[Case]:
     done = {
         tuple(row.get(name) for name in KEY)
         for row in measured(folder)
-        if origin.items() <= row.items() and int(row["timed_images"]) >= min(timed, int(row["test_good"]) + int(row["test_bad"]))
+        if origin.items() <= row.items()
+        and int(row["timed_images"]) >= min(timed, int(row["test_good"]) + int(row["test_bad"]))
     }
     return [
         case

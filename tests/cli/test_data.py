@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from PIL import Image
 from cli.running import Command, files
 from downloads.serving import Site, serving
 from downloads.test_archive import found, zipped
-from kizu.cli import _show
+from kizu import errors
 from kizu.datasets import find_products, load_dataset, public
 from kizu.datasets.solar_cells import solar_cells
 from kizu.images import read_image, read_mask
@@ -99,7 +99,7 @@ def test_fetch(kizu: Command, card: Any, site: Site, out: Path, content: bytes) 
     assert first == f"parts is in {out}: 2 products: bolt, nut."
     assert second.startswith("Licence: CC BY-NC-SA 4.0 (https://")
     assert "Nobody: Parts, 2025" in second
-    assert third == f"Next: kizu fit {shlex.quote(str(out / 'bolt'))} -o bolt.kizu"
+    assert third == f"Next: kizu fit {errors.quoted(out / 'bolt')} -o bolt.kizu"
     mib = f"{len(content) / 2**20:.1f} MiB"
     assert said.err == f"Downloading parts.zip ({mib})\nUnpacking parts.zip ({mib})\n"
     assert beside(out) == ["parts"]
@@ -273,9 +273,9 @@ def test_a_broken_link_is_found_before_the_download(kizu: Command, card: Any, si
 
 
 def test_paths_as_the_command_line_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _show.quoted("絵 1") == "'絵 1'"
-    monkeypatch.setattr(_show.os, "name", "nt")
-    assert [_show.quoted(path) for path in (r"C:\絵\bolt", r"C:\my data\bolt")] == [
+    assert errors.quoted("絵 1") == "'絵 1'"
+    monkeypatch.setattr(errors.os, "name", "nt")
+    assert [errors.quoted(path) for path in (r"C:\絵\bolt", r"C:\my data\bolt")] == [
         r"C:\絵\bolt",
         r'"C:\my data\bolt"',
     ]
@@ -305,6 +305,50 @@ def test_by_hand(kizu: Command, card: Any, out: Path, tmp_path: Path, content: b
     assert "none.zip: cannot be read: No such file" in (
         fetch(kizu, out.with_name("other"), "--accept-licence", "--archive", tmp_path / "none.zip").error
     )
+
+
+def test_by_hand_with_names_that_change(kizu: Command, card: Any, tmp_path: Path) -> None:
+    """What is unpacked by hand would have no layout; and the command can be copied into a shell."""
+    out = tmp_path / "un mille"
+    card(urls=None, rename=[["parts/bolt/(.+)", r"\1"]])
+    said = fetch(kizu, out, "--accept-licence").error
+    assert said.endswith(f"and run `kizu data fetch parts --archive FILE -o '{out}'`.")
+
+
+def test_a_server_that_sends_on_in_a_circle(kizu: Command, card: Any, out: Path) -> None:
+    with serving(Site(b"")) as circle:
+        circle.location = circle.url
+        card(urls=[circle.url])
+        said = fetch(kizu, out, "--accept-licence")
+    assert "infinite loop. The last 30x error message was: Found. Try later" in said.error
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("kept", [(), ("--keep-archive",)])
+def test_an_archive_kizu_fetched_is_its_own_after_an_unpacking_that_failed(
+    kizu: Command, card: Any, site: Site, out: Path, kept: tuple[str, ...]
+) -> None:
+    card(rename=[["nothing", "nothing"]])
+    assert "holds none of the files expected" in fetch(kizu, out, "--accept-licence").error
+    assert beside(out) == ["parts.zip", "parts.zip.fetched"]
+    card()
+    assert fetch(kizu, out, "--accept-licence", *kept).code == 0
+    assert len(site.requests) == 1
+    assert beside(out) == ["parts", *(["parts.zip"] if kept else [])]
+
+
+def test_an_archive_put_in_place_of_the_fetched_one_stays(
+    kizu: Command, card: Any, out: Path, content: bytes
+) -> None:
+    card(rename=[["nothing", "nothing"]])
+    assert fetch(kizu, out, "--accept-licence").code == 2
+    archive = out.parent / "parts.zip"
+    archive.unlink()
+    archive.write_bytes(content)
+    os.utime(archive, (0, 0))
+    card()
+    assert fetch(kizu, out, "--accept-licence").code == 0
+    assert beside(out) == ["parts", "parts.zip"]
 
 
 def test_a_folder_with_other_files(kizu: Command, card: Any, site: Site, out: Path) -> None:

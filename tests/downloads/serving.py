@@ -17,7 +17,8 @@ class Site:
     """One file, ``content``, at any path; every request's headers are kept in ``requests``.
 
     ``ranges``: whether it knows them; ``cut``: after how many bytes it breaks off; ``wrong_start``: answers a range
-    from another place; ``status``: refuses everything; ``location``: sends on; ``chunked``: does not say the length; ``closing``: nor where it ends, other than by closing the connection.
+    from another place; ``status``: refuses everything; ``location``: sends on; ``chunked``: does not say the length;
+    ``closing``: nor where it ends, other than by closing the connection.
     """
 
     content: bytes

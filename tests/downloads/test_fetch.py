@@ -186,7 +186,7 @@ def test_nothing_of_unknown_length_replaces_what_has_come(site: Site, target: Pa
 def test_an_end_too_early_keeps_what_has_come(target: Path, how: str) -> None:
     """The first time by closing the connection; the second time the server takes half of the rest for all of it."""
     with serving(Site(CONTENT, closing=True, cut=300_000)) as site:
-        with pytest.raises(DownloadError, match="broke after 300000 of 700001 bytes.*goes on where it stopped"):
+        with pytest.raises(DownloadError, match=r"broke after 300000 of 700001 bytes.*goes on where it stopped"):
             _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
         site.content, site.closing = CONTENT[:500_000], False
         setattr(site, how, True)
@@ -199,9 +199,9 @@ def test_an_end_too_early_keeps_what_has_come(target: Path, how: str) -> None:
 
 
 def test_a_page_that_comes_first_is_not_gone_on_with(target: Path) -> None:
-    with serving(Site(b"please log in, now", chunked=True)) as site:
-        with pytest.raises(DownloadError, match="is not the expected file"):
-            _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
+    page = Site(b"please log in, now", chunked=True)
+    with serving(page) as site, pytest.raises(DownloadError, match="is not the expected file"):
+        _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
     assert left(target) == []
 
 

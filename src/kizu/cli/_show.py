@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import os
-import re
-import shlex
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -48,14 +44,6 @@ def document(content: Mapping[str, Any]) -> None:
     """The JSON document; what a console of another encoding cannot hold is escaped as JSON does it."""
     escaped = codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"
     print(json.dumps(content, ensure_ascii=escaped, indent=2, allow_nan=False))
-
-
-def quoted(path: Path | str) -> str:
-    """A path as this system's command line takes it; letters of any script need no quotes."""
-    text = str(path)
-    if os.name == "nt":
-        return subprocess.list2cmdline([text])
-    return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else shlex.quote(text)
 
 
 def parts(save: str, out: Path | None) -> tuple[str, ...]:

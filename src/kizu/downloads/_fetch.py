@@ -216,7 +216,7 @@ class _Transfer:
         return DownloadError(f"{self._url}: cannot be downloaded: {_http.reason(problem)}. {_AGAIN}")
 
     def _refused(self, error: HTTPError) -> DownloadError:
-        said = f"the server says {error.code} {error.reason or ''}".strip()
+        said = " ".join(f"the server says {error.code} {error.reason or ''}".split()).rstrip(".")
         return DownloadError(f"{self._url}: cannot be downloaded: {said}. Try later, or from another network.")
 
 
