@@ -315,15 +315,6 @@ def test_by_hand_with_names_that_change(kizu: Command, card: Any, tmp_path: Path
     assert said.endswith(f"and run `kizu data fetch parts --archive FILE -o '{out}'`.")
 
 
-def test_a_server_that_sends_on_in_a_circle(kizu: Command, card: Any, out: Path) -> None:
-    with serving(Site(b"")) as circle:
-        circle.location = circle.url
-        card(urls=[circle.url])
-        said = fetch(kizu, out, "--accept-licence")
-    assert "infinite loop. The last 30x error message was: Found. Try later" in said.error
-    assert said.err.count("\n") == 1
-
-
 @pytest.mark.parametrize("kept", [(), ("--keep-archive",)])
 def test_an_archive_kizu_fetched_is_its_own_after_an_unpacking_that_failed(
     kizu: Command, card: Any, site: Site, out: Path, kept: tuple[str, ...]

@@ -369,8 +369,10 @@ def test_sent_on_to_a_file_of_this_machine(target: Path) -> None:
 def test_sent_on_in_a_circle(target: Path) -> None:
     with serving(Site(b"")) as site:
         site.location = site.url
-        with pytest.raises(DownloadError, match="the server says 302 The HTTP server returned a redirect error"):
+        with pytest.raises(DownloadError, match="the server says 302 The HTTP server returned a redirect") as raised:
             _fetch.fetch(site.url, target, sha256=SHA256)
+    assert str(raised.value).endswith("error message was: Found. Try later, or from another network.")
+    assert "\n" not in str(raised.value)
 
 
 def test_never_sent_on_from_https_to_http() -> None:
