@@ -71,6 +71,7 @@ def test_settings_tell_that_they_were_changed(kizu: Command, mine: Path) -> None
 def test_labelled_images(kizu: Command, mine: Path, parts: Path) -> None:
     said = kizu("threshold", mine, "--data", parts, "--cost-miss", 50, "--cost-false-alarm", 1, "--defect-rate", 0.01)
     assert said.code == 0
+    assert said.out.startswith("24 more good images are kept for fitting and not judged (")
     assert f"NG: chosen by costs on labelled images ({parts.name}): 50 a miss, 1 a false alarm, 1 %" in said.out
     assert re.search(r"good parts called NG +\S+ % \(\S+ % to \S+ %\)", said.out)
     assert re.search(r"defects not called NG +\S+ % \(\S+ % to \S+ %\)", said.out)

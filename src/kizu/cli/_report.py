@@ -83,8 +83,11 @@ def report(
 
 def _say(result: Report) -> None:
     """What was inspected, and where to look."""
+    from kizu.cli import _show
+
     verdicts = ", ".join(f"{count} {verdict.upper()}" for verdict, count in result.verdicts.items())
     print(f"{result.images} images in {result.seconds:.1f} s: {verdicts}")
+    _show.not_judged(result.kept_for_fitting)
     if not result.labelled:
         print("They have no labels, so the report does not say what is right and wrong.")
     wrote(result.page)

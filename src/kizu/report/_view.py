@@ -22,8 +22,8 @@ class View:
 
     ``image`` ``(H, W, 3)`` RGB uint8 in its own resolution; ``anomaly_map`` ``(h, w)`` float32, of any size;
     ``score`` with ``threshold``, the limit for the image; ``pixel_threshold``, the limit for the map; ``verdict``,
-    None where nothing was decided; ``truth`` ``(H, W)`` bool, where a person marked the defect, if one did; ``inspected`` ``(H, W)`` bool, where the model
-    looked, if not everywhere. Nothing of it is ever changed.
+    None where nothing was decided; ``truth`` ``(H, W)`` bool, where a person marked the defect, if one did;
+    ``inspected`` ``(H, W)`` bool, where the model looked, if not everywhere. Nothing of it is ever changed.
 
     Raises:
         ParameterError: a shape, dtype or verdict is none of these, or a number is NaN.
