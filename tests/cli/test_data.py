@@ -491,10 +491,10 @@ def test_synthesise_on_images_of_one_name(kizu: Command, tmp_path: Path) -> None
 
 def test_synthesise_refusals(kizu: Command, tmp_path: Path) -> None:
     good, out = tmp_path / "good", tmp_path / "out"
-    tiles.good(good, 4)
-    assert synthesise(kizu, good, out).error.endswith(
-        "4 good images for training are too few to hold some out; give 5"
-    )
+    for count, are in ((1, "1 good image for training is"), (4, "4 good images for training are")):
+        tiles.good(good, count)
+        error = synthesise(kizu, good, out).error
+        assert error == f"{good}: {are} too few to hold some out; give 5 or more."
     tiles.good(good, 8)
     assert (
         "unknown kind of defect 'blot'. Did you mean 'blob'?" in synthesise(kizu, good, out, "--kinds", "blot").error
