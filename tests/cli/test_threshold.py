@@ -106,6 +106,11 @@ def test_what_a_budget_leaves_where_something_else_decides(kizu: Command, mine: 
     assert f"  REVIEW: none; as many good images are NG already as the {both}" in said.out
 
 
+def test_no_more_than_all_good_parts(kizu: Command, mine: Path) -> None:
+    said = kizu("threshold", mine, "--false-alarms", 0.999)
+    assert "NG already as the 100 % of false alarms and review together" in said.out
+
+
 def test_as_a_document(kizu: Command, mine: Path) -> None:
     found = kizu("threshold", mine, "--tail", "--false-alarms", 0.001, "--json").document
     assert (found["written"], found["decision"]["by"], found["before"]["by"]) == (True, "tail", "false_alarms")

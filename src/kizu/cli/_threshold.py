@@ -172,7 +172,7 @@ def _review(calibration: Calibration) -> Iterator[str]:
         between = int(((scores > review) & (scores <= limit)).sum())
         yield f"REVIEW: {between} of the {len(scores)} good images are between, for a person to look at"
     elif decision.review_budget:
-        both = _percent(decision.false_alarms + decision.review_budget)
+        both = _percent(min(1.0, decision.false_alarms + decision.review_budget))
         yield f"REVIEW: none; as many good images are NG already as the {both} of false alarms and review together"
 
 
