@@ -118,6 +118,13 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def forget(table: str, data: Collection[str], folder: Path = FOLDER) -> None:
+    """Take out the rows of data sets that are measured anew as a whole, where there is such a table."""
+    path = path_of(table, folder)
+    if path.exists() and (rows := read(path)):
+        _write(path, list(rows[0]), [row for row in rows if row["data"] not in data])
+
+
 def save(table: str, rows: Sequence[Row], *, key: Sequence[str], folder: Path = FOLDER) -> Path:
     """Write ``rows``, one at least: each replaces the row of the same ``key``, or is added at the end. Prints them
     as well. What a row replaced has in columns that the new ones lack (figures of other data sets) stays.

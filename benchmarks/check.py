@@ -152,8 +152,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flagged: list[_results.Row] = []
     copied: list[_results.Row] = []
     hidden: list[_results.Row] = []
+    names: list[str] = []
     for name, data in _data.named(options.data, _data.CELLS if options.solar else ()):
         _results.note(f"{name}: as it is")
+        names.append(name)
         flagged += flags(name, data)
         for change in () if options.no_copies else CHANGES:
             _results.note(f"{name}: {change}")
@@ -161,6 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for seed in options.seeds:
             _results.note(f"{name}: smuggled, seed {seed}")
             hidden.append(smuggled(name, data, seed))
+    _results.forget("check_flags", names, options.results)  # of kinds that are no longer found nothing stays
     for table, rows, key in (
         ("check_flags", flagged, ("data", "kind", "severity")),
         ("check_copies", copied, ("data", "change")),

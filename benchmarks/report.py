@@ -89,7 +89,7 @@ def made(name: str, view: View, bad: bool, calibration: Calibration, most: int) 
         kind="bad" if bad else "good",
         score=view.score,
         p_value=calibration.p_value(view.score),
-        verdict=view.verdict,
+        verdict=calibration.verdict(view.score),
         size=view.size,
         milliseconds=20.0,
         thumbnails=thumbnails(view, most),

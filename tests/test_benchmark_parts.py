@@ -295,6 +295,24 @@ def test_features_are_held_against_decoding_and_backbone(tmp_path):
         assert float(row["ratio"]) == pytest.approx(float(row["ms_an_image"]) / both, rel=1e-3)
 
 
+def test_a_kind_of_finding_that_is_gone_leaves_the_table(part, tmp_path, monkeypatch):
+    check = part("check")
+    found = {"bolts": ["noise", "leak"], "nuts": ["leak"]}
+
+    def flags(name, data):
+        return [{"data": name, "kind": kind, "severity": "note"} for kind in found[name]]
+
+    monkeypatch.setattr(check, "flags", flags)
+    monkeypatch.setattr(check._data, "named", lambda paths, cells: [(str(path), None) for path in paths])
+    measure = ("--no-copies", "--seeds", "", "--results", str(tmp_path))
+    for kinds, left in ((["noise"], ["leak", "noise"]), ([], ["leak"])):
+        check.main(["bolts", "nuts", *measure])
+        found["bolts"] = kinds
+        check.main(["bolts", *measure])
+        (path,) = tmp_path.iterdir()
+        assert [row["kind"] for row in check._results.read(path)] == left
+
+
 def test_the_tables_of_speed_can_be_written(part):
     """Each form makes cells of a row as its script writes it, with nothing measured where that may be."""
     forms, peers = part("_speed_forms"), part("_peers")

@@ -176,6 +176,7 @@ BAD = {
     "detector.name=padin": r"unknown detector 'padin'\. Did you mean 'padim'\?",
     "backbone=efficientnet_lit0": r"Did you mean 'efficientnet_lite0'",
     "layers=block.2": r"unknown layer 'block\.2'\. Did you mean 'blocks\.2'",
+    "mean=a,b,c": r"`mean`: write three numbers such as 0\.5,0\.5,0\.5; got 'a,b,c'",
     "layers=[]": r"`layers`: .* at least 1 item",
     "layers=[1]": r"`layers\.0`: input should be a valid string; got 1",
     "layers=[blocks.2, blocks.2]": "Name each layer once",

@@ -158,7 +158,10 @@ class Config(BaseModel):
     def _split_numbers(cls, value: object) -> object:
         if isinstance(value, str):
             value = value.split(",")
-        return tuple(float(number) for number in value) if isinstance(value, list | tuple) else value
+        try:
+            return tuple(float(number) for number in value) if isinstance(value, list | tuple) else value
+        except (TypeError, ValueError):
+            raise ValueError("write three numbers such as 0.5,0.5,0.5") from None
 
     @field_validator("window", mode="before")
     @classmethod
@@ -217,17 +220,21 @@ class Config(BaseModel):
 
 
 def parse(document: Mapping[str, Any], source: str = "the configuration") -> Config:
-    """A `Config` from plain values. Raises `ParameterError`: one line, with the nearest names for a misspelt one."""
+    """A `Config` from plain values. ``source``, what these are from, begins a message; "": nothing does.
+
+    Raises `ParameterError`: one line, with the nearest names for a misspelt one.
+    """
+    begin = f"{source}: " if source else ""
     for key in document:
         if key not in Config.model_fields:
-            raise ParameterError(f"{source}: {unknown_name('setting', str(key), Config.model_fields)}")
+            raise ParameterError(f"{begin}{unknown_name('setting', str(key), Config.model_fields)}")
     try:
         return Config.model_validate(dict(document))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
-        problem = first["msg"][0].lower() + first["msg"][1:]
-        raise ParameterError(f"{source}: `{where}`: {problem}; got {first['input']!r}.") from None
+        said = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+        raise ParameterError(f"{begin}`{where}`: {said[0].lower()}{said[1:]}; got {first['input']!r}.") from None
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -22,6 +22,9 @@ Each message is one line.
 from __future__ import annotations
 
 import difflib
+import os
+import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -114,6 +117,16 @@ def sentence(text: object) -> str:
     """
     line = " ".join(str(text).split())
     return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
+def quoted(path: Path | str) -> str:
+    """A path as this system's command line takes it; letters of any script need no quotes."""
+    text = str(path)
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.list2cmdline([text])
+    return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else shlex.quote(text)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

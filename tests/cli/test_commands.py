@@ -38,6 +38,9 @@ def test_fit_evaluate_predict_info(kizu: Command, tmp_path: Path) -> None:
     said = kizu("evaluate", model, data, "--out", out, "--save", "heat_map")
     assert said.code == 0
     assert "12 images in " in said.out
+    assert (
+        "\n24 more good images are kept for fitting and not judged (good ones are divided 8:2); in test" in said.out
+    )
     assert "s: bad 6, good 6" in said.out
     assert "Image  AUROC 1.0000  AP 1.0000  best F1 1.0000" in said.out
     assert "defects called OK:    0 of 6" in said.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from PIL import Image
 from cli.running import Command, files
 from downloads.serving import Site, serving
 from downloads.test_archive import found, zipped
-from kizu.cli import _show
+from kizu import errors
 from kizu.datasets import find_products, load_dataset, public
 from kizu.datasets.solar_cells import solar_cells
 from kizu.images import read_image, read_mask
@@ -272,9 +273,9 @@ def test_a_broken_link_is_found_before_the_download(kizu: Command, card: Any, si
 
 
 def test_paths_as_the_command_line_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _show.quoted("絵 1") == "'絵 1'"
-    monkeypatch.setattr(_show.os, "name", "nt")
-    assert [_show.quoted(path) for path in (r"C:\絵\bolt", r"C:\my data\bolt")] == [
+    assert errors.quoted("絵 1") == "'絵 1'"
+    monkeypatch.setattr(errors.os, "name", "nt")
+    assert [errors.quoted(path) for path in (r"C:\絵\bolt", r"C:\my data\bolt")] == [
         r"C:\絵\bolt",
         r'"C:\my data\bolt"',
     ]
@@ -304,6 +305,41 @@ def test_by_hand(kizu: Command, card: Any, out: Path, tmp_path: Path, content: b
     assert "none.zip: cannot be read: No such file" in (
         fetch(kizu, out.with_name("other"), "--accept-licence", "--archive", tmp_path / "none.zip").error
     )
+
+
+def test_by_hand_with_names_that_change(kizu: Command, card: Any, tmp_path: Path) -> None:
+    """What is unpacked by hand would have no layout; and the command can be copied into a shell."""
+    out = tmp_path / "un mille"
+    card(urls=None, rename=[["parts/bolt/(.+)", r"\1"]])
+    said = fetch(kizu, out, "--accept-licence").error
+    assert said.endswith(f"and run `kizu data fetch parts --archive FILE -o '{out}'`.")
+
+
+@pytest.mark.parametrize("kept", [(), ("--keep-archive",)])
+def test_an_archive_kizu_fetched_is_its_own_after_an_unpacking_that_failed(
+    kizu: Command, card: Any, site: Site, out: Path, kept: tuple[str, ...]
+) -> None:
+    card(rename=[["nothing", "nothing"]])
+    assert "holds none of the files expected" in fetch(kizu, out, "--accept-licence").error
+    assert beside(out) == ["parts.zip", "parts.zip.fetched"]
+    card()
+    assert fetch(kizu, out, "--accept-licence", *kept).code == 0
+    assert len(site.requests) == 1
+    assert beside(out) == ["parts", *(["parts.zip"] if kept else [])]
+
+
+def test_an_archive_put_in_place_of_the_fetched_one_stays(
+    kizu: Command, card: Any, out: Path, content: bytes
+) -> None:
+    card(rename=[["nothing", "nothing"]])
+    assert fetch(kizu, out, "--accept-licence").code == 2
+    archive = out.parent / "parts.zip"
+    archive.unlink()
+    archive.write_bytes(content)
+    os.utime(archive, (0, 0))
+    card()
+    assert fetch(kizu, out, "--accept-licence").code == 0
+    assert beside(out) == ["parts", "parts.zip"]
 
 
 def test_a_folder_with_other_files(kizu: Command, card: Any, site: Site, out: Path) -> None:
@@ -455,10 +491,10 @@ def test_synthesise_on_images_of_one_name(kizu: Command, tmp_path: Path) -> None
 
 def test_synthesise_refusals(kizu: Command, tmp_path: Path) -> None:
     good, out = tmp_path / "good", tmp_path / "out"
-    tiles.good(good, 4)
-    assert synthesise(kizu, good, out).error.endswith(
-        "4 good images for training are too few to hold some out; give 5"
-    )
+    for count, are in ((1, "1 good image for training is"), (4, "4 good images for training are")):
+        tiles.good(good, count)
+        error = synthesise(kizu, good, out).error
+        assert error == f"{good}: {are} too few to hold some out; give 5 or more."
     tiles.good(good, 8)
     assert (
         "unknown kind of defect 'blot'. Did you mean 'blob'?" in synthesise(kizu, good, out, "--kinds", "blot").error

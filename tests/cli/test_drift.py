@@ -12,6 +12,7 @@ import kizu as library
 from cli.running import Command
 from kizu.calibration import Calibration, Decision
 from kizu.report import PredictionRow, PredictionTable
+from workflows import tiles
 
 LIMIT = 22.0
 
@@ -70,6 +71,15 @@ def test_a_picture(kizu: Command, mine: Path, tmp_path: Path) -> None:
     said = kizu("drift", mine, tmp_path / "a.csv", "--plot", tmp_path / "a.csv")
     assert "a.csv: a plot is a PNG file. Give it a name that ends in .png." in said.error
     assert (tmp_path / "a.csv").read_bytes() == before
+    first = (tmp_path / "図.png").read_bytes()
+    table(tmp_path / "a.csv", 5.0)
+    assert kizu("drift", mine, tmp_path / "a.csv", "--plot", tmp_path / "図.png").code == 0
+    assert (tmp_path / "図.png").read_bytes() != first
+    photograph = tiles.write(tmp_path / "写真.png", tiles.tile(0))
+    before = photograph.read_bytes()
+    said = kizu("drift", mine, tmp_path / "a.csv", "--plot", photograph)
+    assert "写真.png: is there already, and is no plot of drift: it would be lost. Give the plot an" in said.error
+    assert photograph.read_bytes() == before
 
 
 def test_mistakes(kizu: Command, mine: Path, tmp_path: Path) -> None:

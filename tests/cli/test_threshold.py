@@ -53,9 +53,25 @@ def test_a_share_that_cannot_be_promised(kizu: Command, mine: Path) -> None:
     assert "asked for: 0 %, which 99 good images cannot promise. No number does." in said.out
 
 
+def test_settings_tell_that_they_were_changed(kizu: Command, mine: Path) -> None:
+    config = library.load(mine).config
+    kizu("threshold", mine, "--false-alarms", config.false_alarms, "--review-budget", config.review_budget)
+    as_fitted = kizu("info", mine, "--config").out
+    assert as_fitted == config.to_yaml()
+    kizu("threshold", mine, "--false-alarms", 0.07, "--review-budget", 0.3)
+    assert kizu("info", mine, "--config").out == (
+        f"# kizu threshold changed these since: false_alarms 0.07, review_budget 0.3\n{as_fitted}"
+    )
+    kizu("threshold", mine, "--review-budget", config.review_budget, "--value", 31.25)
+    assert kizu("info", mine, "--config").out.startswith(
+        "# kizu threshold changed these since: false_alarms 0.07, the NG threshold 31.25, by value\n"
+    )
+
+
 def test_labelled_images(kizu: Command, mine: Path, parts: Path) -> None:
     said = kizu("threshold", mine, "--data", parts, "--cost-miss", 50, "--cost-false-alarm", 1, "--defect-rate", 0.01)
     assert said.code == 0
+    assert said.out.startswith("24 more good images are kept for fitting and not judged (")
     assert f"NG: chosen by costs on labelled images ({parts.name}): 50 a miss, 1 a false alarm, 1 %" in said.out
     assert re.search(r"good parts called NG +\S+ % \(\S+ % to \S+ %\)", said.out)
     assert re.search(r"defects not called NG +\S+ % \(\S+ % to \S+ %\)", said.out)
@@ -88,6 +104,11 @@ def test_what_a_budget_leaves_where_something_else_decides(kizu: Command, mine: 
     assert "no REVIEW" in said.out
     both = "31 % of false alarms and review together"
     assert f"  REVIEW: none; as many good images are NG already as the {both}" in said.out
+
+
+def test_no_more_than_all_good_parts(kizu: Command, mine: Path) -> None:
+    said = kizu("threshold", mine, "--false-alarms", 0.999)
+    assert "NG already as the 100 % of false alarms and review together" in said.out
 
 
 def test_as_a_document(kizu: Command, mine: Path) -> None:

@@ -17,7 +17,8 @@ class Site:
     """One file, ``content``, at any path; every request's headers are kept in ``requests``.
 
     ``ranges``: whether it knows them; ``cut``: after how many bytes it breaks off; ``wrong_start``: answers a range
-    from another place; ``status``: refuses everything; ``location``: sends on; ``chunked``: does not say the length.
+    from another place; ``status``: refuses everything; ``location``: sends on; ``chunked``: does not say the length;
+    ``closing``: nor where it ends, other than by closing the connection.
     """
 
     content: bytes
@@ -29,6 +30,7 @@ class Site:
     status: int = 200
     location: str = ""
     chunked: bool = False
+    closing: bool = False
     silent: bool = False
     requests: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
@@ -74,13 +76,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if start is None:
             body = site.content
-            self._head(200, None if site.chunked else total)
+            self._head(200, self._said(total))
         else:
             start = start if site.wrong_start is None else site.wrong_start
             body = site.content[start:]
-            self._head(
-                206, None if site.chunked else len(body), {"Content-Range": f"bytes {start}-{total - 1}/{total}"}
-            )
+            self._head(206, self._said(len(body)), {"Content-Range": f"bytes {start}-{total - 1}/{total}"})
         self._body(body)
 
     def _body(self, body: bytes) -> None:
@@ -89,7 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.site.chunked:
             sent = b"%x\r\n%s\r\n" % (len(sent), sent) + (b"0\r\n\r\n" if cut is None else b"")
         self.wfile.write(sent)
-        self.close_connection = cut is not None
+        self.close_connection = cut is not None or self.site.closing
+
+    def _said(self, length: int) -> int | None:
+        return None if self.site.chunked or self.site.closing else length
 
     def _start(self) -> int | None:
         asked, condition = self.headers.get("Range"), self.headers.get("If-Range")
@@ -100,7 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _head(self, status: int, length: int | None, more: dict[str, str] | None = None) -> None:
         self.send_response(status)
         fields = {"ETag": self.site.etag, "Last-Modified": self.site.modified} if status in (200, 206) else {}
-        how = {"Transfer-Encoding": "chunked"} if length is None else {"Content-Length": str(length)}
+        unsaid = {"Connection": "close"} if self.site.closing else {"Transfer-Encoding": "chunked"}
+        how = unsaid if length is None else {"Content-Length": str(length)}
         for name, value in {**fields, **how, **(more or {})}.items():
             if value:
                 self.send_header(name, value)

@@ -165,11 +165,52 @@ def test_a_page_in_its_place_does_not_replace_what_has_come(
     broken_off(site, target, 300_000)
     site.content, site.etag = b"<html>please log in</html>", etag and '"page"'
     with pytest.raises(
-        DownloadError, match=r"the server sends 26 bytes, 700001 are published\. What has come so far"
+        DownloadError, match=r"the server sends 26 bytes, 700001 bytes are published\. What has come so far"
     ):
         _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
     assert len(site.requests) == requests
     assert (target.parent / "net.pth.part").read_bytes() == CONTENT[:300_000]
+
+
+@pytest.mark.parametrize("how", ["chunked", "closing"])
+def test_nothing_of_unknown_length_replaces_what_has_come(site: Site, target: Path, how: str) -> None:
+    broken_off(site, target, 300_000)
+    site.content, site.etag = b"please log in, now", '"page"'
+    setattr(site, how, True)
+    with pytest.raises(DownloadError, match=r"does not say how much it sends, 700001 bytes are published\. What has"):
+        _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
+    assert (target.parent / "net.pth.part").read_bytes() == CONTENT[:300_000]
+
+
+@pytest.mark.parametrize("how", ["chunked", "closing"])
+def test_an_end_too_early_keeps_what_has_come(target: Path, how: str) -> None:
+    """The first time by closing the connection; the second time the server takes half of the rest for all of it."""
+    with serving(Site(CONTENT, closing=True, cut=300_000)) as site:
+        with pytest.raises(DownloadError, match=r"broke after 300000 of 700001 bytes.*goes on where it stopped"):
+            _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
+        site.content, site.closing = CONTENT[:500_000], False
+        setattr(site, how, True)
+        with pytest.raises(DownloadError, match="broke after 500000 of 700001 bytes"):
+            _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
+        site.content = CONTENT
+        _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
+        assert site.starts() == ["", "bytes=300000-", "bytes=500000-"]
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_page_that_comes_first_is_not_gone_on_with(target: Path) -> None:
+    page = Site(b"please log in, now", chunked=True)
+    with serving(page) as site, pytest.raises(DownloadError, match="is not the expected file"):
+        _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
+    assert left(target) == []
+
+
+def test_a_part_of_no_use_is_replaced_by_what_has_no_length(target: Path) -> None:
+    target.parent.mkdir()
+    (target.parent / "net.pth.part").write_bytes(OTHER)
+    with serving(Site(CONTENT, chunked=True)) as site:
+        _fetch.fetch(site.url, target, sha256=SHA256, size=len(CONTENT), exact=True)
+    assert target.read_bytes() == CONTENT
 
 
 def test_a_size_that_is_not_exact_refuses_nothing(site: Site, target: Path) -> None:
@@ -328,8 +369,10 @@ def test_sent_on_to_a_file_of_this_machine(target: Path) -> None:
 def test_sent_on_in_a_circle(target: Path) -> None:
     with serving(Site(b"")) as site:
         site.location = site.url
-        with pytest.raises(DownloadError, match="the server says 302 The HTTP server returned a redirect error"):
+        with pytest.raises(DownloadError, match="the server says 302 The HTTP server returned a redirect") as raised:
             _fetch.fetch(site.url, target, sha256=SHA256)
+    assert str(raised.value).endswith("error message was: Found. Try later, or from another network.")
+    assert "\n" not in str(raised.value)
 
 
 def test_never_sent_on_from_https_to_http() -> None:

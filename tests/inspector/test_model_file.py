@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 import kizu
 from inspector.archives import packed, rewritten, unpacked
 from kizu.errors import ImageError, ModelFileError
-from kizu.inspector import _model_file
+from kizu.inspector import _model_file, identity
 from kizu.report import encode_image
 from workflows.tiles import tile
 
@@ -369,6 +369,19 @@ def test_what_is_no_model_at_all(model: Path, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "empty"), "zip", (tmp_path / "nothing").mkdir() or tmp_path / "nothing")
     assert "not a kizu model file" in refused(tmp_path / "empty.zip")
     assert "cannot be read" in refused(model / "inside")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders")
+@pytest.mark.parametrize("how", ["pipe", "device"])
+def test_what_is_no_ordinary_file_is_not_waited_for(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "部品.kizu"
+    if how == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/null")
+    for use in (kizu.load, identity):
+        with pytest.raises(ModelFileError, match=r"部品\.kizu: is not an ordinary file\. Give the path of a \.kizu"):
+            use(path)
 
 
 @settings(deadline=None, max_examples=80)

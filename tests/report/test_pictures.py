@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kizu.report import _canvas, compose, pictures
-from kizu.report._canvas import VERDICT_COLOURS
+from kizu.report._canvas import NO_VERDICT, VERDICT_COLOURS
 from kizu.report._layout import HEADER, MIN_CELL, layout_for
 from kizu.report._outline import FOUND, TRUTH
 from kizu.report._text import Box, Style, write
@@ -51,6 +51,13 @@ def test_the_header_has_the_colour_and_the_word(verdict: str, monkeypatch: pytes
     assert 0.8 < share < 0.99
 
 
+def test_without_a_verdict_the_header_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [text for text, _ in written(monkeypatch, verdict=None, peak=1.0)]
+    assert texts[0] == "score 31.2, limit 28.4"
+    assert "nothing found" in texts
+    assert (compose(view(verdict=None))[0, 0] == NO_VERDICT).all()
+
+
 def written(
     monkeypatch: pytest.MonkeyPatch, size: tuple[int, int] = (120, 160), **changes: Any
 ) -> list[tuple[str, Box]]:
@@ -74,7 +81,7 @@ def apart(one: Box, other: Box) -> bool:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("changes", [{}, LONG, {"peak": 1.0, "verdict": "review"}])
+@pytest.mark.parametrize("changes", [{}, LONG, {"peak": 1.0, "verdict": "review"}, {"verdict": None}])
 def test_no_text_is_cut_or_meets_another_or_a_panel(
     monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], changes: dict[str, Any]
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from kizu.datasets import load_dataset
 from kizu.errors import DataError, OutputError
 from kizu.images import read_image
+from kizu.report._canvas import NO_VERDICT, VERDICT_COLOURS
 from kizu.workflows import DataCheck, check
 from workflows import tiles
 
@@ -80,6 +81,15 @@ def test_a_defect_among_the_good_images_comes_first(checked: tuple[DataCheck, Pa
     assert sorted(path.name for path in (out / "suspects").iterdir())[0] == "01_隠れた傷.png"
     assert len(list((out / "suspects").iterdir())) == 20
     assert read_image(first.picture).shape[1] > 3 * 96
+
+
+def test_only_what_stands_out_gets_a_verdict(checked: tuple[DataCheck, Path]) -> None:
+    result, _ = checked
+    for suspect in result.suspects:
+        assert suspect.picture is not None
+        corner = tuple(read_image(suspect.picture)[0, 0])
+        assert corner == (VERDICT_COLOURS["review"] if suspect.beyond else NO_VERDICT), suspect
+    assert 0 < sum(suspect.beyond for suspect in result.suspects) < len(result.suspects)
 
 
 def test_the_tables_say_the_same(checked: tuple[DataCheck, Path]) -> None:

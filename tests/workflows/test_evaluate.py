@@ -165,3 +165,10 @@ def test_pictures_show_the_truth(model: Path, parts: Path, tmp_path: Path) -> No
     overlay = read_image(tmp_path / "overlay" / "傷100.png").astype(int)
     green = (overlay[..., 1] > overlay[..., 0] + 60) & (overlay[..., 1] > overlay[..., 2] + 60)
     assert green.any()
+
+
+def test_good_images_that_are_for_fitting_are_counted(model: Path, tmp_path: Path) -> None:
+    """Where the seed divides them; where folders do, nobody needs to be told."""
+    divided = kizu.evaluate(model, tiles.good_bad(tmp_path / "divided", sound=6, scratched=1))
+    assert (divided.kept_for_fitting, divided.to_dict()["kept_for_fitting"]) == (5, 5)
+    assert kizu.evaluate(model, tiles.mvtec(tmp_path / "mvtec")).kept_for_fitting == 0

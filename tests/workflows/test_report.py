@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import kizu
+from cli.running import files
 from kizu.errors import DataError, ImageError, KizuWarning, MissingExtraError, OutputError, ParameterError
 from kizu.inspector import identity
+from kizu.report.coco import CocoFile
 from kizu.workflows import Report, ReportTarget, make_report
 from workflows import tiles
 from workflows.tiles import tile
@@ -161,12 +163,21 @@ def test_a_japanese_report_says_in_japanese_what_is_wrong_with_data(model: Path,
 @pytest.fixture
 def old(tmp_path: Path) -> Iterator[Path]:
     """A folder with an old report, which must be as it was at the end."""
-    for name in ("report.html", "report.coco.json"):
-        (tmp_path / name).write_text(f"old {name}")
+    with CocoFile(tmp_path / "report.coco.json"):
+        (tmp_path / "report.html").write_text("old")
+    before = files(tmp_path)
     yield tmp_path
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
-        name: f"old {name}" for name in ("report.html", "report.coco.json")
-    }
+    assert files(tmp_path) == before
+
+
+def test_a_coco_file_of_others_stays(model: Path, parts: Path, tmp_path: Path) -> None:
+    (tmp_path / "teile.coco.json").write_text('{"info": {"description": "mine"}}')
+    before = files(tmp_path)
+    with pytest.raises(OutputError, match=r"teile\.coco\.json: is there already, and kizu did not write it"):
+        make_report(model, parts, tmp_path / "teile.html", check=False)
+    with pytest.raises(OutputError, match="Give the report another name, or move that file"):
+        kizu.evaluate(model, parts, report=tmp_path / "teile.html")
+    assert files(tmp_path) == before
 
 
 def test_an_interrupt_leaves_the_old_report(

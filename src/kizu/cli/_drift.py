@@ -36,7 +36,8 @@ def drift(
     plot: Annotated[
         Path | None,
         typer.Option(
-            help='Draw scores and evidence to a PNG; needs pip install "kizu[report]". [default: none]',
+            help="Draw scores and evidence to a PNG, which replaces an earlier plot alone; needs "
+            'pip install "kizu[report]". [default: none]',
             metavar="FILE",
         ),
     ] = None,

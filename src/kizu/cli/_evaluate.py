@@ -66,4 +66,4 @@ def evaluate(
     )
     _show.evaluation(result, out, as_json)
     if target is not None and not as_json:
-        _report.wrote(target.page)
+        _report.wrote(target.page, target.coco)

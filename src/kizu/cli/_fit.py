@@ -201,7 +201,7 @@ def fit(
     given |= {"window": window, "channels": channels, "reduced_jpeg": reduced_jpeg or None}
     document |= {name: value for name, value in given.items() if value is not None}
     more = [*(["detector.robust=true"] if robust else []), *(settings or [])]
-    chosen = parse(with_settings(_with_detector(document, detector), more), str(config or "kizu fit"))
+    chosen = parse(with_settings(_with_detector(document, detector), more), "" if config is None else str(config))
     dataset = load_dataset(data, seed=chosen.seed)
     target = out or Path(f"{dataset.product}.kizu")
     check_target(target)

@@ -83,17 +83,21 @@ def report(
 
 def _say(result: Report) -> None:
     """What was inspected, and where to look."""
+    from kizu.cli import _show
+
     verdicts = ", ".join(f"{count} {verdict.upper()}" for verdict, count in result.verdicts.items())
     print(f"{result.images} images in {result.seconds:.1f} s: {verdicts}")
+    _show.not_judged(result.kept_for_fitting)
     if not result.labelled:
         print("They have no labels, so the report does not say what is right and wrong.")
-    wrote(result.page)
+    wrote(result.page, result.coco)
     if result.pdf is not None:
         wrote(result.pdf)
 
 
-def wrote(path: Path) -> None:
-    """The line that names a finished report."""
+def wrote(path: Path, beside: Path | None = None) -> None:
+    """The line that names a finished report, and the file beside it."""
     from kizu.cli import _show
 
-    _show.line(f"Wrote {path} ({path.stat().st_size / 1e6:.1f} MB).")
+    more = "" if beside is None else f" and {beside}"
+    _show.line(f"Wrote {path} ({path.stat().st_size / 1e6:.1f} MB){more}.")

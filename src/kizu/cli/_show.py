@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import os
-import re
-import shlex
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -49,14 +45,6 @@ def document(content: Mapping[str, Any]) -> None:
     """The JSON document; what a console of another encoding cannot hold is escaped as JSON does it."""
     escaped = codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"
     print(json.dumps(content, ensure_ascii=escaped, indent=2, allow_nan=False))
-
-
-def quoted(path: Path | str) -> str:
-    """A path as this system's command line takes it; letters of any script need no quotes."""
-    text = str(path)
-    if os.name == "nt":
-        return subprocess.list2cmdline([text])
-    return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else shlex.quote(text)
 
 
 def parts(save: str, out: Path | None) -> tuple[str, ...]:
@@ -106,6 +94,13 @@ def skipped(count: int) -> None:
         print(f"Skipped {count} unreadable file{'s' if count > 1 else ''}.", file=sys.stderr)
 
 
+def not_judged(count: int) -> None:
+    """How many good images are for fitting alone; nothing where there are none."""
+    if count:
+        images = "1 more good image is" if count == 1 else f"{count} more good images are"
+        print(f"{images} kept for fitting and not judged (good ones are divided 8:2); in test/good all are judged.")
+
+
 def evaluation(result: Evaluation, out: Path | None, as_json: bool) -> None:
     """The metrics, in a few lines."""
     if as_json:
@@ -115,6 +110,7 @@ def evaluation(result: Evaluation, out: Path | None, as_json: bool) -> None:
     counts = ", ".join(f"{name} {count}" for name, count in result.counts.items())
     skipped(result.skipped)
     print(f"{len(result.results)} images in {result.seconds:.1f} s: {counts}")
+    not_judged(result.kept_for_fitting)
     print(f"Image  AUROC {_figure(image.auroc)}  AP {_figure(image.ap)}  best F1 {_figure(image.f1_max)}")
     print(
         f"At the threshold {image.threshold:.4g}: accuracy {_figure(image.accuracy)}, "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kizu.cli._show import document, line, lines, quoted
+from kizu.cli._show import document, line, lines
+from kizu.errors import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

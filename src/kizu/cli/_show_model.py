@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kizu.cli._show import Clock, document, line, lines, quoted, skipped
+from kizu.cli._show import Clock, document, line, lines, skipped
 from kizu.cli._show_set_aside import set_aside
+from kizu.errors import quoted
 
 if TYPE_CHECKING:
     from kizu.datasets import DatasetSummary

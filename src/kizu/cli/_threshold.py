@@ -77,6 +77,7 @@ def threshold(
     """
     from kizu.cli import _show
     from kizu.cli._progress import Bars
+    from kizu.datasets import load_dataset
     from kizu.workflows import decide
 
     result = decide(
@@ -92,7 +93,12 @@ def threshold(
         max_pixels=max_pixels,
         progress=Bars(),
     )
-    _show.document(result.to_dict()) if as_json else _show.lines(_lines(result))
+    if as_json:
+        _show.document(result.to_dict())
+        return
+    if data is not None:
+        _show.not_judged(load_dataset(data).kept_for_fitting())
+    _show.lines(_lines(result))
 
 
 def _rule(
@@ -166,7 +172,7 @@ def _review(calibration: Calibration) -> Iterator[str]:
         between = int(((scores > review) & (scores <= limit)).sum())
         yield f"REVIEW: {between} of the {len(scores)} good images are between, for a person to look at"
     elif decision.review_budget:
-        both = _percent(decision.false_alarms + decision.review_budget)
+        both = _percent(min(1.0, decision.false_alarms + decision.review_budget))
         yield f"REVIEW: none; as many good images are NG already as the {both} of false alarms and review together"
 
 

@@ -55,6 +55,8 @@ class Dataset:
     samples: tuple[Sample, ...]
     remarks: tuple[Wording, ...] = ()
     """What was left out or looks odd."""
+    divided: bool = False
+    """Whether a seed, not the data, says which of the good images are for testing."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -70,6 +72,10 @@ class Dataset:
     def train_good(self) -> tuple[Sample, ...]:
         """What a detector may be fitted on: good samples of the train split."""
         return tuple(s for s in self.samples if s.split == "train" and s.label == "good")
+
+    def kept_for_fitting(self) -> int:
+        """Good images that nobody has put into the train split: they are not judged, the others of them are."""
+        return len(self.train_good()) if self.divided else 0
 
     def calibration(self) -> tuple[Sample, ...]:
         """Samples of the calibration split."""

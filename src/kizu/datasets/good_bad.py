@@ -40,7 +40,7 @@ def load(root: Path, seed: int) -> Dataset:
     found.samples = list(divided(found.samples, seed=seed))
     _add_bad(found, child(root, BAD_WORDS), child(root, MASK_WORDS))
     _note_the_rest(found)
-    return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.remarks))
+    return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.remarks), divided=True)
 
 
 def _add_bad(found: Collector, bad: Path | None, masks: Path | None) -> None:

@@ -49,7 +49,7 @@ def load(root: Path, seed: int) -> Dataset:
         found.add(found.images(anomaly), "test", "bad", "bad", _inside(root, _MASKS))
     types = dict(_types(root))
     samples = (s if s.label == "good" else _of_type(s, types) for s in found.samples)
-    return Dataset(root, LAYOUT, tuple(samples), tuple(found.remarks))
+    return Dataset(root, LAYOUT, tuple(samples), tuple(found.remarks), divided=not listed.is_file())
 
 
 def _inside(root: Path, names: tuple[str, ...]) -> Path | None:

@@ -171,17 +171,26 @@ class _Transfer:
                     received = self._copy(response, file.write, advance)
         except OSError as error:
             raise output_error(self._part, error) from error
-        if left is not None and received < left:
+        if (left is not None and received < left) or self._ended_early(response, start, received):
             raise self._broken(f"the connection broke after {start + received} of {total} bytes")
 
     def _keep_from(self, length: int | None) -> None:
-        """Let nothing of a wrong length take the place of what has come: a page that asks to log in, another file."""
-        known = self._exact and self._size is not None and length is not None
-        if known and length != self._size and self._part.is_file():
+        """Let nothing of a wrong or unknown length take the place of what has come: a page that asks to log in."""
+        here = self._part.stat().st_size if self._part.is_file() else 0
+        if self._exact and length != self._size and 0 < here < (self._size or 0):
+            sent = "does not say how much it sends" if length is None else f"sends {length} bytes"
             raise DownloadError(
-                f"{self._url}: cannot be downloaded: the server sends {length} bytes, {self._size} are published. "
+                f"{self._url}: cannot be downloaded: the server {sent}, {self._size} bytes are published. "
                 f"What has come so far is kept. Try later, or delete {self._part} to begin anew."
             )
+
+    def _ended_early(self, response: Any, start: int, received: int) -> bool:
+        """Whether more belongs to an exact size, though the server has not said how much it would send.
+
+        What begins anew in chunks and ends in order is whole: short as it is, it is another file.
+        """
+        whole = not start and (response.chunked or _http.length(response) is not None)
+        return self._exact and start + received < (self._size or 0) and not whole
 
     def _copy(self, response: Any, write: Callable[[bytes], object], advance: Advance) -> int:
         received = 0
@@ -207,7 +216,7 @@ class _Transfer:
         return DownloadError(f"{self._url}: cannot be downloaded: {_http.reason(problem)}. {_AGAIN}")
 
     def _refused(self, error: HTTPError) -> DownloadError:
-        said = f"the server says {error.code} {error.reason or ''}".strip()
+        said = " ".join(f"the server says {error.code} {error.reason or ''}".split()).rstrip(".")
         return DownloadError(f"{self._url}: cannot be downloaded: {said}. Try later, or from another network.")
 
 

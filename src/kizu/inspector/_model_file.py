@@ -175,6 +175,8 @@ def _identity(path: Path, file: BinaryIO, archive: zipfile.ZipFile) -> str:
 
 def _opened(path: Path, use: Callable[[Path, BinaryIO, zipfile.ZipFile], T]) -> T:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for without an end
+            raise ModelFileError(f"{path}: is not an ordinary file. Give the path of a .kizu file.")
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             _check_sizes(path, archive, file.seek(0, io.SEEK_END))
             return use(path, file, archive)

@@ -16,6 +16,9 @@ Picture = NDArray[np.uint8]
 VERDICT_COLOURS = {"ok": (0, 122, 61), "ng": (196, 0, 30), "review": (255, 184, 0)}
 """The colour of the header; the word stands in it in white, REVIEW in black."""
 
+NO_VERDICT = (225, 225, 225)
+"""The colour of the header where nothing was decided; no word stands in it."""
+
 PAPER, INK, FRAME = (255, 255, 255), (30, 30, 30), (150, 150, 150)
 HEADING, SMALL = Style(14, INK, bold=True), Style(11, INK)
 
@@ -29,12 +32,13 @@ def blank(layout: Layout) -> Picture:
 
 def header(canvas: Picture, view: View) -> None:
     """The strip in the colour of the verdict, with score and limit."""
-    canvas[:HEADER] = VERDICT_COLOURS[view.verdict]
-    ink = (0, 0, 0) if view.verdict == "review" else (255, 255, 255)
-    width = canvas.shape[1] - 2 * MARGIN
-    word = write(canvas, view.verdict.upper(), Box(MARGIN, 0, width // 3, HEADER), Style(36, ink, bold=True))
+    canvas[:HEADER] = NO_VERDICT if view.verdict is None else VERDICT_COLOURS[view.verdict]
+    ink = (255, 255, 255) if view.verdict in ("ok", "ng") else (0, 0, 0)
+    width, left = canvas.shape[1] - 2 * MARGIN, MARGIN
+    if view.verdict is not None:
+        word = write(canvas, view.verdict.upper(), Box(left, 0, width // 3, HEADER), Style(36, ink, bold=True))
+        left = word.x + word.width + 2 * MARGIN
     score, limit = pair(view.score, view.threshold)
-    left = word.x + word.width + 2 * MARGIN
     room = Box(left, 0, MARGIN + width - left, HEADER)
     write(canvas, f"score {score}, limit {limit}", room, Style(22, ink))
 
@@ -79,7 +83,7 @@ def _legend_lines(view: View) -> list[tuple[str, Line | None]]:
     if view.mask.any():
         lines.append(("found: red line", FOUND))
     else:
-        over = view.verdict != "ok"
+        over = view.verdict in ("ng", "review")
         lines.append(("no area above the pixel limit" if over else "nothing found", None))
     if view.truth is not None:
         marked = view.truth.any()

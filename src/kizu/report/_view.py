@@ -21,9 +21,9 @@ class View:
     """One scored image, as pictures of it need it.
 
     ``image`` ``(H, W, 3)`` RGB uint8 in its own resolution; ``anomaly_map`` ``(h, w)`` float32, of any size;
-    ``score`` with ``threshold``, the limit for the image; ``pixel_threshold``, the limit for the map; ``truth``
-    ``(H, W)`` bool, where a person marked the defect, if one did; ``inspected`` ``(H, W)`` bool, where the model
-    looked, if not everywhere. Nothing of it is ever changed.
+    ``score`` with ``threshold``, the limit for the image; ``pixel_threshold``, the limit for the map; ``verdict``,
+    None where nothing was decided; ``truth`` ``(H, W)`` bool, where a person marked the defect, if one did;
+    ``inspected`` ``(H, W)`` bool, where the model looked, if not everywhere. Nothing of it is ever changed.
 
     Raises:
         ParameterError: a shape, dtype or verdict is none of these, or a number is NaN.
@@ -35,7 +35,7 @@ class View:
     score: float
     threshold: float
     pixel_threshold: float
-    verdict: Verdict
+    verdict: Verdict | None
     truth: NDArray[np.bool_] | None = None
     inspected: NDArray[np.bool_] | None = None
 
@@ -44,7 +44,7 @@ class View:
         for name in ("score", "threshold", "pixel_threshold"):
             if math.isnan(getattr(self, name)):
                 raise bad_parameter(name, "a number", getattr(self, name))
-        if self.verdict not in get_args(Verdict):
+        if self.verdict not in (None, *get_args(Verdict)):
             raise bad_parameter("verdict", "one of ok, ng, review", self.verdict)
 
     @property

@@ -22,6 +22,9 @@ from kizu.files import atomic_write
 from kizu.regions import Region
 from kizu.report._growing import GrowingFile
 
+DESCRIPTION = "Regions found by kizu"
+"""What a document says of itself."""
+
 CATEGORIES = ({"id": 1, "name": "anomaly", "supercategory": "anomaly"},)
 
 
@@ -58,7 +61,7 @@ class CocoFile(GrowingFile):
             self.part.unlink()
 
     def _assemble(self, file: BinaryIO) -> None:
-        info = {"description": "Regions found by kizu", "version": __version__}
+        info = {"description": DESCRIPTION, "version": __version__}
         head = {"info": info, "licenses": [], "categories": CATEGORIES}
         file.write(_json(head)[:-1])
         for name, records in (
@@ -73,6 +76,16 @@ class CocoFile(GrowingFile):
     def _entries(self) -> Iterator[dict[str, Any]]:
         with self.part.open("rb") as lines:
             yield from map(json.loads, lines)
+
+
+def is_coco_of_kizu(path: Path) -> bool:
+    """Whether a file begins as `CocoFile` and reports write them; what cannot be read does not."""
+    begin = _json({"info": {"description": DESCRIPTION}})[:-2]
+    try:
+        with path.open("rb") as file:
+            return file.read(len(begin)) == begin
+    except OSError:
+        return False
 
 
 def annotation(region: Region, size: tuple[int, int]) -> dict[str, Any]:

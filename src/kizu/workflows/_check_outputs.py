@@ -77,7 +77,7 @@ def _view(suspect: Suspect, anomaly_map: npt.NDArray[np.float32], found: Suspici
         score=suspect.score,
         threshold=found.limit,
         pixel_threshold=found.pixel_limit,
-        verdict="review",  # each of them is there to be looked at
+        verdict="review" if suspect.beyond else None,  # the others are only the least ordinary
     )
 
 

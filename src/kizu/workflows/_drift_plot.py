@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from kizu.calibration.drift import Drift
     from kizu.workflows._drift import DriftFound
 
+_SOFTWARE = "kizu drift"
+_NOTE = f"tEXtSoftware\0{_SOFTWARE}".encode()
+"""What tells a plot from other pictures: a chunk of text among the first of the PNG."""
+
+_HEAD = 1024  # bytes in which it is
+
 _BLUE, _RED, _GREY = "#1f6feb", "#c62828", "#6b7280"
 
 
 def draw_drift(found: DriftFound, path: str | Path) -> None:
-    """Write a PNG. Raises `MissingExtraError` without matplotlib, `OutputError` when it cannot be written."""
+    """Write a PNG. Raises `MissingExtraError` without matplotlib, and `OutputError` when it cannot be written, or
+    where a file is that is no such plot.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -28,14 +36,23 @@ def draw_drift(found: DriftFound, path: str | Path) -> None:
     check_writable(path)
     if Path(path).suffix.lower() != ".png":
         raise OutputError(f"{path}: a plot is a PNG file. Give it a name that ends in .png.")
+    _keep_others(Path(path))
     figure = Figure(figsize=(10, 6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True)
     _draw_scores(upper, found)
     _draw_evidence(lower, found)
     held = io.BytesIO()
-    figure.savefig(held, format="png")
+    figure.savefig(held, format="png", metadata={"Software": _SOFTWARE})
     atomic_write(path, held.getvalue())
+
+
+def _keep_others(path: Path) -> None:
+    if path.is_file() and _NOTE not in path.read_bytes()[:_HEAD]:
+        raise OutputError(
+            f"{path}: is there already, and is no plot of drift: it would be lost. Give the plot another name, or "
+            "remove that file."
+        )
 
 
 def _draw_scores(axes: Any, found: DriftFound) -> None:

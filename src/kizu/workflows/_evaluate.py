@@ -42,6 +42,7 @@ class Evaluation:
     """Metrics of a test set; ``pixel`` is None when it has no masks.
 
     ``counts``: images by defect type; ``verdicts``: of good and of bad images, how many got which.
+    ``kept_for_fitting``: good images that were not judged, since a seed divides them (`kizu.datasets.Dataset`).
     ``seconds``: the whole evaluation, files and pictures included.
     """
 
@@ -51,6 +52,7 @@ class Evaluation:
     counts: dict[str, int]
     verdicts: dict[str, dict[str, int]]
     skipped: int
+    kept_for_fitting: int
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,6 +64,7 @@ class Evaluation:
             "counts": self.counts,
             "verdicts": self.verdicts,
             "skipped": self.skipped,
+            "kept_for_fitting": self.kept_for_fitting,
             "milliseconds_median": round(milliseconds[len(milliseconds) // 2], 3),
             "seconds": round(self.seconds, 3),
         }
@@ -115,7 +118,8 @@ def evaluate(
         if gathered is not None:
             gathered.add(inspected)
     masks = any(sample.mask is not None for sample in samples)
-    found = _evaluation(inspector, results, pixels if masks else None, len(reader.skipped), started)
+    left_out = len(reader.skipped), dataset.kept_for_fitting()
+    found = _evaluation(inspector, results, pixels if masks else None, left_out, started)
     if out is not None:
         write_figures(Path(out), found, inspector.calibration, pixels.counts() if found.pixel else None, plots=plots)
     if target is not None and gathered is not None:
@@ -145,8 +149,13 @@ def _result(label: str, defect_type: str, prediction: Prediction) -> Result:
 
 
 def _evaluation(
-    inspector: Inspector, results: list[Result], pixels: PixelAccumulator | None, skipped: int, started: float
+    inspector: Inspector,
+    results: list[Result],
+    pixels: PixelAccumulator | None,
+    left_out: tuple[int, int],
+    started: float,
 ) -> Evaluation:
+    """The metrics; ``left_out``: images skipped, and kept for fitting."""
     if inspector.calibration is None:
         raise ValueError("the inspector has no calibration")
     scores, labels = [r.score for r in results], [r.label == "bad" for r in results]
@@ -156,6 +165,7 @@ def _evaluation(
         results=tuple(results),
         counts=dict(sorted(Counter(r.defect_type for r in results).items())),
         verdicts=_verdicts(results),
-        skipped=skipped,
+        skipped=left_out[0],
+        kept_for_fitting=left_out[1],
         seconds=time.perf_counter() - started,
     )

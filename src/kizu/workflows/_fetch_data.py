@@ -13,8 +13,8 @@ from kizu.datasets import find_products, load_dataset
 from kizu.datasets.public import DataCard, card, names
 from kizu.datasets.solar_cells import solar_cells
 from kizu.downloads import checksum, fetch, part_origin, unpack
-from kizu.errors import DataError, DownloadError, MissingExtraError, OutputError, ParameterError
-from kizu.files import check_free, new_folder, prepare_folder, workplace
+from kizu.errors import DataError, DownloadError, MissingExtraError, OutputError, ParameterError, quoted
+from kizu.files import atomic_write, check_free, new_folder, prepare_folder, workplace
 from kizu.images.listing import list_folder
 from kizu.progress import Progress, Silent
 
@@ -23,6 +23,9 @@ _ROOM = 2.1
 
 MARK = "kizu-data.json"
 """A file beside the products that says what they are, under which licence, and whom to cite."""
+
+_FETCHED = ".fetched"
+"""Ends the name of a file beside an archive that kizu downloaded, which therefore goes once it is unpacked."""
 
 _WRAPPERS = 2  # folders around the products in an archive, at most
 
@@ -111,7 +114,7 @@ def _kept(data: DataCard, target: Path) -> tuple[Path, ...]:
 
 def _own(data: DataCard, given: str | Path | None) -> set[str]:
     """Names of files that may be in the folder: the archive, and what has come of it."""
-    return {Path(given or data.file).name, *(data.file + end for end in ("", ".part", ".part.state"))}
+    return {Path(given or data.file).name, *(data.file + end for end in ("", ".part", ".part.state", _FETCHED))}
 
 
 def _products(folder: Path) -> tuple[Path, ...] | None:
@@ -142,8 +145,8 @@ def _from_archive(data: DataCard, target: Path, given: str | Path | None, keep: 
     if given is not None:
         archive, found, keep = Path(given), _checked(data, Path(given)), True
     else:
-        archive, was_here = _downloaded(data, target, progress)
-        found, keep = data.sha256 or _sha256(archive), keep or was_here
+        archive = _downloaded(data, target, progress)
+        found, keep = data.sha256 or _sha256(archive), keep or not _is_fetched(archive)
 
     def check(folder: Path) -> None:
         _unwrap(folder)
@@ -152,10 +155,29 @@ def _from_archive(data: DataCard, target: Path, given: str | Path | None, keep: 
 
     own, mark = _own(data, given), {MARK: _mark(data)}
     unpack(archive, target, rename=data.rename, add=mark, check=check, besides=own, progress=progress)
-    if not keep:
-        with suppress(OSError):
+    with suppress(OSError):
+        if not keep:
             archive.unlink()
+        if given is None:
+            _note_of(archive).unlink()
     return found
+
+
+def _note_of(archive: Path) -> Path:
+    return archive.with_name(archive.name + _FETCHED)
+
+
+def _is_fetched(archive: Path) -> bool:
+    """Whether kizu downloaded it, and nobody has put another in its place since."""
+    try:
+        return _note_of(archive).read_text(encoding="ascii", errors="ignore") == _stamp(archive)
+    except OSError:
+        return False
+
+
+def _stamp(archive: Path) -> str:
+    found = archive.stat()
+    return f"{found.st_size} {found.st_mtime_ns}\n"
 
 
 def _checked(data: DataCard, archive: Path) -> str:
@@ -175,32 +197,37 @@ def _sha256(archive: Path) -> str:
         raise DownloadError(f"{archive}: cannot be read: {error.strerror or error}. Check the path.") from error
 
 
-def _downloaded(data: DataCard, target: Path, progress: Progress) -> tuple[Path, bool]:
-    """The archive, beside the folder it will be unpacked into or in it, and whether it was there before."""
+def _downloaded(data: DataCard, target: Path, progress: Progress) -> Path:
+    """The archive, beside the folder it will be unpacked into or in it; one that is there is taken."""
     if not data.urls:
         raise DownloadError(
-            f"{data.name}: cannot be downloaded by a program. Get the archive from {data.page}, and run "
-            f"`kizu data fetch {data.name} --archive FILE -o {target}`, or unpack it into {target}."
+            f"{data.name}: cannot be downloaded by a program. Get the archive from {data.page}, {_then(data, target)}"
         )
     archive = prepare_folder(workplace(target)) / data.file
     _check_room(data, archive)
     if archive.exists():
         _check_same(data, archive)
-        return archive, True
+        return archive
     problems = []
     for url in data.urls:
         if url != (origin := part_origin(archive)) and origin in data.urls:
             continue  # from another address it would begin anew
         try:
             fetch(url, archive, sha256=data.sha256, size=data.size, exact=True, progress=progress)
-            return archive, False
+            atomic_write(_note_of(archive), _stamp(archive).encode())
+            return archive
         except DownloadError as error:
             problems.append(error)
     size = f" ({data.size / 2**30:.1f} GiB)" if data.size else ""
     raise DownloadError(
-        f"{problems[0]} By hand: get {data.file}{size} from {data.page}, and run "
-        f"`kizu data fetch {data.name} --archive FILE -o {target}`, or unpack it into {target}."
+        f"{problems[0]} By hand: get {data.file}{size} from {data.page}, {_then(data, target)}"
     ) from problems[0]
+
+
+def _then(data: DataCard, target: Path) -> str:
+    """What to do with an archive brought by hand; where names in it change, unpacking it does not do."""
+    unpacked = "" if data.rename else f", or unpack it into {target}"
+    return f"and run `kizu data fetch {data.name} --archive FILE -o {quoted(target)}`{unpacked}."
 
 
 def _check_same(data: DataCard, archive: Path) -> None:

@@ -32,7 +32,9 @@ NO_LABELS = "images without labels"
 
 @dataclass(frozen=True)
 class Report:
-    """What was written: ``pdf`` is None where none was asked for. ``verdicts``: of how many images."""
+    """What was written: ``pdf`` is None where none was asked for. ``verdicts``: of how many images.
+    ``kept_for_fitting``: good images that were not judged, since a seed divides them.
+    """
 
     page: Path
     coco: Path
@@ -41,6 +43,7 @@ class Report:
     verdicts: dict[str, int]
     labelled: bool
     skipped: int
+    kept_for_fitting: int
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,6 +57,7 @@ class Report:
             "labelled": self.labelled,
             "verdicts": self.verdicts,
             "skipped": self.skipped,
+            "kept_for_fitting": self.kept_for_fitting,
             "seconds": round(self.seconds, 3),
         }
 
@@ -113,6 +117,7 @@ def make_report(
         verdicts={verdict: verdicts[verdict] for verdict in VERDICTS},
         labelled=content.labelled,
         skipped=len(reader.skipped),
+        kept_for_fitting=dataset.kept_for_fitting(),
         seconds=time.perf_counter() - started,
     )
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
+from kizu.errors import OutputError
 from kizu.files import atomic_write, check_writable
 from kizu.inspector import Inspector, identity
 from kizu.progress import Progress
+from kizu.report.coco import is_coco_of_kizu
 from kizu.report.html import ReportContent, check_language, coco_text, render
 from kizu.report.html.chart_style import import_plotly
 from kizu.report.html.page import import_jinja
@@ -41,7 +43,7 @@ class ReportTarget:
         """The target that a caller asks for, checked before long work; None where no report is asked for.
 
         Raises `ParameterError` for an unknown language, `MissingExtraError` without plotly or Jinja2, and
-        `OutputError` where nothing can be written.
+        `OutputError` where nothing can be written, or a COCO file of others would be lost.
         """
         if where is None:
             return None
@@ -51,8 +53,16 @@ class ReportTarget:
         import_jinja()
         check_writable(target.page)
         check_writable(target.coco)
+        target._keep_others()
         known = target.model is not None or isinstance(model, Inspector)
         return target if known else replace(target, model=Path(str(model)))
+
+    def _keep_others(self) -> None:
+        if self.coco.is_file() and not is_coco_of_kizu(self.coco):
+            raise OutputError(
+                f"{self.coco}: is there already, and kizu did not write it: it would be lost. Give the report "
+                "another name, or move that file."
+            )
 
     @property
     def identity(self) -> str | None:

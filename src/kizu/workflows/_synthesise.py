@@ -102,9 +102,8 @@ def synthesise(
 def _divided(dataset: Dataset, seed: int) -> tuple[Sequence[Sample], Sequence[Sample]]:
     good = dataset.train_good()
     if len(good) < FEWEST:
-        raise DataError(
-            f"{dataset.root}: {len(good)} good images for training are too few to hold some out; give {FEWEST}"
-        )
+        images = "1 good image for training is" if len(good) == 1 else f"{len(good)} good images for training are"
+        raise DataError(f"{dataset.root}: {images} too few to hold some out; give {FEWEST} or more.")
     return split_good(good, seed=seed, share=HELD_OUT)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kizu._version import __version__
-from kizu.report.coco import CATEGORIES
+from kizu.report.coco import CATEGORIES, DESCRIPTION
 from kizu.report.html.content import ReportContent, ReportImage
 
 
 def coco_text(content: ReportContent) -> str:
     """JSON as `kizu.report.coco` describes it, images in the order they were inspected in."""
-    head = _json({"description": "Regions found by kizu", "version": __version__})
+    head = _json({"description": DESCRIPTION, "version": __version__})
     images = [_image(number, image) for number, image in enumerate(content.images, 1)]
     return (
         f'{{"info": {head}, "licenses": [], "categories": {_json(CATEGORIES)},\n'
