@@ -41,6 +41,7 @@ VARIANTS = {
 FITTED = [(name, given) for name in detectors.names() for given in [{}, *VARIANTS.get(name, [])]]
 
 every_name = pytest.mark.parametrize("name", detectors.names())
+kizus_own = pytest.mark.parametrize(("name", "parameters"), [one for one in FITTED if one[0] in VARIANTS])
 every_variant = pytest.mark.parametrize(("name", "parameters"), FITTED)
 
 
@@ -392,7 +393,7 @@ def test_embeddings_that_are_no_numbers_are_refused(name, number):
         detectors.build(name, {}).fit(iter([embeddings]))
 
 
-@every_variant
+@kizus_own
 @pytest.mark.filterwarnings("ignore::kizu.KizuWarning")
 def test_scores_whatever_floats_come(name, parameters):
     detector = detectors.build(name, parameters).fit([embeddings(40)])
@@ -402,7 +403,7 @@ def test_scores_whatever_floats_come(name, parameters):
         np.testing.assert_array_equal(detector.score(other).patches, plain.patches)
 
 
-@every_variant
+@kizus_own
 @pytest.mark.filterwarnings("ignore::kizu.KizuWarning")
 def test_embeddings_of_another_shape_are_refused(name, parameters):
     detector = detectors.build(name, parameters).fit([embeddings(40)])

@@ -23,6 +23,7 @@ from kizu._version import __version__
 from kizu.downloads import _http, checksum
 from kizu.errors import DownloadError
 from kizu.files import move_into_place, output_error, prepare_folder
+from kizu.locks import alone
 from kizu.progress import Advance, Progress, Silent
 
 TIMEOUT = 30.0
@@ -229,8 +230,7 @@ def _claimed(path: Path, target: Path) -> Iterator[IO[str]]:
         raise output_error(path, error) from error
     mine = False
     try:
-        with file:
-            mine = _locked(file)
+        with file, alone(path, wait=False) as mine:
             if not mine:
                 raise DownloadError(f"{target}: is being downloaded by another kizu. Wait for that and run again.")
             yield file
@@ -238,17 +238,3 @@ def _claimed(path: Path, target: Path) -> Iterator[IO[str]]:
         if mine and not path.with_suffix("").exists():
             with suppress(OSError):
                 path.unlink()
-
-
-def _locked(file: IO[str]) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows: two processes at once spoil each other's part, which the checksum finds
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a network drive without locks
-        return True
-    return True
