@@ -119,7 +119,7 @@ def measured(takers: Takers, runs: int) -> dict[str, list[float]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options().parse_args(arguments)
-    samples, found = _solar.defective_cells()[: options.queries], []
+    samples = _solar.defective_cells()[: options.queries]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
         for case, inspector in models(options).items():
             for files in options.files:
@@ -128,8 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 target.mkdir(exist_ok=True)
                 paths = written(target, samples, int(side) if side else None, suffix)
                 _results.note(f"{case}, {files}: {options.runs} runs of {len(paths)} images")
-                found.append(row(case, files, len(paths), measured(subjects(inspector, paths, pool), options.runs)))
-    _results.save("throughput", found, key=("case", "files"), folder=options.results)
+                made = row(case, files, len(paths), measured(subjects(inspector, paths, pool), options.runs))
+                _results.save("throughput", [made], key=("case", "files"), folder=options.results)
 
 
 def _options() -> argparse.ArgumentParser:
