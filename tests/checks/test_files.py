@@ -37,6 +37,16 @@ def test_too_few_good_images(count: int, severity: str, words: str) -> None:
     assert finding.message.startswith(words)
 
 
+def test_images_set_apart_to_calibrate_promise_in_place_of_those_fitted_on() -> None:
+    fitted = [a_look(f"{n}") for n in range(30)]
+    (finding,) = too_few([*fitted, *(a_look(f"c{n}", "calibration") for n in range(11))])
+    assert finding.message == (
+        "11 good images to calibrate by: the lowest false-alarm share they can promise is 8.3%."
+    )
+    assert finding.advice.startswith("Add good images to calibrate by: 100")
+    assert list(too_few([*fitted, *(a_look(f"c{n}", "calibration") for n in range(ENOUGH_GOOD))])) == []
+
+
 def test_too_few_of_a_kind_to_test_with() -> None:
     enough = [a_look(f"{n}") for n in range(ENOUGH_GOOD)]
     assert list(too_few(enough)) == []

@@ -15,14 +15,14 @@ from kizu.report import PredictionRow, PredictionTable
 from workflows import tiles
 
 LIMIT = 22.0
+KNOWN = np.append(np.random.default_rng(0).gamma(9.0, size=198), LIMIT)
 
 
 @pytest.fixture
 def mine(model: Path, tmp_path: Path) -> Path:
     """A model whose calibration scores are around 9."""
-    scores = np.append(np.random.default_rng(0).gamma(9.0, size=198), LIMIT)
     path = tmp_path / "部品.kizu"
-    library.load(model).calibrated(Calibration(scores, scores, Decision(false_alarms=0.005))).save(path)
+    library.load(model).calibrated(Calibration(KNOWN, KNOWN, Decision(false_alarms=0.005))).save(path)
     return path
 
 
@@ -31,7 +31,8 @@ def table(path: Path, shift: float, count: int = 120) -> Path:
     scores[count // 2 :] += shift
     with PredictionTable(path) as rows:
         for place, score in enumerate(scores):
-            rows.append(PredictionRow(f"部品/{place}.png", float(score), LIMIT, "ok", 0.5, 1.0))
+            p_value = (1 + int((score <= KNOWN).sum())) / (1 + len(KNOWN))
+            rows.append(PredictionRow(f"部品/{place}.png", float(score), LIMIT, "ok", p_value, 1.0))
     return path
 
 

@@ -32,7 +32,8 @@ def table(path: Path, scores: Any, threshold: float = LIMIT) -> Path:
     with PredictionTable(path) as found:
         for place, score in enumerate(scores):
             verdict = "ng" if score > threshold else "ok"
-            found.append(PredictionRow(f"=部品/{place}.png", float(score), threshold, verdict, 0.5, 1.0))
+            p_value = (1 + int((score <= KNOWN).sum())) / (1 + len(KNOWN))
+            found.append(PredictionRow(f"=部品/{place}.png", float(score), threshold, verdict, p_value, 1.0))
     return path
 
 
@@ -131,11 +132,23 @@ def test_a_table_that_is_still_written(inspector: kizu.Inspector, tmp_path: Path
 
 
 def test_another_threshold_is_told_once(inspector: kizu.Inspector, tmp_path: Path) -> None:
-    path = table(tmp_path / "p.csv", drawn(20), threshold=LIMIT * 1.1)
+    path = tmp_path / "p.csv"
+    path.write_text("path,score,threshold\n" + "".join(f"a,{score},{LIMIT * 1.1}\n" for score in drawn(20)))
     with pytest.warns(
         KizuWarning, match=r"p\.csv, line 2: written under the threshold .* of another|.*another model"
     ) as told:
         find_drift(inspector, [path])
+    assert len(told) == 1
+
+
+def test_rows_of_another_model_are_told_by_their_p_value(
+    inspector: kizu.Inspector, model: Path, parts: Path, tmp_path: Path
+) -> None:
+    list(predict(model, [parts / "good"], out=tmp_path))
+    made = [tmp_path / "predictions.csv"]
+    find_drift(inspector.calibrated(kizu.load(model).calibration.deciding(Decision(false_alarms=0.2))), made)
+    with pytest.warns(KizuWarning, match=r"line \d+: scored by another model than .* or by this one before") as told:
+        find_drift(inspector, made, every_row=True)
     assert len(told) == 1
 
 

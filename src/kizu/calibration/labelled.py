@@ -132,8 +132,8 @@ def best_threshold(scores: ArrayLike, labels: ArrayLike, rule: Rule) -> float:
     counts = count_scores(scores, labels)
     bad, good = _both(counts)
     worth = rule.worth(1 - counts.tp / bad, counts.fp / good, bad, good)
-    largest = float(np.abs(worth).max()) or 1.0
-    best = int(np.argmax(np.round(worth / largest, 12)))  # rounded: equal ones must stay equal
+    highest = float(worth.max())
+    best = int(np.argmax(worth >= highest - 1e-12 * abs(highest)))  # equal but for rounding is equal
     return _half_way(counts, best)
 
 

@@ -52,7 +52,8 @@ def shallow(looks: Sequence[Look]) -> Iterator[Finding]:
 
 def too_few(looks: Sequence[Look]) -> Iterator[Finding]:
     """Splits of too few readable images."""
-    yield from _too_few_to_fit(_count(looks, "train", "good"))
+    fitted, calibrating = (_count(looks, split, "good") for split in ("train", "calibration"))
+    yield from _too_few_to_fit(fitted, calibrating)
     yield from _too_few_to_test(_count(looks, "test", "good"), "good", "few_good_to_test")
     yield from _too_few_to_test(_count(looks, "test", "bad"), "bad", "few_bad_to_test")
 
@@ -61,13 +62,17 @@ def _count(looks: Sequence[Look], split: str, label: str) -> int:
     return sum(look.sample.split == split and look.sample.label == label for look in looks)
 
 
-def _too_few_to_fit(count: int) -> Iterator[Finding]:
+def _too_few_to_fit(count: int, calibrating: int) -> Iterator[Finding]:
+    """Where images are set apart for ``calibrating``, they promise, and those fitted on need only be known."""
     advice = f"Add good images: {FEW_GOOD} at least, {ENOUGH_GOOD} and more for a threshold of 1 %."
+    promising = calibrating or count
     if count < FEW_GOOD:
         yield Finding("too_few", "warning", (), Wording("too_few_to_know", {"n": count}), advice)
-    elif count < ENOUGH_GOOD:
-        promise = Wording("too_few_to_promise", {"n": count, "share": 1 / (count + 1)})
-        yield Finding("too_few", "note", (), promise, advice)
+    elif promising < ENOUGH_GOOD:
+        key = "too_few_to_calibrate" if calibrating else "too_few_to_promise"
+        promise = Wording(key, {"n": promising, "share": 1 / (promising + 1)})
+        more = f"Add good images to calibrate by: {ENOUGH_GOOD} and more for a threshold of 1 %."
+        yield Finding("too_few", "note", (), promise, more if calibrating else advice)
 
 
 def _too_few_to_test(count: int, label: str, key: str) -> Iterator[Finding]:

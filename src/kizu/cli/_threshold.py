@@ -77,7 +77,6 @@ def threshold(
     """
     from kizu.cli import _show
     from kizu.cli._progress import Bars
-    from kizu.datasets import load_dataset
     from kizu.workflows import decide
 
     result = decide(
@@ -96,8 +95,7 @@ def threshold(
     if as_json:
         _show.document(result.to_dict())
         return
-    if data is not None:
-        _show.not_judged(load_dataset(data).kept_for_fitting())
+    _show.not_judged(result.kept_for_fitting)
     _show.lines(_lines(result))
 
 
@@ -126,7 +124,8 @@ def _lines(result: Decided) -> Iterator[str]:
     new, old = result.new, result.old
     yield f"{result.path}: {_thresholds(new)}"
     if result.written:
-        yield f"  before: {_thresholds(old)}"
+        same = (new.threshold, new.review_threshold) == (old.threshold, old.review_threshold)
+        yield "  before: the same; neither has changed" if same else f"  before: {_thresholds(old)}"
     yield from (f"  {line}" for line in _reasons(result))
     if result.expected is not None:
         yield from _expected(result.expected)

@@ -167,22 +167,18 @@ class Bank:
             return
         batch, patches = len(images), images.shape[1] * images.shape[2]
         if isinstance(self.search, ExactNeighbors):
-            distances, rows = self.search.search(images.reshape(batch * patches, images.shape[3]), k)
-            yield from zip(
-                distances.reshape(batch, patches, distances.shape[1]), rows[:, 0].reshape(batch, patches), strict=True
-            )
-            return
-        for image in images:
-            distances, rows = self.look_up(image, k)
+            found, near = self.search.search(images.reshape(batch * patches, images.shape[3]), k)
+            looked_up = zip(np.split(found, batch), np.split(near, batch), strict=True)
+        else:
+            looked_up = (self.look_up(image, k) for image in images)
+        for image, (distances, rows) in zip(images, looked_up, strict=True):
             yield confirmed(image.reshape(patches, images.shape[3]), distances, rows[:, 0], self.closer)
 
     @property
     def closer(self) -> tuple[Lookup, ...]:
-        """What to search a few patches with that `look_up` found the highest, as `confirmed` takes it; none where
-        nothing about the search is approximate.
+        """What to search a few patches with that `look_up` found the highest, as `confirmed` takes it. An exact
+        search of a few tells rows apart that products of float32, which it takes for many, cannot.
         """
-        if isinstance(self.search, ExactNeighbors):
-            return ()
         again = (self.search.search_again,) if isinstance(self.search, ApproximateNeighbors) else ()
         return (*again, self.exact.search)
 

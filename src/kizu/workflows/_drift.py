@@ -22,7 +22,8 @@ from kizu.workflows._predictions_file import PredictedRow, read_predictions
 BLOCKS = 10
 """Parts the rows are divided into, for shares over time."""
 
-_SAME = 1e-6
+_SAME = 1e-5
+"""Share by which numbers differ at most that a table and a model have in common: tables keep six digits."""
 
 
 @dataclass(frozen=True)
@@ -151,17 +152,30 @@ def _watched(
 
 
 def _warn_of_others(rows: Sequence[PredictedRow], calibration: Calibration, model: Path) -> None:
-    """Say so when a table was written under another threshold, perhaps by another model."""
-    here = calibration.threshold
-    other = next((row for row in rows if row.threshold is not None and not _close(row.threshold, here)), None)
-    if other is not None:
-        warnings.warn(
-            f"{other.file}, line {other.line}: written under the threshold {other.threshold:.6g}, not {here:.6g}. If "
-            f"that was another model than {model.name or 'this one'}, its scores say nothing here; if only the "
-            "decision was changed since, all is well.",
-            KizuWarning,
-            stacklevel=3,
-        )
+    """Say so when another model scored a row: its p-value, which no decision changes, is not this one's; by the
+    threshold, where a table has no p-values, that is only likely.
+    """
+    here = model.name or "this model"
+    for row in rows:
+        at = f"{row.file}, line {row.line}"
+        if row.p_value is not None:
+            own = calibration.p_value(row.score)
+            if _close(row.p_value, own):
+                continue
+            found = (
+                f"{at}: scored by another model than {here}, or by this one before an update: it gave the p-value "
+                f"{row.p_value:.6g}, where {here} has {own:.6g}. Such rows say nothing here; inspect those images again."
+            )
+        elif row.threshold is None or _close(row.threshold, calibration.threshold):
+            continue
+        else:
+            found = (
+                f"{at}: written under the threshold {row.threshold:.6g}, not {calibration.threshold:.6g}. If that was "
+                f"another model than {here}, its scores say nothing here; if only the decision was changed since, all "
+                "is well."
+            )
+        warnings.warn(found, KizuWarning, stacklevel=3)
+        return
 
 
 def _close(one: float, other: float) -> bool:

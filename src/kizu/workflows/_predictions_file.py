@@ -19,7 +19,7 @@ NEEDED = ("path", "score")
 class PredictedRow:
     """A line of a table: ``file`` and ``line`` say where, ``path`` is the image as the table has it.
 
-    ``threshold`` is None and ``verdict`` empty where the table does not say.
+    ``threshold`` and ``p_value`` are None and ``verdict`` empty where the table does not say.
     """
 
     file: Path
@@ -28,6 +28,7 @@ class PredictedRow:
     score: float
     threshold: float | None
     verdict: str
+    p_value: float | None = None
 
 
 def read_predictions(files: Iterable[str | Path]) -> list[PredictedRow]:
@@ -79,9 +80,10 @@ def _check_columns(path: Path, columns: Iterable[str]) -> None:
 
 def _row(path: Path, line: int, cells: Mapping[str, str | None]) -> PredictedRow:
     score = _number(path, line, "score", cells.get("score"))
-    limit = cells.get("threshold")
-    threshold = _number(path, line, "threshold", limit) if limit else None
-    return PredictedRow(path, line, cells.get("path") or "", score, threshold, cells.get("verdict") or "")
+    threshold, p_value = (
+        _number(path, line, name, cell) if (cell := cells.get(name)) else None for name in ("threshold", "p_value")
+    )
+    return PredictedRow(path, line, cells.get("path") or "", score, threshold, cells.get("verdict") or "", p_value)
 
 
 def _number(path: Path, line: int, column: str, cell: str | None) -> float:

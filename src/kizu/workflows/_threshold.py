@@ -43,8 +43,8 @@ class Decided:
     ``path``: the model, ``written`` whether it was written. ``above``: calibration images above the threshold, and
     the share of good parts that they say may be: ``(low, high)``, 90 %. ``tail``: the estimate for the share asked
     for, where it is chosen or there are too few images to promise that; ``no_tail`` says why there is none.
-    ``expected``: cross-validated figures, of a threshold from labelled images. ``shares``: thresholds of other
-    shares.
+    ``expected``: cross-validated figures, of a threshold from labelled images, and ``kept_for_fitting``, good images
+    of these that took no part, since a seed divides them. ``shares``: thresholds of other shares.
     """
 
     path: Path
@@ -57,6 +57,7 @@ class Decided:
     no_tail: str | None
     expected: CrossValidated | None
     shares: tuple[ShareThreshold, ...]
+    kept_for_fitting: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The document that ``--json`` prints."""
@@ -71,6 +72,7 @@ class Decided:
             "tail": None if self.tail is None else self.tail.to_dict(),
             "no_tail": self.no_tail,
             "expected": None if self.expected is None else self.expected.to_dict(),
+            "kept_for_fitting": self.kept_for_fitting,
             "shares": [vars(share) for share in self.shares],
         }
 
@@ -113,7 +115,7 @@ def decide(
     inspector = Inspector.look(source) if data is None else Inspector.load(source)
     old = cast(Calibration, inspector.calibration)
     base = _with_shares(old.decision, false_alarms, review_budget)
-    expected = None
+    expected, kept = None, 0
     if tail:
         base = _by_tail(old, base)
     elif value is not None:
@@ -122,13 +124,14 @@ def decide(
         found = evaluate(inspector, data, skip_unreadable=skip_unreadable, max_pixels=max_pixels, progress=progress)
         scores, labels = zip(*((result.score, result.label == "bad") for result in found.results), strict=True)
         base, expected = _by_rule(base, rule, list(scores), list(labels), _name(data))
+        kept = found.kept_for_fitting
     elif false_alarms is not None:
         base = replace(base, by="false_alarms", threshold=None, evidence={})
     new = old.deciding(base)
     if wished:
         with _versions.unchanged(source, previous):
             inspector.calibrated(new).save(target)
-    return _decided(target, old, new, wished, expected)
+    return replace(_decided(target, old, new, wished, expected), kept_for_fitting=kept)
 
 
 def _check(tail: bool, value: float | None, data: object, rule: Rule | None) -> None:
