@@ -28,7 +28,7 @@ def quality(row: Cells) -> dict[str, str] | None:
         "pixel AUROC": fixed(row["pixel_auroc"], 3),
         "PRO": fixed(row["pixel_aupro"], 3),
         "false alarms": percent(row["false_alarms"]),
-        "missed": percent(row["missed"]),
+        "defects not NG": percent(row["missed"]),
         "fit": f"{whole(row['fit_seconds'])} s",
         "an image": f"{fixed(row['ms_an_image'], 1)} ms",
         "model": f"{whole(row['model_mib'])} MiB",

@@ -142,7 +142,7 @@ def update(row: Cells) -> dict[str, str]:
         "image AUROC": fixed(row["image_auroc"], 4),
         "threshold": fixed(row["threshold"], 1),
         "false alarms": percent(row["false_alarms"]),
-        "missed": percent(row["missed"]),
+        "defects not NG": percent(row["missed"]),
     }
 
 
@@ -194,7 +194,7 @@ def robust(row: Cells) -> dict[str, str] | None:
         "`--robust`": row["robust"],
         "image AUROC": fixed(row["image_auroc"], 4),
         "false alarms": percent(row["false_alarms"]),
-        "missed": percent(row["missed"]),
+        "defects not NG": percent(row["missed"]),
         "set aside, of these": whole(row["smuggled_aside"]),
         "and good ones": whole(row["good_aside"]),
     }

@@ -15,10 +15,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from kizu import onnx_runtime
 from kizu.backbones._card import BackboneCard
 from kizu.backbones._registry import Backbone
 from kizu.errors import BackboneError, MissingExtraError, bad_parameter
@@ -159,16 +161,14 @@ def _quantised(model: Any, images: _Images, excluded: list[str]) -> Any:
 
 
 def _check_quantiser() -> None:
-    import onnxruntime
-
-    version = onnxruntime.__version__
+    version = onnx_runtime.imported().__version__
     if tuple(int(number) for number in version.split(".")[:2]) < _QUANTISER:
         raise MissingExtraError(
             f"quantising needs onnxruntime {'.'.join(map(str, _QUANTISER))} or later; this is {version}. "
             "Run: pip install -U onnxruntime"
         )
     try:
-        import onnxruntime.quantization
+        import_module("onnxruntime.quantization")
     except ImportError as missing:
         raise MissingExtraError(
             f"quantising needs the package {missing.name}, which is not installed. Run: pip install {missing.name}"

@@ -166,6 +166,7 @@ class Bank:
         if not len(images):
             return
         batch, patches = len(images), images.shape[1] * images.shape[2]
+        looked_up: Iterable[tuple[Float32, Indices]]
         if isinstance(self.search, ExactNeighbors):
             found, near = self.search.search(images.reshape(batch * patches, images.shape[3]), k)
             looked_up = zip(np.split(found, batch), np.split(near, batch), strict=True)

@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from kizu import onnx_runtime
 from kizu._version import __version__
 from kizu.errors import ExportError
 from kizu.exports._formats import Results, Run
@@ -51,7 +52,7 @@ class OnnxFormat:
 
     def open(self) -> Run:
         """As `Format.open`, by ONNX Runtime as it comes, on the CPU."""
-        import onnxruntime
+        onnxruntime = onnx_runtime.imported()
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors

@@ -128,4 +128,7 @@ def _provenance(inspector: Inspector, file: dict[str, str | None]) -> dict[str, 
     detector = {"name": inspector.detector.name, **inspector.detector.parameters(), **inspector.detector.summary()}
     made_from = {name: value for name, value in inspector.provenance.items() if isinstance(value, dict)}
     rest = {name: value for name, value in inspector.provenance.items() if not isinstance(value, dict)}
+    rest.pop("images", None)  # digests of pixels, one for each image
+    if "history" in rest:
+        rest["history"] = [f"+{step['added']} ({step['id']})" for step in rest["history"]]
     return {"model": {**file, **rest}, **made_from, "detector": detector, "settings": settings}

@@ -7,6 +7,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from kizu import onnx_runtime
 from kizu.backbones.engines._contract import GraphEngine, Port, check_threads, contract, unusable
 from kizu.errors import ParameterError, bad_parameter, unknown_name
 from kizu.threads import one_of_several
@@ -63,7 +64,7 @@ class _Later:
 
 
 def _check_providers(providers: Sequence[str]) -> None:
-    import onnxruntime
+    onnxruntime = onnx_runtime.imported()
 
     onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
     available = onnxruntime.get_available_providers()
@@ -75,7 +76,7 @@ def _check_providers(providers: Sequence[str]) -> None:
 
 
 def _options(threads: int | None) -> Any:
-    import onnxruntime
+    onnxruntime = onnx_runtime.imported()
 
     check_threads(threads)
     options = onnxruntime.SessionOptions()
@@ -91,7 +92,7 @@ def _options(threads: int | None) -> Any:
 
 def _session(model: bytes, options: Any, providers: Sequence[str]) -> Any:
     """A session on exactly these providers: ONNX Runtime's own way is to print, and go on with the CPU."""
-    import onnxruntime
+    onnxruntime = onnx_runtime.imported()
 
     try:
         session = onnxruntime.InferenceSession(model, options, providers=list(providers), enable_fallback=0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kizu import onnx_runtime
 from kizu.errors import BackboneError
 
 _ERRORS_ONLY = 3
@@ -35,7 +36,7 @@ def pictures(count: int, size: int) -> NDArray[np.uint8]:
 
 def run(model: bytes, feeds: Mapping[str, NDArray[Any]], *, optimise: bool = True) -> list[NDArray[Any]]:
     """All outputs of a serialised model, on the CPU. Raises `TrialError`."""
-    import onnxruntime
+    onnxruntime = onnx_runtime.imported()
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY + 1  # what goes wrong is raised

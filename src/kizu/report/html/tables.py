@@ -20,6 +20,9 @@ MOST_FILES = 8
 MOST_MESSAGES = 3
 """Findings of a kind whose words are shown."""
 
+MOST_VALUES = 12
+"""Of a list among the facts, such as layers or files set aside, so many are named."""
+
 _SEVERITIES = ("problem", "warning", "note")
 
 
@@ -163,4 +166,7 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, st
 def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return ", ".join(map(_text, value)) if isinstance(value, list | tuple) else str(value)
+    if not isinstance(value, list | tuple):
+        return str(value)
+    more = [] if len(value) <= MOST_VALUES else [f"… ({len(value):,})"]
+    return ", ".join([*map(_text, value[:MOST_VALUES]), *more])
