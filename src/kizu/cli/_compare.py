@@ -12,8 +12,7 @@ from kizu.cli import _options
 
 if TYPE_CHECKING:
     from kizu.metrics import VerdictComparison
-    from kizu.workflows import Comparison
-    from kizu.workflows._comparison import ComparedModel, Pair
+    from kizu.workflows import ComparedModel, Comparison, Pair
 
 _LISTED = 10  # disputed images a pair that are printed; the table has all of them
 
@@ -154,7 +153,7 @@ def _alone(pair: Pair, found: VerdictComparison) -> str:
 
 
 def _meaning(p_value: float) -> str:
-    from kizu.workflows._comparison import SURE
+    from kizu.workflows import SURE
 
     p = "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
     if p_value < SURE:

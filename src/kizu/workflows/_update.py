@@ -18,7 +18,7 @@ from kizu.calibration.binomial import beta_cdf
 from kizu.datasets import Sample
 from kizu.errors import KizuWarning, ModelFileError
 from kizu.images import DEFAULT_MAX_PIXELS
-from kizu.inspector import Inspector, _versions, check_target, identity
+from kizu.inspector import Inspector, check_target, identity, versions
 from kizu.progress import Progress, Silent
 from kizu.workflows._calibrate import from_left_out, from_left_out_later, leaves_out_later
 from kizu.workflows._history import Step, digests_of, steps_of
@@ -112,7 +112,7 @@ def update(
     source, target = Path(model), Path(model if out is None else out)
     files = find_good_files(images)
     check_target(target)
-    _versions.check_folder(target)
+    versions.check_folder(target)
     previous, inspector = identity(source), Inspector.load(source)
     steps = steps_of(inspector.provenance, source)
     reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
@@ -243,10 +243,10 @@ def _at_least(hits: int, trials: int, share: float) -> float:
 
 def _written(inspector: Inspector, source: Path, target: Path, previous: str) -> Path:
     """Write the model once its previous version is kept, and any other in its place too; where the first is now."""
-    folder = _versions.folder_of(target)
-    with _versions.unchanged(source, previous):
+    folder = versions.folder_of(target)
+    with versions.unchanged(source, previous):
         if target.exists():
-            _versions.keep(target, folder)
-        kept = _versions.keep(source, folder)
+            versions.keep(target, folder)
+        kept = versions.keep(source, folder)
         inspector.save(target)
     return kept
