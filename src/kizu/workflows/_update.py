@@ -16,7 +16,7 @@ from kizu import detectors
 from kizu.calibration import Calibration
 from kizu.calibration.binomial import beta_cdf
 from kizu.datasets import Sample
-from kizu.errors import KizuWarning, ModelFileError
+from kizu.errors import KizuWarning, ModelFileError, some
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, check_target, identity, versions
 from kizu.progress import Progress, Silent
@@ -29,6 +29,9 @@ from kizu.workflows._recalibrate import recalibrated
 
 BY_CHANCE = 0.1
 """Probability below which so many images above all calibration scores seem no accident."""
+
+NAMED = 5
+"""Strange images named in a warning."""
 
 
 @dataclass(frozen=True)
@@ -198,8 +201,8 @@ def _warn(before: Calibration, after: Calibration, new: NewImages, strange: Sequ
     """Say what may be wrong with the images, or with what decides."""
     if strange:
         _say(
-            f"{_named(strange)}: far above every good image so far. Really good? It is learnt as good from now on; "
-            "`kizu update MODEL --undo` takes it back."
+            f"{some(strange, NAMED)}: far above every good image so far. Really good? It is learnt as good from now "
+            "on; `kizu update MODEL --undo` takes it back."
         )
     above = sum(score > before.scores.max() for score in new.scores)
     chance = _at_least(above, len(new.scores), 1 / (len(before.scores) + 1))
@@ -218,16 +221,6 @@ def _warn(before: Calibration, after: Calibration, new: NewImages, strange: Sequ
 
 def _say(text: str) -> None:
     warnings.warn(text, KizuWarning, stacklevel=4)
-
-
-def _named(paths: Sequence[Path], most: int = 5) -> str:
-    """The first few by name.
-
-    >>> _named([Path("a.png"), Path("b.png"), Path("c.png")], 2)
-    'a.png, b.png and 1 more'
-    """
-    rest = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(str(path) for path in paths[:most]) + rest
 
 
 def _at_least(hits: int, trials: int, share: float) -> float:
