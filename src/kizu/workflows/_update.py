@@ -14,7 +14,7 @@ import numpy as np
 
 from kizu import detectors
 from kizu.calibration import Calibration
-from kizu.calibration.binomial import beta_cdf
+from kizu.calibration.binomial import at_least
 from kizu.datasets import Sample
 from kizu.errors import KizuWarning, ModelFileError, some
 from kizu.images import DEFAULT_MAX_PIXELS
@@ -205,7 +205,7 @@ def _warn(before: Calibration, after: Calibration, new: NewImages, strange: Sequ
             "on; `kizu update MODEL --undo` takes it back."
         )
     above = sum(score > before.scores.max() for score in new.scores)
-    chance = _at_least(above, len(new.scores), 1 / (len(before.scores) + 1))
+    chance = at_least(above, len(new.scores), 1 / (len(before.scores) + 1))
     if after.threshold > before.threshold and chance < BY_CHANCE:
         _say(
             f"the threshold rose from {before.threshold:.4g} to {after.threshold:.4g}: {above} of {len(new.scores)} "
@@ -221,17 +221,6 @@ def _warn(before: Calibration, after: Calibration, new: NewImages, strange: Sequ
 
 def _say(text: str) -> None:
     warnings.warn(text, KizuWarning, stacklevel=4)
-
-
-def _at_least(hits: int, trials: int, share: float) -> float:
-    """Probability of ``hits`` or more of ``trials``, each by a ``share``.
-
-    >>> _at_least(0, 5, 0.1), round(_at_least(1, 2, 0.5), 2)
-    (1.0, 0.75)
-    >>> _at_least(900, 5000, 0.001) < 1e-300
-    True
-    """
-    return float(beta_cdf(share, hits, trials - hits + 1)) if hits else 1.0
 
 
 def _written(inspector: Inspector, source: Path, target: Path, previous: str) -> Path:
