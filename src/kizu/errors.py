@@ -25,7 +25,7 @@ import difflib
 import os
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kizu.wording import Wording
@@ -117,6 +117,16 @@ def sentence(text: object) -> str:
     """
     line = " ".join(str(text).split())
     return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
+def some(names: Sequence[object], most: int) -> str:
+    """The first few names, and how many more there are.
+
+    >>> some(["a.png", "b.png", "c.png"], 2)
+    'a.png, b.png and 1 more'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
 
 
 def quoted(path: Path | str) -> str:

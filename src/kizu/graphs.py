@@ -206,7 +206,7 @@ class Graph:
         """
         prefix = f"part{len(self._taken)}_"
         self._taken.append(prefix)
-        part = compose.add_prefix(_inlined(model), prefix).graph
+        part = compose.add_prefix(inlined(model), prefix).graph
         for opset in model.opset_import:
             self._opsets[opset.domain] = max(opset.version, self._opsets.get(opset.domain, 1))
         self._ir_version = max(self._ir_version, min(model.ir_version, NEWEST_IR_VERSION))
@@ -260,7 +260,8 @@ def upgraded(model: Any) -> Any:
         ) from error
 
 
-def _inlined(model: Any) -> Any:
+def inlined(model: Any) -> Any:
+    """``model`` without functions of its own."""
     return inliner.inline_local_functions(model) if model.functions else model
 
 

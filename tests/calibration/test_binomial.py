@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kizu.calibration.binomial import beta_cdf, beta_quantile, clopper_pearson
+from kizu.calibration.binomial import at_least, beta_cdf, beta_quantile, clopper_pearson
 from kizu.errors import ParameterError
 
 RNG = np.random.default_rng(0)
@@ -22,6 +22,12 @@ def test_the_incomplete_beta_function_is_scipys() -> None:
 
 def test_its_quantiles_are_scipys() -> None:
     np.testing.assert_allclose(beta_quantile(X, A, B), stats.beta.ppf(X, A, B), rtol=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.99])
+def test_how_probable_a_count_is(share: float) -> None:
+    found = [at_least(hits, 40, share) for hits in range(41)]
+    np.testing.assert_allclose(found, stats.binom.sf(np.arange(41) - 1, 40, share), atol=1e-11)
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.99])

@@ -15,7 +15,7 @@ import kizu
 from cli.running import files
 from inspector.archives import packed, unpacked
 from kizu.errors import ModelFileError, OutputError
-from kizu.inspector import _versions, identity
+from kizu.inspector import identity, versions
 
 
 @pytest.fixture
@@ -61,19 +61,19 @@ def test_the_id_of_what_is_no_model(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_version_is_a_copy_under_its_id(part: Path) -> None:
-    kept = _versions.keep(part, _versions.folder_of(part))
+    kept = versions.keep(part, versions.folder_of(part))
     assert kept == part.with_name("部品.kizu.versions") / f"{identity(part)}.kizu"
     assert kept.read_bytes() == part.read_bytes()
-    assert _versions.kept(part) == {identity(part): kept}
+    assert versions.kept(part) == {identity(part): kept}
 
 
 def test_a_version_that_is_kept_already_is_not_written_again(part: Path) -> None:
-    kept = _versions.keep(part, _versions.folder_of(part))
+    kept = versions.keep(part, versions.folder_of(part))
     before = kept.stat().st_mtime_ns, kept.stat().st_ino
-    assert _versions.keep(part, _versions.folder_of(part)) == kept
+    assert versions.keep(part, versions.folder_of(part)) == kept
     assert (kept.stat().st_mtime_ns, kept.stat().st_ino) == before
     kept.write_bytes(b"damaged")
-    _versions.keep(part, _versions.folder_of(part))
+    versions.keep(part, versions.folder_of(part))
     assert kept.read_bytes() == part.read_bytes()
 
 
@@ -81,65 +81,65 @@ def test_a_link_has_the_versions_of_its_target(part: Path, tmp_path: Path) -> No
     link = tmp_path / "links" / "now.kizu"
     link.parent.mkdir()
     link.symlink_to(part)
-    assert _versions.folder_of(link) == _versions.folder_of(part)
+    assert versions.folder_of(link) == versions.folder_of(part)
 
 
 def test_going_back_and_forth(part: Path, other: Path) -> None:
     old, new = part.read_bytes(), other.read_bytes()
     first = identity(part)
-    _versions.keep(part, _versions.folder_of(part))
+    versions.keep(part, versions.folder_of(part))
     shutil.copy(other, part)
-    assert _versions.restore(part, first).stem == first
+    assert versions.restore(part, first).stem == first
     assert part.read_bytes() == old
-    assert len(_versions.kept(part)) == 2
-    _versions.restore(part, identity(other)[:6])
+    assert len(versions.kept(part)) == 2
+    versions.restore(part, identity(other)[:6])
     assert part.read_bytes() == new
 
 
 def test_a_model_that_is_gone_comes_back(part: Path) -> None:
-    kept = _versions.keep(part, _versions.folder_of(part))
+    kept = versions.keep(part, versions.folder_of(part))
     part.unlink()
-    _versions.restore(part, kept.stem)
+    versions.restore(part, kept.stem)
     assert part.read_bytes() == kept.read_bytes()
 
 
 @pytest.mark.parametrize("named", ["", "ffffff", "0"])
 def test_a_version_that_is_not_there(part: Path, named: str) -> None:
-    kept = _versions.keep(part, _versions.folder_of(part))
+    kept = versions.keep(part, versions.folder_of(part))
     for digit in "12":
         shutil.copy(part, kept.with_name(f"0{digit}.kizu"))
     before = files(part.parent)
     with pytest.raises(
         ModelFileError, match=r"several versions begin|unknown version .* Known: .*--history"
     ) as caught:
-        _versions.restore(part, named)
+        versions.restore(part, named)
     assert "\n" not in str(caught.value)
     assert files(part.parent) == before
 
 
 def test_a_version_that_was_altered(part: Path, other: Path) -> None:
-    kept = _versions.keep(part, _versions.folder_of(part))
+    kept = versions.keep(part, versions.folder_of(part))
     before = part.read_bytes()
     shutil.copy(other, kept)
     with pytest.raises(ModelFileError, match="was altered since it was kept"):
-        _versions.restore(part, kept.stem)
+        versions.restore(part, kept.stem)
     kept.write_bytes(kept.read_bytes()[:-100])
     with pytest.raises(ModelFileError, match="damaged"):
-        _versions.restore(part, kept.stem)
+        versions.restore(part, kept.stem)
     assert part.read_bytes() == before
 
 
 def test_no_room_for_versions(part: Path) -> None:
-    _versions.folder_of(part).write_bytes(b"in the way")
+    versions.folder_of(part).write_bytes(b"in the way")
     with pytest.raises(OutputError, match="versions: is a file, not a folder"):
-        _versions.keep(part, _versions.folder_of(part))
+        versions.keep(part, versions.folder_of(part))
 
 
 POWER_CUT = """
 import os, sys
 from pathlib import Path
 from kizu.files import atomic_write
-from kizu.inspector import _versions
+from kizu.inspector import versions
 
 after, step, part, other = int(sys.argv[1]), 0, Path(sys.argv[3]), Path(sys.argv[4])
 
@@ -155,10 +155,10 @@ def mortal(call):
 for thing, name in ((os, "fsync"), (Path, "mkdir"), (Path, "open"), (Path, "replace"), (Path, "unlink")):
     setattr(thing, name, mortal(getattr(thing, name)))
 if sys.argv[2] == "update":
-    _versions.keep(part, _versions.folder_of(part))
+    versions.keep(part, versions.folder_of(part))
     atomic_write(part, other.read_bytes())
 else:
-    _versions.restore(part, sys.argv[2])
+    versions.restore(part, sys.argv[2])
 print("survived")
 """
 
@@ -176,18 +176,18 @@ def test_a_power_cut_at_any_moment_loses_nothing(part: Path, other: Path, what: 
     old, new = part.read_bytes(), other.read_bytes()
     ids = {identity(part): old, identity(other): new}
     if what == "restore":
-        _versions.keep(other, _versions.folder_of(part))
+        versions.keep(other, versions.folder_of(part))
     wanted = identity(other) if what == "restore" else what
     kept = files(part.parent)
     seen = set()
     for after in range(1, 200):
         survived = cut_short(after, wanted, part, other)
         assert part.read_bytes() in (old, new)
-        versions = {one: path.read_bytes() for one, path in _versions.kept(part).items()}
-        assert versions.items() <= ids.items()
-        assert old in (part.read_bytes(), *versions.values())
-        assert what == "update" or new in versions.values()
-        seen.add((part.read_bytes() == new, len(versions)))
+        found = {one: path.read_bytes() for one, path in versions.kept(part).items()}
+        assert found.items() <= ids.items()
+        assert old in (part.read_bytes(), *found.values())
+        assert what == "update" or new in found.values()
+        seen.add((part.read_bytes() == new, len(found)))
         if survived:
             break
         shutil.rmtree(part.parent)
@@ -206,6 +206,6 @@ def test_a_folder_that_is_read_only(part: Path) -> None:
     part.parent.chmod(0o555)
     try:
         with pytest.raises(OutputError, match="no permission"):
-            _versions.keep(part, _versions.folder_of(part))
+            versions.keep(part, versions.folder_of(part))
     finally:
         part.parent.chmod(0o755)

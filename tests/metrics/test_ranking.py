@@ -146,28 +146,3 @@ def test_huge_counts_stay_exact():
     counts = ScoreCounts(np.array([2.0, 1.0, 0.0]), np.array([3 * 10**9, 10**9]), np.array([10**10, 3 * 10**10]))
     # P(p > n) = 3/4 · 3/4; ties: 3/4 · 1/4 + 1/4 · 3/4, half of them.
     assert auroc(counts) == pytest.approx(0.75, abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("scores", "labels", "words"),
-    [
-        ([], [], "as many labels"),
-        ([1.0, 2.0], [True], "as many labels"),
-        ([[1.0]], [[True]], "as many labels"),
-        ([0.0, math.nan], [True, False], "score 1 is nan"),
-        ([math.inf, 0.0], [True, False], "score 0 is inf"),
-        ([0.0, 1.0], [0, 2], "labels must be"),
-    ],
-)
-def test_bad_input_is_named(scores, labels, words):
-    with pytest.raises(DataError, match=words):
-        count_scores(scores, labels)
-
-
-@pytest.mark.parametrize(
-    ("thresholds", "rows"),
-    [([1.0], 1), ([1.0, 2.0], 1), ([1.0, 1.0], 1), ([1.0, -math.inf], 1), ([math.nan, 0.0], 1)],
-)
-def test_score_counts_are_checked_where_made(thresholds, rows):
-    with pytest.raises(DataError, match=r"score counts|thresholds"):
-        ScoreCounts(np.array(thresholds), np.ones(rows, np.int64), np.ones(rows, np.int64))

@@ -37,9 +37,9 @@ def test_the_longer_side_is_bounded_and_shapes_are_kept() -> None:
     assert layout_for((64, 64)).panel == (384, 384)
     assert layout_for((500, 400)).panel == (500, 400)
     assert layout_for((3000, 4000)).panel == (480, 640)
-    assert layout_for((60, 2000)).in_rows
-    assert not layout_for((2000, 60)).in_rows
-    assert layout_for((2000, 60)).cell_width == MIN_CELL
+    wide, tall = layout_for((60, 2000)), layout_for((2000, 60))
+    assert (wide.columns, wide.rows, tall.columns, tall.rows) == (1, 3, 3, 1)
+    assert tall.cell_width == MIN_CELL
 
 
 @pytest.mark.parametrize("verdict", ["ok", "ng", "review"])

@@ -19,7 +19,7 @@ from downloads.serving import Site, serving
 from kizu.backbones import get
 from kizu.backbones.foreign import _torch_export
 from kizu.backbones.foreign._forms import Convention
-from kizu.backbones.foreign._grafting import Normalisation
+from kizu.backbones.foreign._normalisation import Normalisation
 from kizu.errors import BackboneError, MissingExtraError, ParameterError
 from kizu.progress import ignore
 from with_torch.exporting import IMAGENET, WITHOUT_TORCH, built, floats, lively, pictures, run, same, saved

@@ -6,13 +6,14 @@ A backbone writes its feature maps (`Backbone.build`), `embedding_graph` adds th
 
 from kizu.backbones import efficientnet_lite as efficientnet_lite  # registers its backbones
 from kizu.backbones import resnet as resnet  # registers its backbones
-from kizu.backbones._card import BackboneCard, Layer
+from kizu.backbones._card import MIN_IMAGE_SIZE, BackboneCard, Layer
 from kizu.backbones._embedding import embedding_graph
 from kizu.backbones._registry import Backbone, Located, Preparable, Weighted, get, names, prepare, register
 from kizu.backbones.engines import Engine, OnnxRuntimeEngine, open_engine
 from kizu.backbones.weights._files import WeightFile
 
 __all__ = [
+    "MIN_IMAGE_SIZE",
     "Backbone",
     "BackboneCard",
     "Engine",

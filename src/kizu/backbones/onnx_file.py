@@ -19,7 +19,7 @@ from kizu.errors import ParameterError
 
 if TYPE_CHECKING:
     from kizu.backbones.foreign._forms import Convention
-    from kizu.backbones.foreign._grafting import Normalisation
+    from kizu.backbones.foreign._normalisation import Normalisation
 
 
 @dataclass(frozen=True)

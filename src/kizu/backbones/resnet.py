@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from kizu.backbones._card import BackboneCard, Layer
 from kizu.backbones._registry import register
 from kizu.backbones._resnet_plan import LAYERS, NORM, STEM, STEM_CONV, Block, Conv, Plan
-from kizu.backbones.weights._files import RANDOM, RANDOM_ORIGIN, Published, WeightFile
+from kizu.backbones.weights._files import RANDOM, Published, WeightFile, with_weights
 from kizu.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -58,13 +58,8 @@ class ResNet:
 
     def with_weights(self, weights: str) -> ResNet:
         """See `Weighted.with_weights`."""
-        if weights == RANDOM:
-            return replace(self, card=replace(self.card, weights=RANDOM_ORIGIN, sha256=""), weights=RANDOM)
-        from kizu.backbones.weights import _files
-
-        path = Path(weights).expanduser()
-        card = replace(self.card, weights=path.name, sha256=_files.checksum(path), licence="not stated")
-        return replace(self, card=card, weights=str(path))
+        card, weights = with_weights(self.card, weights)
+        return replace(self, card=card, weights=weights)
 
     def prepared(self, progress: Progress) -> ResNet:
         """See `Preparable.prepared`."""

@@ -7,15 +7,16 @@ https://huggingface.co/docs/timm.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from kizu.backbones.foreign import _trial
-from kizu.backbones.foreign._exported import Exported, Facts, find_in
+from kizu.backbones.foreign._exported import Facts, find_in
 from kizu.backbones.foreign._quiet import quiet
 from kizu.backbones.weights._files import WeightFile
 from kizu.errors import BackboneError, unknown_name
@@ -82,15 +83,8 @@ class _Timm:
         return WeightFile(path, "", obtain, path.stat().st_size)
 
 
-def find(
-    reference: str,
-    *,
-    weights: str | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-) -> Exported:
-    """The network of timm called ``reference``. Raises as `kizu.backbones.foreign._exported.find_in` does."""
-    return find_in(_Timm(), reference, weights, mean, std)
+find = partial(find_in, _Timm())
+"""The network of timm called so: `kizu.backbones.foreign._exported.find_in`, which says what it raises."""
 
 
 def _timm() -> Any:

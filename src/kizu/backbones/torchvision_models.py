@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kizu.backbones.foreign._exported import Exported, Facts, find_in
+from kizu.backbones.foreign._exported import Facts, find_in
 from kizu.backbones.foreign._quiet import quiet
 from kizu.backbones.weights._files import Published, WeightFile
 from kizu.errors import BackboneError, unknown_name
@@ -79,15 +80,8 @@ class _Torchvision:
         return Published(f"{self.name}:{reference}", facts.weights, facts.sha256, facts.size)
 
 
-def find(
-    reference: str,
-    *,
-    weights: str | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-) -> Exported:
-    """The network of torchvision called ``reference``. Raises as `kizu.backbones.foreign._exported.find_in` does."""
-    return find_in(_Torchvision(), reference, weights, mean, std)
+find = partial(find_in, _Torchvision())
+"""The network of torchvision called so: `kizu.backbones.foreign._exported.find_in`, which says what it raises."""
 
 
 def _models() -> Any:

@@ -1,4 +1,5 @@
-"""Intervals for shares that were counted: Clopper and Pearson's, from the quantiles of beta distributions.
+"""Intervals for shares that were counted: Clopper and Pearson's, from the quantiles of beta distributions; and how
+probable counts are.
 
 Clopper, Pearson: "The use of confidence or fiducial limits illustrated in the case of the binomial", Biometrika 26,
 1934. They hold for every true share (at least the stated confidence), also for counts of 0. The incomplete beta
@@ -39,6 +40,17 @@ def clopper_pearson(hits: ArrayLike, trials: ArrayLike, confidence: float = CONF
     lower = np.where(found <= 0, 0.0, beta_quantile(beyond, np.maximum(found, _TINY), total - found + 1))
     upper = np.where(found >= total, 1.0, beta_quantile(1 - beyond, found + 1, np.maximum(total - found, _TINY)))
     return lower, upper
+
+
+def at_least(hits: int, trials: int, share: float) -> float:
+    """Probability of ``hits`` or more of ``trials``, each by a ``share``.
+
+    >>> at_least(0, 5, 0.1), round(at_least(1, 2, 0.5), 2)
+    (1.0, 0.75)
+    >>> at_least(900, 5000, 0.001) < 1e-300
+    True
+    """
+    return float(beta_cdf(share, hits, trials - hits + 1)) if hits else 1.0
 
 
 def check_confidence(confidence: float) -> None:

@@ -21,8 +21,8 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike
 
 from kizu.calibration.binomial import CONFIDENCE, check_confidence, clopper_pearson
+from kizu.counts import ScoreCounts, checked_scores, count_scores
 from kizu.errors import DataError, bad_parameter
-from kizu.metrics.ranking import ScoreCounts, checked_scores, count_scores
 
 Float64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

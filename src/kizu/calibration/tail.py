@@ -51,14 +51,14 @@ _BEYOND_AT = (np.arange(25) + 0.5) / 25
 class TailEstimate:
     """An estimate, not a promise: ``share`` of good parts exceed ``threshold``.
 
-    ``of`` says which of the two is estimated: if the tail goes on as it began, its true value is between ``low`` and
-    ``high`` with a confidence of ``confidence``. It rests on ``excesses`` of ``count`` scores, those above ``above``.
-    ``shape`` is the mean of ξ: below 0 the tail ends, at 0 it is exponential, above 0 it is heavier.
+    ``of`` says which of the two is estimated: if the tail goes on as it began, the true threshold is between ``low``
+    and ``high`` with a confidence of ``confidence``. It rests on ``excesses`` of ``count`` scores, those above
+    ``above``. ``shape`` is the mean of ξ: below 0 the tail ends, at 0 it is exponential, above 0 it is heavier.
     """
 
     share: float
     threshold: float
-    of: Literal["threshold", "share"]
+    of: Literal["threshold"]
     low: float
     high: float
     confidence: float
@@ -106,17 +106,6 @@ class Tail:
         excess = self.scales[:, None] * np.expm1(_SHAPES[:, None, None] * grow) / _SHAPES[:, None, None]
         low, middle, high = self._quantiles(self.above + excess, confidence)
         return TailEstimate(share, middle, "threshold", low, high, confidence, *self._origin())
-
-    def share_above(self, threshold: float, *, confidence: float = CONFIDENCE) -> TailEstimate:
-        """The share of good parts that exceeds ``threshold``. Raises `ParameterError` for one below ``above``."""
-        check_confidence(confidence)
-        if not (math.isfinite(threshold) and threshold >= self.above):
-            raise bad_parameter("threshold", f"{self.above:.6g} or more for a tail estimate", threshold)
-        inside = _SHAPES[:, None] * (threshold - self.above) / self.scales
-        survival = np.where(inside > -1, np.exp(-_log1p(inside) / _SHAPES[:, None]), 0.0)  # 0 where a tail has ended
-        shares = survival[:, :, None] * self._beyond()
-        low, middle, high = self._quantiles(shares, confidence)
-        return TailEstimate(middle, threshold, "share", low, high, confidence, *self._origin())
 
     def _origin(self) -> tuple[float, int, int, float]:
         return self.above, self.excesses, self.count, self.shape

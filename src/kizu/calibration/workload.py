@@ -21,8 +21,8 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike
 
 from kizu.calibration.binomial import CONFIDENCE, beta_quantile, check_confidence, clopper_pearson
+from kizu.counts import ScoreCounts, count_scores
 from kizu.errors import DataError, bad_parameter
-from kizu.metrics.ranking import ScoreCounts, count_scores
 
 Float64 = npt.NDArray[np.float64]
 

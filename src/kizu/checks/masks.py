@@ -7,8 +7,7 @@ from pathlib import Path
 
 from kizu.checks._finding import Finding, Severity
 from kizu.checks.looks import Look, MaskLook
-from kizu.datasets import Dataset, visa
-from kizu.datasets._folders import MASK_WORDS
+from kizu.datasets import MASK_WORDS, Dataset, visa
 from kizu.images import find_images
 from kizu.images.listing import list_folder
 from kizu.wording import Figures, Wording

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kizu.cli import _options
+from kizu.cli import _options, _show
 
 if TYPE_CHECKING:
     from kizu.metrics import VerdictComparison
-    from kizu.workflows import Comparison
-    from kizu.workflows._comparison import ComparedModel, Pair
+    from kizu.workflows import ComparedModel, Comparison, Pair
 
 _LISTED = 10  # disputed images a pair that are printed; the table has all of them
 
@@ -44,7 +43,6 @@ def compare(
 
     Says by paired tests whether what seems a difference is one, and which images only one model gets right.
     """
-    from kizu.cli import _show
     from kizu.cli._progress import Bars
     from kizu.workflows import compare as compare_models
 
@@ -106,12 +104,12 @@ def _column(model: ComparedModel, result: Comparison) -> dict[str, str]:
         "detector": model.detector,
         "backbone": model.backbone,
         "image size": str(model.image_size),
-        **{name: _figure(value) for name, value in ranked.items()},
+        **{name: _show.figure(value) for name, value in ranked.items()},
         "good called NG": f"{image.fp} of {image.fp + image.tn}",
         "bad not called NG": f"{image.fn} of {image.fn + image.tp}",
         "of those for a person": f"{review['bad']['review']}",
         "good for a person": f"{review['good']['review']}",
-        **{name: _figure(value) for name, value in marked.items()},
+        **{name: _show.figure(value) for name, value in marked.items()},
         "ms an image (median)": f"{model.milliseconds:.1f}",
         "size": "-" if model.size is None else f"{model.size / 2**20:.1f} MiB",
     }
@@ -154,7 +152,7 @@ def _alone(pair: Pair, found: VerdictComparison) -> str:
 
 
 def _meaning(p_value: float) -> str:
-    from kizu.workflows._comparison import SURE
+    from kizu.workflows import SURE
 
     p = "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
     if p_value < SURE:
@@ -173,7 +171,3 @@ def _disputed(result: Comparison) -> Iterator[str]:
             yield f"  {image.mistake:<12} {image.path}{kind}"
         if len(images) > _LISTED:
             yield f"  and {len(images) - _LISTED} more; --out DIR writes all of them, with pictures"
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

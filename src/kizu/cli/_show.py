@@ -111,10 +111,10 @@ def evaluation(result: Evaluation, out: Path | None, as_json: bool) -> None:
     skipped(result.skipped)
     print(f"{len(result.results)} images in {result.seconds:.1f} s: {counts}")
     not_judged(result.kept_for_fitting)
-    print(f"Image  AUROC {_figure(image.auroc)}  AP {_figure(image.ap)}  best F1 {_figure(image.f1_max)}")
+    print(f"Image  AUROC {figure(image.auroc)}  AP {figure(image.ap)}  best F1 {figure(image.f1_max)}")
     print(
-        f"At the threshold {image.threshold:.4g}: accuracy {_figure(image.accuracy)}, "
-        f"precision {_figure(image.precision)}, recall {_figure(image.recall)}"
+        f"At the threshold {image.threshold:.4g}: accuracy {figure(image.accuracy)}, "
+        f"precision {figure(image.precision)}, recall {figure(image.recall)}"
     )
     print(f"  good parts called NG: {image.fp} of {image.fp + image.tn}")
     print(f"  defects called OK:    {image.fn - result.verdicts['bad']['review']} of {image.fn + image.tp}")
@@ -123,8 +123,8 @@ def evaluation(result: Evaluation, out: Path | None, as_json: bool) -> None:
     if pixel is None:
         print("Pixel  no masks, so no pixel metrics")
     else:
-        ranking = f"AUROC {_figure(pixel.auroc)}  AP {_figure(pixel.ap)}  best F1 {_figure(pixel.f1_max)}"
-        print(f"Pixel  {ranking}  PRO {_figure(pixel.aupro)}")
+        ranking = f"AUROC {figure(pixel.auroc)}  AP {figure(pixel.ap)}  best F1 {figure(pixel.f1_max)}"
+        print(f"Pixel  {ranking}  PRO {figure(pixel.aupro)}")
     if out is not None:
         _wrote(out, len(result.results))
 
@@ -148,5 +148,6 @@ def exported(result: Export, model: Path, as_json: bool) -> None:
     print(f"An image takes {agreement.milliseconds:.1f} ms, in kizu {agreement.inspector_milliseconds:.1f} ms.")
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
+    """A metric; - where there is none."""
     return "-" if value is None else f"{value:.4f}"

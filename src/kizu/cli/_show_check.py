@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kizu.cli._show import document, line, lines
+from kizu.errors import some
 
 if TYPE_CHECKING:
     from kizu.checks import Finding
@@ -59,9 +60,7 @@ def _of_a_kind(findings: Sequence[Finding], root: Path, out: Path | None) -> Ite
 
 def _about(finding: Finding, root: Path) -> str:
     """What was found, after the names of some of its files."""
-    names = [_name(path, root) for path in finding.paths[:_SHOWN]]
-    more = len(finding.paths) - len(names)
-    files = ", ".join(names) + (f" and {more} more" if more else "")
+    files = some([_name(path, root) for path in finding.paths], _SHOWN)
     return f"{files}: {finding.message}" if files else finding.message
 
 

@@ -136,7 +136,7 @@ def _described_area(area: Area) -> dict[str, Any]:
 def info(inspector: Inspector, path: Path, as_json: bool) -> None:
     """What a model is, a section a subject."""
     from kizu.inspector import identity
-    from kizu.workflows._history import steps_of
+    from kizu.workflows import steps_of
 
     steps, made = steps_of(inspector.provenance, path), _made_from(inspector.provenance, path)
     content = described(inspector)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from kizu.errors import some
+
 if TYPE_CHECKING:
     from kizu.inspector import Inspector
 
@@ -22,6 +24,5 @@ def set_aside(inspector: Inspector) -> Iterator[str]:
         yield "Set nothing aside: no image stands out."
         return
     patches, images, fitted = summary["patches set aside"], len(names), inspector.provenance["data"]["fitted"]
-    more = f" and {images - NAMED} more" if images > NAMED else ""
-    yield f"Set aside {patches:,} patches of {images} of {fitted} images: {', '.join(names[:NAMED])}{more}."
+    yield f"Set aside {patches:,} patches of {images} of {fitted} images: {some(names, NAMED)}."
     yield "They look like defects. Remove those that are; good ones: kizu update MODEL IMAGES --selected."

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options
+from kizu.errors import ParameterError, some
 
 if TYPE_CHECKING:
     from kizu.workflows import Restored, Update, Version
+
+_NAMED = 3  # images in a line
 
 
 def update(
@@ -50,7 +53,6 @@ def update(
     from kizu import workflows
     from kizu.cli import _show
     from kizu.cli._progress import Bars
-    from kizu.errors import ParameterError
 
     if [bool(paths), undo, restore is not None, history].count(True) != 1:
         raise ParameterError("name images to add, or one of --undo, --restore ID and --history.")
@@ -80,7 +82,7 @@ def _updated(result: Update) -> Iterator[str]:
     detector, before, after = result.inspector.detector, result.before, result.after
     yield f"Added {_images(len(result.added))} to {detector.name} in {result.seconds:.1f} s."
     if result.repeated:
-        names = _some([path.name for path in result.repeated])
+        names = some([path.name for path in result.repeated], _NAMED)
         yield f"Left out {_images(len(result.repeated))} that the model has already: {names}."
     if result.skipped:
         yield f"Skipped {result.skipped} unreadable file{'s' if result.skipped > 1 else ''}."
@@ -94,7 +96,7 @@ def _updated(result: Update) -> Iterator[str]:
         f"(before: {before.review_threshold:.4g}), by {by} good images."
     )
     if result.alarming:
-        now = f"still: {_some([path.name for path in result.still])}" if result.still else "now all are OK"
+        now = f"still: {some([path.name for path in result.still], _NAMED)}" if result.still else "now all are OK"
         yield f"{_images(len(result.alarming))} of those added had been NG or for review; {now}."
     yield f"Wrote {result.path} ({_mib(result.path.stat().st_size)}), id {result.id}."
     size = result.kept.stat().st_size
@@ -116,7 +118,7 @@ def _listed(model: Path, versions: list[Version]) -> Iterator[str]:
         elif version.names is None:
             what = "as fitted"
         else:
-            what = f"{_images(len(version.names))} added: {_some(version.names)}"
+            what = f"{_images(len(version.names))} added: {some(version.names, _NAMED)}"
         yield f"{version.id}  {where:<15}  {what}"
     sizes = [version.size or 0 for version in versions if not version.current and version.path]
     if sizes:
@@ -132,8 +134,3 @@ def _images(count: int) -> str:
 
 def _mib(size: int) -> str:
     return f"{size / 2**20:.1f} MiB"
-
-
-def _some(names: list[str] | tuple[str, ...], most: int = 3) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest

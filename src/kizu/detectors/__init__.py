@@ -2,5 +2,17 @@
 
 from kizu.detectors._base import Detector, LeavesOneOut, Scores, finite
 from kizu.detectors._registry import build, detector_class, names, register, restore
+from kizu.detectors._robust import standing_out
 
-__all__ = ["Detector", "LeavesOneOut", "Scores", "build", "detector_class", "finite", "names", "register", "restore"]
+__all__ = [
+    "Detector",
+    "LeavesOneOut",
+    "Scores",
+    "build",
+    "detector_class",
+    "finite",
+    "names",
+    "register",
+    "restore",
+    "standing_out",
+]

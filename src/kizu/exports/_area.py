@@ -1,5 +1,5 @@
 """The inspected area in a graph: the box around it cut out of the image, its patches taken out of the embedding, and
-their scores put back for the map (`kizu.inspector._frame.Frame`).
+their scores put back for the map (`kizu.inspector.Frame`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import numpy.typing as npt
 from kizu.errors import ExportError
 from kizu.expressions import Expression, constant
 from kizu.graphs import Graph
-from kizu.inspector import Inspector
-from kizu.inspector._frame import Frame
+from kizu.inspector import Frame, Inspector
 
 Float32 = npt.NDArray[np.float32]
 

@@ -16,8 +16,7 @@ from kizu.exports import _area
 from kizu.exports._resize import preprocessed
 from kizu.expressions import Expression, constant
 from kizu.graphs import INPUT, Graph, Output
-from kizu.inspector import Inspector
-from kizu.inspector._frame import Frame
+from kizu.inspector import Frame, Inspector
 from kizu.progress import Progress
 
 Float32 = npt.NDArray[np.float32]

@@ -1,5 +1,6 @@
 """How well scores and anomaly maps tell good from bad: AUROC, average precision, F1, PRO."""
 
+from kizu.counts import ScoreCounts, count_scores
 from kizu.metrics.comparison import (
     AurocComparison,
     VerdictComparison,
@@ -13,11 +14,9 @@ from kizu.metrics.pixel import PixelAccumulator, PixelMetrics
 from kizu.metrics.ranking import (
     PrCurve,
     RocCurve,
-    ScoreCounts,
     auroc,
     average_precision,
     best_f1,
-    count_scores,
     pr_curve,
     roc_curve,
 )

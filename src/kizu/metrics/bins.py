@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kizu.metrics.ranking import Floats, just_below
+from kizu.counts import Floats, just_below
 
 LOWEST, LIMIT = np.float32(2.0**-20), np.float32(2.0**20)
 DROPPED_BITS = 8

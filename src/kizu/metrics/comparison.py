@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kizu.counts import Floats, checked_scores, count_scores
 from kizu.errors import DataError
-from kizu.metrics.ranking import Floats, auroc, checked_scores, count_scores
+from kizu.metrics.ranking import auroc
 
 CONFIDENCE = 0.95
 

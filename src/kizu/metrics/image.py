@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 
 from numpy.typing import ArrayLike
 
+from kizu.counts import checked_scores, count_scores
 from kizu.metrics.confusion import Confusion, check_threshold
-from kizu.metrics.ranking import auroc, average_precision, best_f1, checked_scores, count_scores
+from kizu.metrics.ranking import auroc, average_precision, best_f1
 
 
 @dataclass(frozen=True)

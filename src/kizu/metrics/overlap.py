@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kizu.metrics.ranking import Counts, Floats
+from kizu.counts import Counts, Floats
 
 FPR_LIMIT = 0.3
 

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kizu.counts import Counts, ScoreCounts
 from kizu.errors import DataError
 from kizu.metrics.bins import BINS, bin_of, first_flagged, thresholds_of
 from kizu.metrics.confusion import Confusion, check_threshold
 from kizu.metrics.overlap import aupro, region_weights
-from kizu.metrics.ranking import Counts, ScoreCounts, auroc, average_precision, best_f1
+from kizu.metrics.ranking import auroc, average_precision, best_f1
 
 
 @dataclass(frozen=True)

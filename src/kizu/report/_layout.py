@@ -25,11 +25,6 @@ class Layout:
     rows: int
 
     @property
-    def in_rows(self) -> bool:
-        """Whether the panels lie under one another rather than side by side."""
-        return self.rows > self.columns
-
-    @property
     def cell_width(self) -> int:
         return max(MIN_CELL, self.panel[1])
 

@@ -12,7 +12,7 @@ from kizu.workflows._backbones import (
 )
 from kizu.workflows._check import DataCheck, check
 from kizu.workflows._compare import compare
-from kizu.workflows._comparison import Comparison
+from kizu.workflows._comparison import SURE, ComparedModel, Comparison, Pair
 from kizu.workflows._demo import Demo, demo
 from kizu.workflows._drift import DriftFound, find_drift
 from kizu.workflows._drift_plot import draw_drift
@@ -20,7 +20,7 @@ from kizu.workflows._evaluate import Evaluation, evaluate
 from kizu.workflows._export import Export, export
 from kizu.workflows._fetch_data import FetchedData, fetch_data, list_data
 from kizu.workflows._fit import fit
-from kizu.workflows._history import Restored, Version, history, restore, undo
+from kizu.workflows._history import Restored, Version, history, restore, steps_of, undo
 from kizu.workflows._predict import Predictions, load, look, predict
 from kizu.workflows._report import Report, make_report
 from kizu.workflows._report_target import ReportTarget
@@ -29,8 +29,10 @@ from kizu.workflows._threshold import Decided, decide
 from kizu.workflows._update import Update, update
 
 __all__ = [
+    "SURE",
     "BackboneState",
     "Choice",
+    "ComparedModel",
     "Comparison",
     "DataCheck",
     "Decided",
@@ -39,6 +41,7 @@ __all__ = [
     "Evaluation",
     "Export",
     "FetchedData",
+    "Pair",
     "Predictions",
     "Report",
     "ReportTarget",
@@ -70,6 +73,7 @@ __all__ = [
     "predict",
     "pull_backbone",
     "restore",
+    "steps_of",
     "synthesise",
     "undo",
     "update",

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kizu import backbones
-from kizu.backbones import Backbone, BackboneCard, Located, Preparable
-from kizu.backbones._card import MIN_IMAGE_SIZE
-from kizu.backbones.weights import _cache, _files
+from kizu.backbones import MIN_IMAGE_SIZE, Backbone, BackboneCard, Located, Preparable, weights
 from kizu.downloads import checksum
 from kizu.errors import BackboneError
 from kizu.files import atomic_write, prepare_folder
@@ -80,9 +78,9 @@ def pull_backbone(name: str, *, progress: Progress | None = None) -> tuple[Backb
     return after, _stamp(after.path) != stamp
 
 
-def _published(backbone: Backbone) -> _files.Published | None:
+def _published(backbone: Backbone) -> weights.Published | None:
     published = getattr(backbone, "published", None)
-    return published if isinstance(published, _files.Published) else None
+    return published if isinstance(published, weights.Published) else None
 
 
 def _stamp(path: Path | None) -> tuple[int, int] | None:
@@ -101,7 +99,7 @@ def add_backbone(file: str | Path, *, progress: Progress | None = None) -> Backb
         OutputError: it cannot be kept.
     """
     source = Path(file)
-    found = _files.checksum(source)
+    found = weights.checksum(source)
     for name in backbones.names():
         published = _published(backbones.get(name))
         if published is not None and checksum.agree(found, published.sha256):
@@ -121,9 +119,9 @@ def _keep(source: Path, name: str, sha256: str, target: Path) -> None:
     chosen.build(chosen.card.default_layers[:1], MIN_IMAGE_SIZE)
     prepare_folder(target.parent)
     if source.resolve() != target.resolve():
-        atomic_write(target, _files.read(source, sha256))
+        atomic_write(target, weights.read(source, sha256))
 
 
 def cache_folder() -> Path:
     """Where downloaded weights are kept: ``KIZU_CACHE`` moves it."""
-    return _cache.folder("weights")
+    return weights.cache_folder("weights")

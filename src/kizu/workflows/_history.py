@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kizu.errors import ModelFileError
-from kizu.inspector import Inspector, _versions, identity
+from kizu.inspector import Inspector, identity, versions
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def history(model: str | Path) -> list[Version]:
     path = Path(model)
     steps = steps_of(Inspector.look(path).provenance, path)
     ids = [*(step.id for step in steps), identity(path)]
-    kept = _versions.kept(path)
+    kept = versions.kept(path)
     line = [
         Version(
             one, steps[place - 1].names if place else None, path if one == ids[-1] else kept.get(one), one == ids[-1]
@@ -134,8 +134,8 @@ def undo(model: str | Path) -> Restored:
     steps = steps_of(Inspector.look(path).provenance, path)
     if not steps:
         raise ModelFileError(f"{path}: has not been updated, so there is nothing to undo.")
-    if steps[-1].id not in _versions.kept(path):
-        missing = _versions.folder_of(path) / f"{steps[-1].id}.kizu"
+    if steps[-1].id not in versions.kept(path):
+        missing = versions.folder_of(path) / f"{steps[-1].id}.kizu"
         raise ModelFileError(
             f"{path}: its previous version is not kept ({missing} is not there). Put that file back from a copy, or "
             "fit again."
@@ -150,5 +150,5 @@ def restore(model: str | Path, version: str) -> Restored:
     """
     path = Path(model)
     replaced = identity(path) if path.exists() else None
-    found = _versions.restore(path, version)
+    found = versions.restore(path, version)
     return Restored(path, found.stem, replaced)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from kizu.calibration import Calibration
 from kizu.datasets import Sample
-from kizu.detectors import Detector
-from kizu.detectors._robust import standing_out
+from kizu.detectors import Detector, standing_out
 
 
 def numbers_of(detector: Detector) -> list[int]:

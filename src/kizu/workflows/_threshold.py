@@ -14,7 +14,7 @@ from kizu.calibration.tail import Tail, TailEstimate, fit_tail
 from kizu.datasets import Dataset
 from kizu.errors import DataError, ParameterError, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS
-from kizu.inspector import Inspector, _versions, check_target, identity
+from kizu.inspector import Inspector, check_target, identity, versions
 from kizu.progress import Progress
 from kizu.workflows._evaluate import evaluate
 
@@ -129,7 +129,7 @@ def decide(
         base = replace(base, by="false_alarms", threshold=None, evidence={})
     new = old.deciding(base)
     if wished:
-        with _versions.unchanged(source, previous):
+        with versions.unchanged(source, previous):
             inspector.calibrated(new).save(target)
     return replace(_decided(target, old, new, wished, expected), kept_for_fitting=kept)
 

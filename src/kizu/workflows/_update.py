@@ -14,11 +14,11 @@ import numpy as np
 
 from kizu import detectors
 from kizu.calibration import Calibration
-from kizu.calibration.binomial import beta_cdf
+from kizu.calibration.binomial import at_least
 from kizu.datasets import Sample
-from kizu.errors import KizuWarning, ModelFileError
+from kizu.errors import KizuWarning, ModelFileError, some
 from kizu.images import DEFAULT_MAX_PIXELS
-from kizu.inspector import Inspector, _versions, check_target, identity
+from kizu.inspector import Inspector, check_target, identity, versions
 from kizu.progress import Progress, Silent
 from kizu.workflows._calibrate import from_left_out, from_left_out_later, leaves_out_later
 from kizu.workflows._history import Step, digests_of, steps_of
@@ -29,6 +29,9 @@ from kizu.workflows._recalibrate import recalibrated
 
 BY_CHANCE = 0.1
 """Probability below which so many images above all calibration scores seem no accident."""
+
+NAMED = 5
+"""Strange images named in a warning."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def update(
     source, target = Path(model), Path(model if out is None else out)
     files = find_good_files(images)
     check_target(target)
-    _versions.check_folder(target)
+    versions.check_folder(target)
     previous, inspector = identity(source), Inspector.load(source)
     steps = steps_of(inspector.provenance, source)
     reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
@@ -198,11 +201,11 @@ def _warn(before: Calibration, after: Calibration, new: NewImages, strange: Sequ
     """Say what may be wrong with the images, or with what decides."""
     if strange:
         _say(
-            f"{_named(strange)}: far above every good image so far. Really good? It is learnt as good from now on; "
-            "`kizu update MODEL --undo` takes it back."
+            f"{some(strange, NAMED)}: far above every good image so far. Really good? It is learnt as good from now "
+            "on; `kizu update MODEL --undo` takes it back."
         )
     above = sum(score > before.scores.max() for score in new.scores)
-    chance = _at_least(above, len(new.scores), 1 / (len(before.scores) + 1))
+    chance = at_least(above, len(new.scores), 1 / (len(before.scores) + 1))
     if after.threshold > before.threshold and chance < BY_CHANCE:
         _say(
             f"the threshold rose from {before.threshold:.4g} to {after.threshold:.4g}: {above} of {len(new.scores)} "
@@ -220,33 +223,12 @@ def _say(text: str) -> None:
     warnings.warn(text, KizuWarning, stacklevel=4)
 
 
-def _named(paths: Sequence[Path], most: int = 5) -> str:
-    """The first few by name.
-
-    >>> _named([Path("a.png"), Path("b.png"), Path("c.png")], 2)
-    'a.png, b.png and 1 more'
-    """
-    rest = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(str(path) for path in paths[:most]) + rest
-
-
-def _at_least(hits: int, trials: int, share: float) -> float:
-    """Probability of ``hits`` or more of ``trials``, each by a ``share``.
-
-    >>> _at_least(0, 5, 0.1), round(_at_least(1, 2, 0.5), 2)
-    (1.0, 0.75)
-    >>> _at_least(900, 5000, 0.001) < 1e-300
-    True
-    """
-    return float(beta_cdf(share, hits, trials - hits + 1)) if hits else 1.0
-
-
 def _written(inspector: Inspector, source: Path, target: Path, previous: str) -> Path:
     """Write the model once its previous version is kept, and any other in its place too; where the first is now."""
-    folder = _versions.folder_of(target)
-    with _versions.unchanged(source, previous):
+    folder = versions.folder_of(target)
+    with versions.unchanged(source, previous):
         if target.exists():
-            _versions.keep(target, folder)
-        kept = _versions.keep(source, folder)
+            versions.keep(target, folder)
+        kept = versions.keep(source, folder)
         inspector.save(target)
     return kept

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from onnx import helper, inliner
+from onnx import helper
 
 from kizu.errors import BackboneError
 
@@ -35,11 +35,6 @@ def cut(model: Any, tensors: Sequence[str]) -> Any:
     kept = helper.make_model(part, opset_imports=list(model.opset_import), ir_version=model.ir_version)
     _forget(kept.graph)
     return kept
-
-
-def inlined(model: Any) -> Any:
-    """``model`` without functions of its own."""
-    return inliner.inline_local_functions(model) if model.functions else model
 
 
 def _needed(graph: Any, wanted: set[str]) -> tuple[list[Any], set[str], set[str]]:

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from kizu.backbones._card import BackboneCard, Layer
 from kizu.backbones.foreign import _graph_cache
 from kizu.backbones.foreign._forms import Convention
-from kizu.backbones.weights._files import RANDOM, RANDOM_ORIGIN, WeightFile, checksum
+from kizu.backbones.foreign._normalisation import Normalisation
+from kizu.backbones.weights._files import RANDOM, RANDOM_ORIGIN, WeightFile, checksum, with_weights
 from kizu.errors import BackboneError, KizuError, MissingExtraError, ParameterError
 from kizu.progress import Progress, Silent
 
@@ -48,6 +49,10 @@ class Facts:
     sha256: str
     size: int
     description: str
+
+    @property
+    def normalisation(self) -> Normalisation:
+        return Normalisation(self.mean, self.std)
 
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> Facts:
@@ -121,7 +126,8 @@ class Exported:
 
     def with_weights(self, weights: str) -> Exported:
         """See `Weighted.with_weights`."""
-        return _with_weights(self, weights)
+        card, weights = with_weights(self.card, weights)
+        return replace(self, card=card, weights=weights)
 
     def prepared(self, progress: Progress) -> Exported:
         """See `Preparable.prepared`; the export itself is a part of `build`, which knows the layers."""
@@ -153,13 +159,11 @@ class Exported:
         path = None if self.weights == RANDOM else self._path()
         with self.progress.stage(f"Exporting {self.card.name}", _STEPS) as advance, loading(self.library):
             from kizu.backbones.foreign import _torch_export
-            from kizu.backbones.foreign._grafting import Normalisation
 
             network = self.library.network(self.reference, image_size, path)
             advance()
-            normalisation = Normalisation(self.facts.mean, self.facts.std)
             subject = _torch_export.Subject(
-                self.card.name, network, self.facts.image_size, self.facts.convention, normalisation
+                self.card.name, network, self.facts.image_size, self.facts.convention, self.facts.normalisation
             )
             return _torch_export.export(subject, layers, image_size, advance)
 
@@ -178,9 +182,10 @@ class Exported:
 def find_in(
     library: Library,
     reference: str,
-    weights: str | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
+    *,
+    weights: str | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
 ) -> Exported:
     """The network called ``reference`` as a backbone.
 
@@ -201,26 +206,12 @@ def find_in(
         licence=facts.licence,
         weights=facts.weights or "not published",
         sha256=facts.sha256,
-        preprocessing=_preprocessing(facts),
+        preprocessing=str(facts.normalisation),
         description=facts.description,
         default_patch_stride=None,
     )
     found = Exported(card, library, reference, facts)
-    return found if weights is None else _with_weights(found, weights)
-
-
-def _with_weights(backbone: Exported, weights: str) -> Exported:
-    if weights == RANDOM:
-        card = replace(backbone.card, weights=RANDOM_ORIGIN, sha256="")
-        return replace(backbone, card=card, weights=RANDOM)
-    path = Path(weights).expanduser()
-    card = replace(backbone.card, weights=path.name, sha256=checksum(path), licence="not stated")
-    return replace(backbone, card=card, weights=str(path))
-
-
-def _preprocessing(facts: Facts) -> str:
-    mean, std = (", ".join(f"{value:g}" for value in values) for values in (facts.mean, facts.std))
-    return f"(x / 255 - ({mean})) / ({std}) on 0 to 255 RGB"
+    return found if weights is None else found.with_weights(weights)
 
 
 def _facts(library: Library, reference: str) -> Facts:

@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 
 from kizu.backbones._card import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
-from kizu.backbones.foreign._grafting import Normalisation
+from kizu.backbones.foreign._normalisation import Normalisation
 from kizu.errors import BackboneError, ParameterError
 
 

@@ -12,12 +12,12 @@ import onnx
 from onnx import TensorProto, external_data_helper
 
 from kizu.backbones._card import MAX_IMAGE_SIZE, MIN_IMAGE_SIZE
-from kizu.backbones.foreign import _cutting, _metadata
+from kizu.backbones.foreign import _metadata
 from kizu.backbones.foreign._forms import Convention
 from kizu.backbones.foreign._grafting import Input
 from kizu.backbones.foreign._trial import reason
 from kizu.errors import BackboneError
-from kizu.graphs import LARGEST_MESSAGE
+from kizu.graphs import LARGEST_MESSAGE, inlined
 
 USUAL_IMAGE_SIZE = 224
 """Where neither the graph nor its metadata say one: what most networks were trained at."""
@@ -58,7 +58,7 @@ def read(path: Path) -> Network:
     Raises:
         BackboneError: the file or a file beside it cannot be read, is no ONNX, larger than 2 GiB, or takes no images.
     """
-    model = _cutting.inlined(_load(path))
+    model = inlined(_load(path))
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     value = _images_of(model.graph, path)
     sides, source = _sides(value, path)

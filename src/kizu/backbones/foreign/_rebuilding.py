@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 
 from kizu.backbones.foreign import _cutting, _trial
 from kizu.backbones.foreign._forms import Convention, Form, form_of
-from kizu.backbones.foreign._grafting import Normalisation, graft, one_by_one
+from kizu.backbones.foreign._grafting import graft, one_by_one
+from kizu.backbones.foreign._normalisation import Normalisation
 from kizu.backbones.foreign._onnx_network import Network
 from kizu.errors import BackboneError
 from kizu.graphs import upgraded

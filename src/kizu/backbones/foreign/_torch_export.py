@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from kizu.backbones._card import Layer
 from kizu.backbones.foreign import _default_layers, _rebuilding, _trial
 from kizu.backbones.foreign._forms import Convention, form_of
-from kizu.backbones.foreign._grafting import Input, Normalisation
+from kizu.backbones.foreign._grafting import Input
+from kizu.backbones.foreign._normalisation import Normalisation
 from kizu.backbones.foreign._onnx_network import Network
 from kizu.backbones.foreign._quiet import quiet
 from kizu.errors import BackboneError

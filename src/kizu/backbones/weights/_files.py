@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from kizu.backbones._card import BackboneCard
 from kizu.backbones.weights import _cache
 from kizu.downloads import checksum as _checksum
 from kizu.errors import BackboneError, DownloadError
@@ -96,6 +97,19 @@ class Published:
         size = f" ({self.size / 2**20:.1f} MiB)" if self.size else ""
         add = "" if ":" in self.backbone else f"run `kizu backbones add {self.file}`, or "  # it knows names alone
         return f"Without a network: bring {self.file}{size} from {self.url} and {add}put it into {self.path.parent}."
+
+
+def with_weights(card: BackboneCard, weights: str) -> tuple[BackboneCard, str]:
+    """The card of a network with other ``weights`` than the published ones, a file or ``none``; and the file's path,
+    or ``none``.
+
+    Raises:
+        BackboneError: the file is not there, or cannot be read.
+    """
+    if weights == RANDOM:
+        return replace(card, weights=RANDOM_ORIGIN, sha256=""), RANDOM
+    path = Path(weights).expanduser()
+    return replace(card, weights=path.name, sha256=checksum(path), licence="not stated"), str(path)
 
 
 def find(package: str, file: str, install: str) -> Path:
