@@ -75,6 +75,11 @@ def test_cost_is_the_least(data: Any, miss: int, false_alarm: int, rate: float |
     assert cost(found) == pytest.approx(min(map(cost, every(scores))), abs=1e-9)
 
 
+@pytest.mark.parametrize("cost", [Cost(1, 1), Cost(1, 1, 1e-13), Cost(1, 1e9, 1e-6), Cost(1e9, 1)])
+def test_what_separates_all_costs_least_whatever_errors_cost(cost: Cost) -> None:
+    assert best_threshold([1, 2, 3, 4, 5], [False, False, True, True, True], cost) == 2.5
+
+
 def test_thresholds_lie_half_way() -> None:
     scores, labels = [1.0, 2.0, 4.0, 5.0], [False, False, True, True]
     assert best_threshold(scores, labels, BestF1()) == 3.0

@@ -262,6 +262,20 @@ def test_image_scores_are_exact_however_poor_the_search(count, at_a_time, monkey
 
 
 @a_poor_search
+@pytest.mark.parametrize("search", ["exact", "approximate"])
+def test_image_scores_are_exact_far_from_the_origin(search):
+    """There, products of float32 cannot tell near rows apart."""
+    rng = np.random.default_rng(0)
+    good = (rng.normal(size=(10, 16, 16, 100)) + 120).astype(np.float32)
+    test = (good[:4] + 0.8 * rng.normal(size=good[:4].shape)).astype(np.float32)
+    found = PatchCore(coreset_ratio=0.4, search=search).fit([good])
+    bank = found.bank_.astype(np.float64)
+    for image, score in zip(test, found.score(test).images, strict=True):
+        truth = max(np.linalg.norm(bank - patch, axis=1).min() for patch in rows_of(image).astype(np.float64))
+        assert score == pytest.approx(truth, rel=1e-6)
+
+
+@a_poor_search
 def test_eq_7_starts_from_the_exact_nearest_row(monkeypatch):
     monkeypatch.setattr(_approximate, "SEARCH_BREADTHS", (1,))
     asked = []
