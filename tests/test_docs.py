@@ -21,10 +21,13 @@ from kizu.backbones.resnet import RESNETS
 from kizu.cli._app import app
 from kizu.config import Config
 from kizu.report import write_image
+from kizu.workflows._resolve import resolve
+from test_packaging import CELLS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+PARAMETERS = "| parameter | default | meaning |"
 
 
 def blocks(language):
@@ -133,30 +136,74 @@ def commands(group, before=""):
             yield f"{before}{name}", command
 
 
-def test_every_option_of_every_command_is_in_the_reference():
-    for name, command in commands(get_command(app)):
-        assert f"`kizu {name}" in REFERENCE
-        for parameter in command.params:
-            for option in parameter.opts:
-                if option.startswith("-"):
-                    assert option in REFERENCE, f"{name} {option}"
+COMMANDS = dict(commands(get_command(app)))
 
 
-def test_every_setting_and_parameter_is_in_the_reference():
-    names = [
-        *Config.model_fields,
-        *(p for d in ("ensemble", "patchcore", "padim") for p in detectors.detector_class(d).defaults()),
-    ]
-    for name in names:
-        assert f"| `{name}` |" in REFERENCE, name
+def table(head, text=REFERENCE):
+    """The rows of the table under a head, as lists of cells."""
+    (rows,) = re.findall(rf"^{re.escape(head)}\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows.splitlines()]
 
 
-def test_parameter_defaults_in_the_reference_are_the_real_ones():
+def code(cell):
+    """What stands in backquotes."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def options_of(command):
+    """The options of a command, and whether they take a value."""
+    found = {option: not p.is_flag for p in command.params if p.param_type_name == "option" for option in p.opts}
+    return found | {option: False for p in command.params for option in p.secondary_opts}
+
+
+def documented_options():
+    """Of the reference: command, option, and what it takes; a short form takes what the long one does."""
+    for names, of, _ in table("| option | of | meaning |"):
+        forms = [form.partition(" ") for form in code(names)]
+        for command in COMMANDS if of == "all" else of.split(", "):
+            for option, _, value in forms:
+                yield command, option, value or (forms[-1][2] if len(option) == 2 else "")
+
+
+def test_every_command_is_in_the_reference_and_no_other():
+    named = [re.match(r"kizu ([a-z]+(?: [a-z]+)*)", code(cell)[0])[1] for cell, _ in table("| command | does |")]
+    assert sorted(named) == sorted(COMMANDS)
+
+
+def test_the_options_in_the_reference_are_those_of_each_command():
+    documented = list(documented_options())
+    root = get_command(app)
+    real = {name: options_of(command) for name, command in COMMANDS.items()}
+    real["kizu"] = options_of(root) | dict.fromkeys(root.context_settings["help_option_names"], False)
+    assert sorted((command, option) for command, option, _ in documented) == sorted(
+        (command, option) for command, options in real.items() for option in options
+    )
+    assert [(c, o, v) for c, o, v in documented if bool(v) != real[c][o]] == []
+
+
+def shown(value):
+    """A setting's value, as the reference has it."""
+    if isinstance(value, tuple | list):
+        return ",".join(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def test_settings_in_the_reference_are_all_there_are_with_their_defaults():
+    rows = {code(name)[0]: default.strip("`") for name, default, _ in table("| setting | default | meaning |")}
+    plain, complete = Config(), resolve(Config())
+    real = {name: getattr(plain, name) for name in Config.model_fields}
+    real |= {"layers": complete.layers, "image_size": complete.image_size, "detector": plain.detector.name}
+    real["sigma"] = f"{complete.sigma:g} px at {complete.image_size}, in proportion; 4 px with tiles"
+    assert rows == {name: shown(value) for name, value in real.items()}
+    tiled = resolve(Config(tile_size=512))
+    assert (tiled.sigma, resolve(Config(image_size=512)).sigma) == (4, 2 * complete.sigma)
+
+
+def test_parameters_in_the_reference_are_all_there_are_with_their_defaults():
     for detector in ("ensemble", "patchcore", "padim"):
         section = REFERENCE.split(f"### `detector: {detector}`")[1].split("\n#")[0]
-        for name, default in detectors.detector_class(detector).defaults().items():
-            (shown,) = re.findall(rf"\| `{name}` \| `?([^`|]+?)`? \|", section)
-            assert shown == (default if isinstance(default, str) else json.dumps(default)), name
+        rows = {code(name)[0]: default.strip("`") for name, default, _ in table(PARAMETERS, section)}
+        assert rows == {name: shown(v) for name, v in detectors.detector_class(detector).defaults().items()}
 
 
 def test_every_public_name_is_in_the_reference():
@@ -164,11 +211,42 @@ def test_every_public_name_is_in_the_reference():
         assert name.startswith("_") or f"kizu.{name}" in REFERENCE, name
 
 
+def text_of(document):
+    """A page without its blocks of code."""
+    return re.sub(r"^ *```.*?^ *```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(document):
+    """What links can point at, by GitHub's rules: headings in small letters, without punctuation, with hyphens."""
+    found = []
+    for heading in re.findall(r"^#+ +(.*?) *#*$", text_of(document), re.MULTILINE):
+        words = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        anchor = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+        found.append(f"{anchor}-{times}" if (times := found.count(anchor)) else anchor)
+    return found
+
+
+def links():
+    """Every link of every page to a file or heading: where it stands, and its target."""
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)\s]+)\)", text_of(document)):
+            if not re.match(r"https?:", target):
+                yield document, target
+
+
 def test_links_lead_somewhere():
-    for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
-            if not target.startswith("http"):
-                assert (document.parent / target).exists(), f"{document.name}: {target}"
+    unpacked = (ROOT / "PKG-INFO").exists()  # of a source distribution
+    for document, target in links():
+        path, _, anchor = target.partition("#")
+        file = document.parent / path if path else document
+        assert file.exists() or (unpacked and file.name in CELLS), f"{document.name}: {target}"
+        assert not anchor or anchor in anchors(file), f"{document.name}: {target}"
+
+
+def test_anchors_are_those_that_github_makes(tmp_path):
+    page = tmp_path / "a.md"
+    page.write_text("# `evaluate --json`: what's in it\n## Two\n```\n# none\n```\n## Two\n### [A b](c.md), 良品\n")
+    assert anchors(page) == ["evaluate---json-whats-in-it", "two", "two-1", "a-b-良品"]
 
 
 def test_the_commands_for_large_pictures_work_as_written(tmp_path, environment):

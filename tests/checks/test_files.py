@@ -51,9 +51,9 @@ def test_too_few_of_a_kind_to_test_with() -> None:
     enough = [a_look(f"{n}") for n in range(ENOUGH_GOOD)]
     assert list(too_few(enough)) == []
     (finding,) = too_few([*enough, *(a_look(f"bad {n}", "test", "bad") for n in range(9))])
-    assert finding.message == "9 bad test images: shares measured on them are good to ±33 %."
+    assert finding.message == "9 bad test images: shares measured on them are good to ±33 percentage points."
     (finding,) = too_few([*enough, a_look("bad", "test", "bad")])
-    assert "±50 %" in finding.message
+    assert "±50 percentage points" in finding.message
 
 
 def test_what_a_layout_leaves_out_is_passed_on() -> None:

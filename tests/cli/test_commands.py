@@ -204,6 +204,7 @@ def test_demo_on_real_cells(kizu: Command, tmp_path: Path, monkeypatch: pytest.M
     said = kizu("demo", "--out", tmp_path / "試し", "--seed", 1)
     assert said.code == 0
     assert "Fitted on 24 good solar cells; tested on others, good and defective." in said.out
+    assert said.out.count("The images are under CC BY-NC-SA 4.0, not for commercial use: LICENSE.md of the ") == 1
     assert f"Look at the pictures in {tmp_path / '試し'}; the model is" in said.out
 
 

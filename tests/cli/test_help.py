@@ -63,7 +63,7 @@ def test_help_of_a_group(kizu: Command, name: str) -> None:
 @pytest.mark.parametrize(("command", "parameter"), PARAMETERS, ids=ids)
 def test_everything_has_help(command: str, parameter: Any) -> None:
     assert parameter.help
-    assert re.match(r"[A-Z].*\.|.*\]$", parameter.help)
+    assert re.fullmatch(r"[A-Z].*\.(?: \[default: [^]]+\])?", parameter.help)
 
 
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=ids)

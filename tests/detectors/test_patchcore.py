@@ -265,7 +265,7 @@ def test_image_scores_are_exact_however_poor_the_search(count, at_a_time, monkey
 @pytest.mark.parametrize("search", ["exact", "approximate"])
 def test_image_scores_are_exact_far_from_the_origin(search):
     """There, products of float32 cannot tell near rows apart."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(3)
     good = (rng.normal(size=(10, 16, 16, 100)) + 120).astype(np.float32)
     test = (good[:4] + 0.8 * rng.normal(size=good[:4].shape)).astype(np.float32)
     found = PatchCore(coreset_ratio=0.4, search=search).fit([good])

@@ -1,7 +1,8 @@
 """The same photograph more than once: the same pixels, or nearly; and whether a split or label tears it apart.
 
 Copies within the images for training make leave-one-out scores too small, since an image finds its copy, and with
-them the threshold. A copy on both sides of train and test makes every figure look better than it is.
+them the threshold. So does one in train and calibration; one in train and test makes every figure look better than it
+is.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ class Copies:
     advice: str
 
 
-_SPLIT = "Keep it in one split. Figures measured on such a test set are too good."
+_SPLIT = (
+    "Keep it in one split. A copy of a training image makes the threshold too low among those for calibration, and "
+    "figures too good in the test."
+)
 _LABEL = "Find out which label is right, and take the other file out."
 _ONCE = "Keep one. In training, copies make the threshold too low; in a test they count more than once."
 SAME = (

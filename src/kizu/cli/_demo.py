@@ -39,6 +39,7 @@ def demo(
 def _told(result: Demo, out: Path, clock: _show.Clock, as_json: bool) -> None:
     """What the demo did, and where to look."""
     from kizu.cli import _show, _show_model
+    from kizu.datasets.public import card
 
     if as_json:
         model = {"model": str(result.model), **_show_model.described(result.inspector)}
@@ -46,5 +47,7 @@ def _told(result: Demo, out: Path, clock: _show.Clock, as_json: bool) -> None:
         return
     fitted_on = result.inspector.provenance["data"]["fitted"]
     print(f"Fitted on {fitted_on} good solar cells; tested on others, good and defective.")
+    cells = card("elpv")
+    print(f"The images are under {cells.licence}, {cells.accept}: LICENSE.md of the package elpv-dataset says more.")
     _show.evaluation(result.evaluation, out, as_json=False)
     _show.line(f"Took {clock.seconds:.1f} s in all. Look at the pictures in {out}; the model is {result.model}.")

@@ -9,7 +9,9 @@ from pathlib import Path
 
 
 def prepare() -> None:
-    """Let what the commands print never end their work: see `_Lasting`; file names in any script print.
+    """Let no reader that goes away end a command's work, nor messages that a full disk cannot take: see `_Lasting`.
+
+    Results that a full disk cannot take do end it. File names in any script print.
 
     A stream that is closed or was never there, as under a Windows service, swallows what is said.
     """

@@ -76,6 +76,6 @@ def restored(bank: Float32, state: Mapping[str, Array], search: str) -> tuple[Se
     if "links" not in state or search == "exact":
         return ExactNeighbors(bank), Accuracy()
     entry, breadth = int(state["entry"].item()), int(state["breadth"].item())
-    following = int(state["following"].item()) if "following" in state else 0  # none in kizu 0.1
+    following = int(state["following"].item()) if "following" in state else 0  # older models have none
     graph = Graph(state["levels"], state["offsets"], state["links"], entry, breadth, following)
     return ApproximateNeighbors(bank, graph), Accuracy(*state["accuracy"].tolist())

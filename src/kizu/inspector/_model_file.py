@@ -116,8 +116,9 @@ def write(
 def read(path: Path, *, mapped: bool = False, known: Known = _unknown) -> Content:
     """Read and verify a model file. Raises `ModelFileError`: what is wrong with which file, and what to do.
 
-    ``mapped``: leave arrays in the file, which must stay as it is (`kizu.inspector._entries`); those of models of
-    kizu 0.1 are read into memory. ``known`` gives a graph by its SHA-256, where it is in memory already.
+    ``mapped``: leave arrays in the file, which must stay as it is (`kizu.inspector._entries`); those of models from
+    before entries were aligned (docs/decisions/0024) are read into memory. ``known`` gives a graph by its SHA-256,
+    where it is in memory already.
     """
 
     def read_archive(path: Path, file: BinaryIO, archive: zipfile.ZipFile) -> Content:

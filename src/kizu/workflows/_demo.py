@@ -1,4 +1,4 @@
-"""Fit, evaluate and report on real solar cells: the first thing to try after installing."""
+"""Fit and evaluate on real solar cells: the first thing to try after installing."""
 
 from __future__ import annotations
 
