@@ -80,7 +80,7 @@ def environment(tmp_path_factory):
 def test_the_tour_of_the_readme_works_as_written(workshop, environment):
     blocks_of_kizu = [block.strip() for block in blocks("bash") if block.startswith("kizu ")]
     assert [block.split()[1] for block in blocks_of_kizu] == [
-        *("check", "fit", "predict", "evaluate", "threshold", "backbones", "export")
+        *("check", "fit", "predict", "evaluate", "drift", "backbones", "export")
     ]
     for block in blocks_of_kizu:
         for command in block.splitlines() if "backbones" not in block else ():
