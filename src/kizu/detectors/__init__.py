@@ -1,6 +1,17 @@
 """Detectors: what is learnt from the embeddings of good images. One file a method."""
 
-from kizu.detectors._base import Detector, LeavesOneOut, Scores, finite
+from kizu.detectors._base import Detector, LeavesOneOut, Scores, checked_scores, finite
 from kizu.detectors._registry import build, detector_class, names, register, restore
 
-__all__ = ["Detector", "LeavesOneOut", "Scores", "build", "detector_class", "finite", "names", "register", "restore"]
+__all__ = [
+    "Detector",
+    "LeavesOneOut",
+    "Scores",
+    "build",
+    "checked_scores",
+    "detector_class",
+    "finite",
+    "names",
+    "register",
+    "restore",
+]
