@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoreCounts:
     """Labels counted per distinct score, highest score first.
 
@@ -62,7 +62,7 @@ class ScoreCounts:
         return min(self.totals) > 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RocCurve:
     """``(K + 1,)`` float64 each, from (0, 0) to (1, 1): the rates when ``score > thresholds[k]`` flags."""
 
@@ -71,7 +71,7 @@ class RocCurve:
     tpr: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PrCurve:
     """``(K + 1,)`` float64 each, recall rising from 0 to 1; precision is 1 where nothing is flagged."""
 
