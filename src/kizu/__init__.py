@@ -80,6 +80,10 @@ _ELSEWHERE = {
 """Where public names live that are not in `kizu.workflows`."""
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     """Load a public name when it is first used: ``import kizu`` alone loads nothing heavy."""
     from importlib import import_module

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoreCounts:
     """Labels counted per distinct score, highest score first.
 

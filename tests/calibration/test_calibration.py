@@ -231,3 +231,49 @@ def test_what_is_missing_is_refused(missing: str) -> None:
 def test_no_number_is_never_ok() -> None:
     calibration = Calibration(np.arange(1.0, 20), np.arange(1.0, 20))
     assert calibration.verdict(math.nan) == calibration.verdict(math.inf) == "ng"
+
+
+@pytest.mark.parametrize("number", [np.float32, np.float64, np.int64, int])
+def test_numbers_of_numpy_are_stored_as_plain_ones(number: Any) -> None:
+    decision = Decision(by="value", false_alarms=number(0), review_budget=number(0), threshold=number(3))
+    calibration = Calibration(np.array([1, 2], np.float32), [1, 2], decision)  # type: ignore[arg-type]
+    document = json.loads(json.dumps(calibration.to_dict()))
+    assert document["decision"] == decision.to_dict()
+    assert document["decision"]["threshold"] == 3.0
+    assert {type(value) for value in (decision.false_alarms, decision.review_budget, decision.threshold)} == {float}
+    assert (calibration.scores.dtype, calibration.peaks.dtype) == (np.float64, np.float64)
+    assert calibration.verdict(number(4)) == "ng"
+    assert calibration.p_value(number(2)) == calibration.p_value(2.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"false_alarms": "0.1"}, r"`false_alarms` must be in \[0, 1\); got '0\.1'\. For one percent"),
+        ({"false_alarms": True}, r"`false_alarms` must be in \[0, 1\); got True"),
+        ({"review_budget": None}, r"`review_budget` must be in \[0, 1\); got None"),
+        ({"by": "value", "threshold": "3"}, "`threshold` must be a finite number; got '3'"),
+        ({"by": "value", "threshold": True}, "`threshold` must be a finite number; got True"),
+    ],
+)
+def test_what_is_no_number(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        Decision(**settings)
+
+
+def test_scores_that_are_no_numbers() -> None:
+    with pytest.raises(DataError, match="calibration scores must be numbers; got <U1"):
+        Calibration(np.array(["1"]), np.array(["1"]))
+    good = Calibration(np.array([1.0]), np.array([1.0]))
+    for ask in (good.verdict, good.p_value):
+        with pytest.raises(ParameterError, match="`score` must be a number; got '1'"):
+            ask("1")  # type: ignore[arg-type]
+
+
+def test_results_with_arrays_are_equal_to_themselves_alone() -> None:
+    one, other = (Calibration(np.array([1.0, 2.0]), np.array([1.0, 2.0])) for _ in range(2))
+    assert one != other
+    assert one in [other, one]
+    assert one in {one, other}
+    assert Decision(evidence={"data": "部品"}) == Decision(evidence={"data": "部品"})
+    assert len({Decision(evidence={"data": "部品"}), Decision(evidence={"data": "部品"})}) == 1

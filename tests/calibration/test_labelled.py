@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import pairwise
 from typing import Any
@@ -205,3 +206,25 @@ def test_impossible_wishes(made: Any, words: str) -> None:
 def test_the_currency_does_not_matter(unit: float) -> None:
     scores, labels = [1.0, 2.0, 4.0, 5.0], [False, False, True, True]
     assert best_threshold(scores, labels, Cost(unit, unit)) == 3.0
+
+
+def test_rules_take_numbers_of_numpy() -> None:
+    rules = Recall(np.float32(0.5)), Cost(np.int64(2), np.float32(0.5), np.float32(0.25))
+    assert json.loads(json.dumps([vars(rule) for rule in rules])) == [
+        {"share": 0.5, "by": "recall"},
+        {"miss": 2.0, "false_alarm": 0.5, "defect_rate": 0.25, "by": "cost"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda: Recall("0.9"), r"`recall` must be in \(0, 1\]; got '0\.9'\. For all but one"),
+        (lambda: Cost("1", 1), "`cost_miss` must be a number above 0; got '1'"),
+        (lambda: Cost(1, None), "`cost_false_alarm` must be a number above 0; got None"),
+        (lambda: Cost(1, 1, "0.1"), r"`defect_rate` must be in \(0, 1\); got '0\.1'\. For one in a thousand"),
+    ],
+)
+def test_rules_of_what_is_no_number(made: Any, words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        made()

@@ -123,3 +123,14 @@ def test_impossible_input() -> None:
         GoodWorkload(long, short, long, long, 0.0, 0.9, 1)
     with pytest.raises(ValueError, match="differ in shape"):
         WorkloadCurve(long, long, long, long, long, long, short, 0.0, 0.5, 0.9, 1, 1)
+
+
+def test_a_threshold_that_is_no_number() -> None:
+    for ask in (
+        lambda given: workload([1, 2, 3, 4], [0, 1, 0, 1], given),
+        lambda given: good_workload([1.0, 2.0], given),
+        lambda given: workload([1, 2, 3, 4], [0, 1, 0, 1], 3.0).at(given),
+    ):
+        for wrong in (math.nan, "3"):
+            with pytest.raises(ParameterError, match="`threshold` must be a number; got"):
+                ask(wrong)

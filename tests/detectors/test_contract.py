@@ -393,6 +393,15 @@ def test_embeddings_that_are_no_numbers_are_refused(name, number):
         detectors.build(name, {}).fit(iter([embeddings]))
 
 
+@pytest.mark.parametrize("name", detectors.names())
+@pytest.mark.parametrize("number", [2e16, -1e20])
+def test_embeddings_whose_squares_are_no_float32_are_refused(name, number):
+    embeddings = np.random.default_rng(0).random((4, 3, 3, 5), dtype=np.float32)
+    embeddings[2, 1, 1, 3] = number
+    with pytest.raises(DataError, match=r"features are too large to tell distances: up to (2e\+16|1e\+20)"):
+        detectors.build(name, {}).fit(iter([embeddings]))
+
+
 @kizus_own
 @pytest.mark.filterwarnings("ignore::kizu.KizuWarning")
 def test_scores_whatever_floats_come(name, parameters):

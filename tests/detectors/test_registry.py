@@ -10,7 +10,7 @@ import pytest
 
 from kizu import detectors
 from kizu.detectors import Detector, Scores, _registry
-from kizu.errors import ParameterError
+from kizu.errors import KizuWarning, ParameterError
 
 PLUGIN = """
 import numpy as np
@@ -146,3 +146,40 @@ def test_two_packages_with_one_name(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ParameterError, match="2 packages offer a detector named 'furthest'; uninstall all but one"):
         detectors.detector_class("furthest")
+
+
+def test_a_package_cannot_take_kizus_names_in_silence(tmp_path, monkeypatch):
+    install(tmp_path, "kizu_test_usurping", PLUGIN, "padim = kizu_test_usurping:Furthest")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(_registry, "_looked_at", set())
+    with pytest.warns(
+        KizuWarning, match=r"the detector 'padim' \(.*Furthest\) of another package was left out: kizu has"
+    ):
+        assert type(detectors.build("padim", {})).__module__ == "kizu.detectors.padim"
+    detectors.build("padim", {})
+    assert "kizu_test_usurping" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("entry", "source", "words"),
+    [
+        (
+            "nearest",
+            PLUGIN,
+            r"the detector 'nearest' \(.*\) calls itself 'furthest': models would ask for that\. .*mend",
+        ),
+        (
+            "furthest",
+            PLUGIN.replace("def score", "def skore").replace("def summary", "def sum"),
+            r"the detector 'furthest' \(.*\) lacks score, summary; mend or uninstall its package",
+        ),
+        ("furthest", PLUGIN.replace('name = "furthest"', ""), r"the detector 'furthest' \(.*\) lacks name; mend"),
+    ],
+    ids=["another name", "abstract", "no name"],
+)
+def test_a_class_that_is_no_whole_detector(entry, source, words, tmp_path, monkeypatch, request):
+    module = f"kizu_test_part_{abs(hash(request.node.name))}"
+    install(tmp_path, module, source, f"{entry} = {module}:Furthest")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ParameterError, match=words):
+        detectors.detector_class(entry)

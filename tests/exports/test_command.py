@@ -185,3 +185,10 @@ def test_in_a_process_of_its_own(model: Path, tmp_path: Path) -> None:
     said = in_its_own_process(["export", model, "-o", tmp_path / "傷.onnx"])
     assert (said.code, said.err) == (0, "Checking the export (6)\n")
     assert (tmp_path / "傷.onnx").exists()
+
+
+def test_an_image_alone_is_one(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "ab" / "1.png", tile(4))
+    monkeypatch.chdir(tmp_path)
+    found = kizu.export(model, tmp_path / "a.onnx", images="ab")
+    assert found.agreement.images == 7

@@ -169,7 +169,7 @@ def test_arrays_are_taken_as_the_camera_gives_them() -> None:
     assert Reading((0, 200)).checked(blocks()).dtype == np.uint8
     broken = DEEP.astype(np.float32)
     broken[0, 0, 0] = np.nan
-    for wrong in (blocks(), broken, DEEP[..., :2], DEEP.astype(np.int32), DEEP[:0]):
+    for wrong in (blocks(), broken, DEEP[..., :2], DEEP.astype(np.int32), DEEP[..., 0, 0]):
         with pytest.raises(ParameterError, match="samples that the window 100 to 4000 is of, as uint16 or finite"):
             deep.checked(wrong)
     with pytest.raises(ParameterError, match=r"\(H, W\), uint8; got .* uint16.*fit with a window to have them used"):
@@ -202,3 +202,11 @@ def test_samples_of_a_model_file_come_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decode_samples(encode_image(DEEP, ".png"), "a.png"), DEEP)
     with pytest.raises(ParameterError, match="uint8"):
         encode_image(DEEP, ".jpg")
+
+
+def test_arrays_have_sides_as_files_have() -> None:
+    for reading, image in ((Reading((100, 4000)), DEEP), (Reading(), blocks())):
+        for small in (image[:7], image[:0], image[:, :7], image[:, :7, 0]):
+            with pytest.raises(ParameterError, match=r"\d+×\d+ pixels are too few to inspect: each side"):
+                reading.checked(small)
+        assert reading.checked(image[:8, :8]).shape == (8, 8, 3)

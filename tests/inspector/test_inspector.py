@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import io
 import json
+import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import kizu
@@ -98,14 +103,106 @@ def test_how_an_array_lies_in_memory_does_not_matter(inspector: Inspector) -> No
         np.zeros((64, 64, 1), np.uint8),
         np.zeros((2, 64, 64, 3), np.uint8),
         np.zeros(64, np.uint8),
-        np.zeros((0, 64, 3), np.uint8),
-        np.zeros((64, 0), np.uint8),
     ],
     ids=lambda image: f"{image.shape} {image.dtype}",
 )
 def test_other_arrays_are_refused(inspector: Inspector, image: np.ndarray) -> None:
     with pytest.raises(ParameterError, match=r"an image must be RGB \(H, W, 3\) or grey \(H, W\), uint8; got \("):
         inspector.predict(image)
+
+
+@pytest.mark.parametrize("size", [(0, 64), (64, 0), (1, 1), (7, 64), (64, 7)], ids=str)
+def test_arrays_may_be_no_smaller_than_files(inspector: Inspector, size: tuple[int, int]) -> None:
+    words = (
+        rf"^{size[1]}×{size[0]} pixels are too few to inspect: each side must be at least 8\. Give the whole image"
+    )
+    image = np.zeros((*size, 3), np.uint8)
+    for ask in (
+        inspector.predict,
+        inspector.inspect,
+        inspector.embed,
+        lambda image: inspector.predict(image[..., 0]),
+    ):
+        with pytest.raises(ParameterError, match=words):
+            ask(image)
+    assert inspector.predict(np.zeros((8, 8, 3), np.uint8)).size == (8, 8)
+
+
+def test_what_is_neither_an_array_nor_a_path(inspector: Inspector, tmp_path: Path) -> None:
+    path = write(tmp_path / "画像.png", tile(0))
+    picture = PIL.Image.fromarray(tile(0))
+    with path.open("rb") as file:
+        for given in (picture, path.read_bytes(), file, io.BytesIO(), None, 3, {path: 1}):
+            words = (
+                rf"^an image is an array or a path; got {type(given).__name__}\. For a PIL image write numpy\.asarray"
+            )
+            for source in (given, [given], iter([given])):
+                with pytest.raises(ParameterError, match=words):
+                    inspector.predict(source)  # type: ignore[call-overload]
+    for nested in ([[path]], [(path, path)], tile(0)[:9, :9].tolist()):
+        with pytest.raises(ParameterError, match=r"got (list|tuple)\."):
+            inspector.predict(nested)  # type: ignore[arg-type]
+    assert same(inspector.predict(np.asarray(picture)), inspector.predict(path))
+
+
+def test_anything_that_is_a_path(inspector: Inspector, tmp_path: Path) -> None:
+    path = write(tmp_path / "画像.png", tile(0))
+    with os.scandir(tmp_path) as entries:
+        (entry,) = entries
+    found = inspector.predict(entry)
+    assert isinstance(found, Prediction)
+    assert found.path == path
+    assert same(found, inspector.predict(path))
+
+
+def test_what_inspect_and_embed_cannot_take(inspector: Inspector) -> None:
+    for ask in (inspector.inspect, inspector.embed):
+        with pytest.raises(ParameterError, match=r"an image is an array or a path; got NoneType"):
+            ask(None)  # type: ignore[arg-type]
+        with pytest.raises(
+            ParameterError, match=r"must be an array here; got a path, 'a\.png'\. `predict` reads files"
+        ):
+            ask("a.png")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"`image` must be samples \(H, W, 3\); got \(64, 64\)"):
+        inspector.embed(np.zeros((64, 64), np.uint8))
+
+
+def test_an_inspector_is_not_pickled(inspector: Inspector) -> None:
+    for attempt in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match=r"Save it, and kizu\.load\(\) the file in each process"):
+            attempt(inspector)
+    assert same(copy.copy(inspector).predict(tile(1)), inspector.predict(tile(1)))
+
+
+def test_inspectors_and_predictions_are_equal_to_themselves_alone(inspector: Inspector, each_model: Path) -> None:
+    one, other = inspector.predict(tile(1)), inspector.predict(tile(1))
+    assert one != other
+    assert one in [other, one]
+    assert {one: 1, other: 2}[other] == 2
+    assert inspector in {inspector}
+    assert inspector != kizu.load(each_model)
+    assert same(pickle.loads(pickle.dumps(one)), other)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            lambda found: Scores(found.patches[:, :3], found.images),
+            r"gives patch scores \(1, 3, \d+\) for \(1, \d+, \d+\)",
+        ),
+        (lambda found: Scores(-found.patches, found.images), "gives a score below 0, -"),
+        (lambda found: Scores(found.patches, -found.images), "gives a score below 0, -"),
+    ],
+    ids=["grid", "patches", "images"],
+)
+def test_a_detector_that_breaks_its_word(
+    inspector: Inspector, wrong: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, kind = inspector.detector.score, type(inspector.detector)
+    monkeypatch.setattr(kind, "score", lambda self, embeddings: wrong(right(embeddings)))
+    with pytest.raises(ParameterError, match=rf"^the detector '{kind.name}' {words}.*Mend or update its package"):
+        inspector.predict(tile(1))
 
 
 def test_a_file_that_cannot_be_read_is_named(inspector: Inspector, tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_nothing_but_defects_ranking_is_none():
 
 def test_before_the_first_map():
     assert PixelAccumulator().result(1.0) is None
-    with pytest.raises(DataError, match="no anomaly map"):
+    with pytest.raises(DataError, match="no pixel"):
         PixelAccumulator().counts()
 
 
@@ -266,3 +266,11 @@ def test_bad_input_is_refused_and_not_counted(anomaly_map, mask, words):
 def test_threshold_must_be_finite():
     with pytest.raises(ParameterError, match="`threshold`"):
         PixelAccumulator().result(math.nan)
+
+
+def test_no_pixel_of_any_map_counts():
+    pixels = PixelAccumulator()
+    pixels.update(np.ones((2, 2), np.float32), np.ones((2, 2), bool), np.zeros((2, 2), bool))
+    assert pixels.result(1.0) is None
+    with pytest.raises(DataError, match="no pixel of an anomaly map has been counted"):
+        pixels.counts()

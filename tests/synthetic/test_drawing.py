@@ -235,3 +235,9 @@ def test_a_strength_that_shows_nothing_is_told(kind: str) -> None:
     image = np.random.default_rng(0).integers(100, 140, (64, 64, 3), np.uint8)
     with pytest.raises(ParameterError, match="of `strength` 1e-05 and `size` 1 that shows; give a larger strength"):
         draw_defect(image, np.random.default_rng(0), kind=kind, strength=1e-5)
+
+
+def test_a_kind_alone_is_one():
+    from kizu.synthetic import check_kinds
+
+    assert check_kinds("blob") == ("blob",)

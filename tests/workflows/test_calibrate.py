@@ -14,6 +14,7 @@ from kizu.datasets import load_dataset
 from kizu.detectors import Scores
 from kizu.errors import ImageError, KizuWarning, ParameterError
 from kizu.images import read_image
+from kizu.workflows._calibrate import from_left_out
 from workflows import tiles
 from workflows.tiles import SMALL
 
@@ -161,3 +162,18 @@ def test_the_same_seed_gives_the_same_folds(tmp_path: Path) -> None:
     same = [scores(kizu.fit(dataset, **SMALL, calibration="k_fold", folds=2, seed=seed)) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(same[0], same[1])
     assert not np.array_equal(same[0], same[2])
+
+
+@pytest.mark.parametrize(
+    ("grid", "score", "words"),
+    [
+        ((3, 3), 0.0, r"gives patch scores \(2, 3, 3\) for \(2, 8, 8\)"),
+        ((8, 8), -1.0, "gives a score below 0, -1"),
+    ],
+)
+def test_left_out_scores_that_break_a_detectors_word(
+    model: Path, grid: tuple[int, int], score: float, words: str
+) -> None:
+    found = Scores(np.full((2, *grid), score, np.float32), np.full(2, score, np.float32))
+    with pytest.raises(ParameterError, match=words):
+        from_left_out(kizu.load(model), found, (96, 96))

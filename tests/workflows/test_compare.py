@@ -205,3 +205,16 @@ def test_what_one_of_the_models_cannot_read_is_skipped_whichever_it_is(tmp_path:
     shallow.unlink()
     with pytest.warns(KizuWarning), pytest.raises(DataError, match="none of 8 images can be read"):
         compare(models, root, skip_unreadable=True)
+
+
+def test_one_model_alone(model: Path, hard: Path) -> None:
+    for given in (model, str(model), load(model), [model], iter([model])):
+        with pytest.raises(ParameterError, match=r"^2 to 26 models are compared; got 1\. Name the model files first"):
+            compare(given, hard)
+    assert len(compare(iter([model, load(model)]), hard).models) == 2
+
+
+def test_comparisons_are_equal_to_themselves_alone(model: Path, hard: Path) -> None:
+    found = compare([model, model], hard)
+    assert found in {found}
+    assert found.models[0] in set(found.models)

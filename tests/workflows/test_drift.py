@@ -208,3 +208,11 @@ def test_a_picture(inspector: kizu.Inspector, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(MissingExtraError, match=r'pip install "kizu\[report\]"'):
         draw_drift(found, tmp_path / "again.png")
     assert not (tmp_path / "again.png").exists()
+
+
+def test_a_table_alone_is_one(inspector: kizu.Inspector, tmp_path: Path) -> None:
+    path = table(tmp_path / "t.csv", KNOWN[:20])
+    for given in (path, str(path)):
+        assert find_drift(inspector, given).rows == find_drift(inspector, [path]).rows
+    with pytest.raises(ParameterError, match=r"`false_alarm_rate` must be in \(0, 1\); got '0\.1'"):
+        find_drift(inspector, path, false_alarm_rate="0.1")  # type: ignore[arg-type]

@@ -224,3 +224,10 @@ def test_a_backbone_that_does_not_bear_it(parts: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(_quantise.quantise, "LARGEST_ERROR", 0.001)
     with pytest.raises(BackboneError, match=r"efficientnet_lite0 does not bear 8 bits: .* Use --precision float32\."):
         kizu.fit(parts, **SMALL, precision="int8")
+
+
+def test_a_provider_alone_is_one(model: Path) -> None:
+    found = kizu.load(model, providers="CPUExecutionProvider")
+    assert found.engine is kizu.load(model, providers=["CPUExecutionProvider"]).engine
+    with pytest.raises(ParameterError, match="unknown execution provider 'Nothing'"):
+        kizu.load(model, providers="Nothing")

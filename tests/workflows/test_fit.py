@@ -322,3 +322,32 @@ def test_progress_tells_every_stage_to_its_end(parts: Path) -> None:
     kizu.fit(parts, **SMALL, calibration="hold_out", progress=Notes())
     assert list(stages) == ["Reading images", "Selecting the coreset", "Finding the threshold"]
     assert all(done == total > 0 for done, total in stages.values()), stages
+
+
+def test_settings_of_a_file(tmp_path: Path) -> None:
+    tiles.good(tmp_path / "data", 7)
+    path = tmp_path / "設定.yaml"
+    path.write_text("image_size: 96\nfalse_alarms: 0.2\nseed: 3\ndetector: {coreset_count: 5}\n", encoding="utf-8")
+    for given in (path, str(path)):
+        inspector = kizu.fit(tmp_path / "data", given, image_size=64)
+        assert (inspector.config.image_size, inspector.config.seed) == (64, 3)
+        assert inspector.detector.summary()["bank rows"] == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("無い.yaml", r"無い\.yaml: cannot read the configuration: "),
+        ("wrong.yaml", r"wrong\.yaml: unknown setting 'image_sise'\. Did you mean 'image_size'"),
+        (
+            {"image_size": 64},
+            r"`config` must be a kizu\.Config or the path of a YAML file; got \{'image_size': 64\}\. .*\*\*",
+        ),
+        (64, r"`config` must be a kizu\.Config or the path of a YAML file; got 64"),
+    ],
+)
+def test_what_is_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any, words: str) -> None:
+    (tmp_path / "wrong.yaml").write_text("image_sise: 64\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParameterError, match=words):
+        kizu.fit(tmp_path, given)

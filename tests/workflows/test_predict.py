@@ -243,3 +243,12 @@ def test_an_error_leaves_no_reading_thread_behind(model: Path, tmp_path: Path) -
         kept = error  # its traceback holds on to everything
     assert "良品003" in str(kept)
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("kizu-read")] == []
+
+
+def test_a_path_and_a_part_alone_are_one(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiles.good(tmp_path / "ab", 2)
+    tiles.good(tmp_path / "a", 1)
+    monkeypatch.chdir(tmp_path)
+    found = list(predict(model, "ab", out=tmp_path / "out", save="overlay"))
+    assert [one.path.parent for one in found if one.path] == [Path("ab")] * 2
+    assert len(list((tmp_path / "out" / "overlay").iterdir())) == 2

@@ -48,7 +48,7 @@ def written(path: Path) -> Calibration:
 def test_without_a_wish_it_only_tells(many: Path) -> None:
     before = many.read_bytes()
     found = decide(many)
-    assert (found.written, found.old, found.new) == (False, found.new, found.old)
+    assert (found.written, found.old.to_dict()) == (False, found.new.to_dict())
     assert many.read_bytes() == before
     assert found.new.threshold == 198.0
     promised = {row.share: row.promised for row in found.shares}
@@ -193,3 +193,27 @@ def test_where_nothing_can_be_read_or_written(model: Path, tmp_path: Path) -> No
     (tmp_path / "file").write_bytes(b"old")
     with pytest.raises(OutputError):
         decide(model, value=1.0, out=tmp_path / "file" / "x.kizu")
+
+
+@pytest.mark.parametrize("number", [np.float32, np.int64])
+def test_numbers_of_numpy(many: Path, number: Any) -> None:
+    found = decide(many, value=number(150), false_alarms=number(0), review_budget=number(0))
+    assert json.loads(json.dumps(found.to_dict()))["decision"]["threshold"] == 150.0
+    assert kizu.load(many).calibration.threshold == 150.0
+    assert found in {found}
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"value": "3"}, "`value` must be a finite number, on the scale of scores; got '3'"),
+        ({"value": True}, "`value` must be a finite number, on the scale of scores; got True"),
+        ({"false_alarms": "0.1"}, r"`false_alarms` must be in \[0, 1\); got '0\.1'"),
+        ({"review_budget": "0.1"}, r"`review_budget` must be in \[0, 1\); got '0\.1'"),
+    ],
+)
+def test_wishes_that_are_no_numbers(many: Path, wish: Any, words: str) -> None:
+    before = many.read_bytes()
+    with pytest.raises(ParameterError, match=words):
+        decide(many, **wish)
+    assert many.read_bytes() == before

@@ -419,3 +419,15 @@ def test_scores_that_stay_have_not_changed(new: float, before: float) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert recalibrated(old, now, [before] * 3, never_higher=False).scores.tolist() == [1, 1, 1, new, new, new]
+
+
+def test_a_folder_alone_is_one(patchcore: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the folders ``a`` and ``b``."""
+    for number, name in enumerate(("a", "b", "ab")):
+        good(tmp_path / name, 1, first=200 + number)
+    monkeypatch.chdir(tmp_path)
+    found = kizu.update(patchcore, "ab")
+    assert [path.parent for path in found.added] == [Path("ab")]
+    assert [path.parent for path in kizu.update(patchcore, Path("a")).added] == [Path("a")]
+    with pytest.raises(ParameterError, match="a path must be a text or a pathlib"):
+        kizu.update(patchcore, None)  # type: ignore[arg-type]

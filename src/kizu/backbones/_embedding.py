@@ -10,11 +10,13 @@ which are then made as patchcore-inspection makes them (`kizu.backbones._fixed_w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from kizu.backbones._card import Layer
 from kizu.backbones._registry import Backbone
-from kizu.errors import BackboneError, bad_parameter
+from kizu.errors import BackboneError, KizuError, bad_parameter, sentence
 
 if TYPE_CHECKING:
     from kizu.backbones._fixed_width import Share
@@ -62,7 +64,10 @@ def embedding_graph(
 
     from kizu.graphs import INPUT, Graph, Output
 
-    model = onnx.load_from_string(backbone.build(layers, image_size))
+    built = backbone.build(layers, image_size)
+    with _blamed(backbone.card.name):
+        model = onnx.load_from_string(built)
+    _check_outputs(backbone.card.name, model, wanted)
     graph = Graph()
     element = TensorProto.FLOAT if dtype == "float32" else TensorProto.UINT8  # backbones cast what they are given
     graph.input(INPUT, element, ["batch", image_size, image_size, 3])
@@ -79,7 +84,30 @@ def embedding_graph(
     else:
         joined = _of_fixed_width(graph, maps, embedding_dims, on_grid)
     graph.node("Transpose", [joined.name], OUTPUT, perm=[0, 2, 3, 1])
-    return graph.serialised([Output(OUTPUT, ("batch", grid, grid, joined.channels))])
+    with _blamed(backbone.card.name):
+        return graph.serialised([Output(OUTPUT, ("batch", grid, grid, joined.channels))])
+
+
+@contextmanager
+def _blamed(backbone: str) -> Iterator[None]:
+    """What onnx says of a graph, as said of that backbone's. Raises `BackboneError`."""
+    try:
+        yield
+    except KizuError:
+        raise
+    except Exception as error:  # onnx's and protobuf's own share no base class
+        said = sentence(str(error).partition("==>")[0])
+        raise BackboneError(f"{backbone}: its ONNX graph is not valid: {said} Mend or update its package.") from error
+
+
+def _check_outputs(backbone: str, model: Any, layers: Sequence[Layer]) -> None:
+    """Whether a graph gives the maps it was asked for, by name and in order. Raises `BackboneError`."""
+    given, wanted = [value.name for value in model.graph.output], [layer.name for layer in layers]
+    if given != wanted:
+        raise BackboneError(
+            f"{backbone}: its ONNX graph gives {', '.join(given) or 'nothing'} where {', '.join(wanted)} was asked "
+            "for. Mend or update its package."
+        )
 
 
 def _check_patch_size(size: int, dims: int | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from kizu.arguments import number
 from kizu.calibration import conformal
 from kizu.calibration._decision import Decision
 from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError
@@ -23,7 +24,7 @@ VERDICTS: tuple[Verdict, ...] = ("ok", "review", "ng")
 Method = Literal["leave_one_out", "k_fold", "hold_out", "given"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """Scores of good images by a detector that was not fitted on them, and what follows.
 
@@ -40,6 +41,8 @@ class Calibration:
     method: Method = "hold_out"
 
     def __post_init__(self) -> None:
+        for name in ("scores", "peaks"):
+            object.__setattr__(self, name, _numbers(getattr(self, name)))
         if self.scores.ndim != 1 or self.scores.shape != self.peaks.shape or not len(self.scores):
             raise DataError(f"a calibration needs one score and one peak an image; got {self.scores.shape} scores.")
         if not (np.isfinite(self.scores).all() and np.isfinite(self.peaks).all()):
@@ -84,6 +87,7 @@ class Calibration:
 
     def verdict(self, score: float) -> Verdict:
         """``ng`` above the threshold, ``review`` above the one for review, else ``ok``; NaN is never ``ok``."""
+        score = number("score", score)
         if not score <= self.threshold:
             return "ng"
         return "review" if score > self.review_threshold else "ok"
@@ -94,7 +98,7 @@ class Calibration:
         >>> Calibration(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])).p_value(3.0)
         0.5
         """
-        return conformal.p_value(self.scores, score)
+        return conformal.p_value(self.scores, number("score", score))
 
     def deciding(self, decision: Decision) -> Calibration:
         """The same scores under another decision."""
@@ -135,3 +139,11 @@ class Calibration:
             return cls(scores, peaks, Decision.from_dict(document["decision"]), document["method"])
         except (KeyError, TypeError, ValueError, OverflowError, DataError, ParameterError) as error:
             raise ModelFileError(f"the calibration in the model file is damaged: {error}") from None
+
+
+def _numbers(given: object) -> Float64:
+    """An array or a list as float64. Raises `DataError` for what is no numbers."""
+    found = np.asarray(given)
+    if found.dtype.kind not in "fiu" and found.size:
+        raise DataError(f"calibration scores must be numbers; got {found.dtype}. Give an array of floats.")
+    return found.astype(np.float64, copy=False)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from kizu.arguments import finite_number, number
 from kizu.errors import bad_parameter
 
 By = Literal["false_alarms", "tail", "f1", "recall", "cost", "value"]
@@ -28,19 +28,22 @@ class Decision:
     false_alarms: float = 0.01
     review_budget: float = 0.05
     threshold: float | None = None
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if self.by not in get_args(By):
             raise bad_parameter("by", f"one of {', '.join(get_args(By))}", self.by)
         for name in ("false_alarms", "review_budget"):
-            if not 0 <= getattr(self, name) < 1:
-                raise bad_parameter(name, "in [0, 1)", getattr(self, name), "For one percent write 0.01.")
+            hint = "For one percent write 0.01."
+            share = number(name, getattr(self, name), "in [0, 1)", hint)
+            if not 0 <= share < 1:
+                raise bad_parameter(name, "in [0, 1)", share, hint)
+            object.__setattr__(self, name, share)
         if (self.by == "false_alarms") != (self.threshold is None):
             expected = "null" if self.by == "false_alarms" else "a number"
             raise bad_parameter("threshold", f"{expected} for a decision by {self.by}", self.threshold)
-        if self.threshold is not None and not math.isfinite(self.threshold):
-            raise bad_parameter("threshold", "a finite number", self.threshold)
+        if self.threshold is not None:
+            object.__setattr__(self, "threshold", finite_number("threshold", self.threshold))
 
     def to_dict(self) -> dict[str, Any]:
         """As a model file holds it."""

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
 
+from kizu.arguments import number
 from kizu.errors import bad_parameter
 
 Float64 = npt.NDArray[np.float64]
@@ -55,7 +56,7 @@ def at_least(hits: int, trials: int, share: float) -> float:
 
 def check_confidence(confidence: float) -> None:
     """Raise `ParameterError` unless it is between 0 and 1."""
-    if not 0 < confidence < 1:
+    if not 0 < number("confidence", confidence, "in (0, 1)", "For ninety percent write 0.9.") < 1:
         raise bad_parameter("confidence", "in (0, 1)", confidence, "For ninety percent write 0.9.")
 
 

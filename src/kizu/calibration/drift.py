@@ -39,7 +39,7 @@ _CLEARLY = 1.5  # a shift changes distances from the middle too; spread is what 
 _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drift:
     """Whether ``(m,)`` scores drifted from where they began.
 

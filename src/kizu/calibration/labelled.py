@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
 
+from kizu.arguments import number
 from kizu.calibration.binomial import CONFIDENCE, check_confidence, clopper_pearson
 from kizu.counts import ScoreCounts, checked_scores, count_scores
 from kizu.errors import DataError, bad_parameter
@@ -49,8 +50,11 @@ class Recall:
     by: Literal["recall"] = "recall"
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise bad_parameter("recall", "in (0, 1]", self.share, "For all but one defect in twenty write 0.95.")
+        hint = "For all but one defect in twenty write 0.95."
+        share = number("recall", self.share, "in (0, 1]", hint)
+        if not 0 < share <= 1:
+            raise bad_parameter("recall", "in (0, 1]", share, hint)
+        object.__setattr__(self, "share", share)
 
     def worth(self, missed: Float64, false_alarms: Float64, bad: int, good: int) -> Float64:
         return np.where((1 - missed) * bad >= self.share * bad - 1e-9, 1.0, 0.0)
@@ -70,11 +74,21 @@ class Cost:
     by: Literal["cost"] = "cost"
 
     def __post_init__(self) -> None:
-        for name, value in (("cost_miss", self.miss), ("cost_false_alarm", self.false_alarm)):
-            if not 0 < value < math.inf:
-                raise bad_parameter(name, "a number above 0", value)
-        if self.defect_rate is not None and not 0 < self.defect_rate < 1:
-            raise bad_parameter("defect_rate", "in (0, 1)", self.defect_rate, "For one in a thousand write 0.001.")
+        for name in ("miss", "false_alarm"):
+            cost = number(f"cost_{name}", getattr(self, name), "a number above 0")
+            if not 0 < cost < math.inf:
+                raise bad_parameter(f"cost_{name}", "a number above 0", cost)
+            object.__setattr__(self, name, cost)
+        if self.defect_rate is not None:
+            object.__setattr__(self, "defect_rate", self._rate(self.defect_rate))
+
+    @staticmethod
+    def _rate(given: float) -> float:
+        hint = "For one in a thousand write 0.001."
+        rate = number("defect_rate", given, "in (0, 1)", hint)
+        if not 0 < rate < 1:
+            raise bad_parameter("defect_rate", "in (0, 1)", rate, hint)
+        return rate
 
     def a_part(self, missed: Float64, false_alarms: Float64, bad: int, good: int) -> Float64:
         """What errors cost, in the mean over all parts, good and bad."""

@@ -72,7 +72,7 @@ class TailEstimate:
         return {"estimate": True, **asdict(self)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tail:
     """The tail of good parts' scores: what to believe of its shape and scale, from ``count`` scores.
 

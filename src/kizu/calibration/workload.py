@@ -13,6 +13,7 @@ exchangeability.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import ArrayLike
 
+from kizu.arguments import number
 from kizu.calibration.binomial import CONFIDENCE, beta_quantile, check_confidence, clopper_pearson
 from kizu.counts import ScoreCounts, count_scores
 from kizu.errors import DataError, bad_parameter
@@ -27,7 +29,7 @@ from kizu.errors import DataError, bad_parameter
 Float64 = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WorkloadCurve:
     """``(K,)`` float64 each, from no review at all to a review of everything that is not NG.
 
@@ -57,6 +59,7 @@ class WorkloadCurve:
 
     def at(self, threshold: float) -> int:
         """The place of the curve that has the verdicts of this threshold for review."""
+        _check_threshold(threshold)
         return int(np.flatnonzero(self.thresholds >= min(threshold, self.thresholds[0]))[-1])
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,7 +67,7 @@ class WorkloadCurve:
         return _plain(self.__dict__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GoodWorkload:
     """``(K,)`` float64 each: the share of good parts that people look at, from good images alone.
 
@@ -102,13 +105,14 @@ def workload(
     production (None: as in these data, which mostly hold far more of them).
 
     Raises `DataError` for scores that are not finite numbers, or when good parts or defects are missing, and
-    `ParameterError` for a rate out of range.
+    `ParameterError` for a rate out of range, or a threshold that is no number.
 
     >>> curve = workload([1, 2, 3, 4], [False, True, False, True], 3.0)
     >>> curve.thresholds[:3].tolist(), curve.review_share[:3].tolist(), curve.missed_share[:3].tolist()
     ([3.0, 2.0, 1.0], [0.0, 0.25, 0.5], [0.5, 0.5, 0.0])
     """
     check_confidence(confidence)
+    _check_threshold(threshold)
     counts = count_scores(scores, labels)
     if not counts.has_both:
         raise DataError("a workload curve needs good parts and defects; add the kind that is missing.")
@@ -138,13 +142,15 @@ def good_workload(scores: ArrayLike, threshold: float, *, confidence: float = CO
     """The share of good parts between the threshold for review and ``threshold``, from calibration scores ``(n,)``.
 
     Where ``threshold`` is no calibration score but lies between two, the bands hold for either, and are a little
-    wider for it. Raises `DataError` for no scores, or ones that are not finite numbers.
+    wider for it. Raises `DataError` for no scores, or ones that are not finite numbers, and `ParameterError`
+    for a threshold that is no number.
 
     >>> found = good_workload([1.0, 2.0, 3.0, 4.0], 4.0)
     >>> found.thresholds.tolist(), found.review_share.tolist()
     ([4.0, 3.0, 2.0, 1.0], [0.0, 0.2, 0.4, 0.6])
     """
     check_confidence(confidence)
+    _check_threshold(threshold)
     counts = count_scores(scores, np.zeros(np.shape(scores), np.bool_))
     total = counts.totals[1]
     limits, _, flagged = _from(counts, threshold)
@@ -175,10 +181,17 @@ def _from(counts: ScoreCounts, threshold: float | None) -> tuple[Float64, Float6
     )
 
 
+def _check_threshold(threshold: float | None) -> None:
+    if threshold is not None and math.isnan(number("threshold", threshold)):
+        raise bad_parameter("threshold", "a number", threshold)
+
+
 def _rate(defect_rate: float) -> float:
-    if not 0 <= defect_rate < 1:
-        raise bad_parameter("defect_rate", "in [0, 1)", defect_rate, "For one part in a thousand write 0.001.")
-    return defect_rate
+    hint = "For one part in a thousand write 0.001."
+    rate = number("defect_rate", defect_rate, "in [0, 1)", hint)
+    if not 0 <= rate < 1:
+        raise bad_parameter("defect_rate", "in [0, 1)", rate, hint)
+    return rate
 
 
 def _same_length(*arrays: Float64) -> None:

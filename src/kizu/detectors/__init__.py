@@ -1,6 +1,6 @@
 """Detectors: what is learnt from the embeddings of good images. One file a method."""
 
-from kizu.detectors._base import Detector, LeavesOneOut, Scores, finite
+from kizu.detectors._base import Detector, LeavesOneOut, Scores, checked_scores, finite
 from kizu.detectors._registry import build, detector_class, names, register, restore
 from kizu.detectors._robust import standing_out
 
@@ -9,6 +9,7 @@ __all__ = [
     "LeavesOneOut",
     "Scores",
     "build",
+    "checked_scores",
     "detector_class",
     "finite",
     "names",

@@ -23,13 +23,22 @@ Array = npt.NDArray[Any]
 Float32 = npt.NDArray[np.float32]
 
 
+LARGEST = 1e16
+"""Of an embedding's numbers: the squared distance of two vectors of 65,536 such numbers is still a float32."""
+
+
 def finite(embeddings: Float32) -> Float32:
-    """``embeddings``, once seen to hold finite numbers only. Raises `DataError`."""
+    """``embeddings``, once seen to hold finite numbers up to `LARGEST` only. Raises `DataError`."""
+    if not embeddings.size or (embeddings.min() >= -LARGEST and embeddings.max() <= LARGEST):  # false for NaN
+        return embeddings
     if not np.isfinite(embeddings).all():
         raise DataError(
             "an embedding holds NaN or infinite numbers; the backbone is damaged. Install its package anew."
         )
-    return embeddings
+    raise DataError(
+        f"the backbone's features are too large to tell distances: up to {np.abs(embeddings).max():.2g}, and at most "
+        f"{LARGEST:.0e} can be. Use another backbone or other layers, or mend its normalisation."
+    )
 
 
 def to_score(embeddings: npt.ArrayLike, channels: int, *, or_more: bool = False) -> Float32:
@@ -42,7 +51,7 @@ def to_score(embeddings: npt.ArrayLike, channels: int, *, or_more: bool = False)
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scores:
     """Raw distances of a batch: ``patches`` ``(B, h, w)`` and ``images`` ``(B,)``, float32, ≥ 0.
 
@@ -59,6 +68,28 @@ class Scores:
     def without(self, images: npt.NDArray[np.int64]) -> Scores:
         """These but for some ``images``, by number."""
         return Scores(np.delete(self.patches, images, axis=0), np.delete(self.images, images))
+
+
+def checked_scores(scores: Scores, patches: tuple[int, ...], name: str) -> Scores:
+    """What the detector of that ``name`` gave for embeddings of so many ``patches``, ``(B, h, w)``, once seen to be
+    what `Detector.score` promises.
+
+    Raises `DataError` where a score is not finite, `ParameterError` where they are negative or of another shape.
+    """
+    if scores.patches.shape != patches:
+        raise ParameterError(
+            f"the detector {name!r} gives patch scores {scores.patches.shape} for {patches} patches: one each are "
+            "needed. Mend or update its package."
+        )
+    if not (np.isfinite(scores.images).all() and np.isfinite(scores.patches).all()):
+        raise DataError("the detector gives no finite score: it cannot be judged. Look at the image, or fit again.")
+    lowest = min(scores.patches.min(initial=0), scores.images.min(initial=0))
+    if lowest < 0:
+        raise ParameterError(
+            f"the detector {name!r} gives a score below 0, {lowest:.6g}: scores are distances, higher is more "
+            "anomalous. Mend or update its package."
+        )
+    return scores
 
 
 class LeavesOneOut(Protocol):

@@ -10,10 +10,13 @@ are missing. So, for image i:
    would have done without i. What it picks are the **stand-ins**.
 3. Its patches are searched in what is left and the stand-ins.
 
-With the whole bank kept (``coreset_ratio`` 1) nothing is ever uncovered, and the scores are those of a refit
+With the whole bank kept (``coreset_ratio`` 1) nothing is ever uncovered, and PatchCore's scores are those of a refit
 exactly; then thresholds from them hold for certain: adding the new image to the others could only lower their
 scores, so they are at least as high as in full conformal prediction (`kizu.calibration.conformal`). With a coreset
 they follow those of a refit closely (docs/decisions/0016).
+
+An ensemble's do so even with whole banks: the spreads that its parts' distances are divided by are those of all
+images, the one left out among them.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from kizu.images.reading import (
     read_samples,
 )
 from kizu.images.resizing import resize, resize_mask
-from kizu.images.samples import Reading, learn_window
+from kizu.images.samples import Reading, check_sides, learn_window, not_an_image
 from kizu.images.tiling import TileSpan, Tiling, tiling_of
 
 __all__ = [
@@ -35,12 +35,14 @@ __all__ = [
     "TileSpan",
     "Tiling",
     "area_of",
+    "check_sides",
     "decode_image",
     "decode_samples",
     "find_images",
     "is_image",
     "learn_foreground",
     "learn_window",
+    "not_an_image",
     "read_ahead",
     "read_bytes",
     "read_header",

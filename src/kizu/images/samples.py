@@ -6,6 +6,7 @@ A camera of 12 bits writes 0 to 4095 into files of 16: brought to 8 bits by full
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from kizu.errors import ImageError, ParameterError
 from kizu.images._decoding import reduction_of
-from kizu.images.reading import DEFAULT_MAX_PIXELS, eight_bits, read_header, read_samples
+from kizu.images.reading import DEFAULT_MAX_PIXELS, MIN_SIDE, eight_bits, read_header, read_samples
 from kizu.images.resizing import resize
 from kizu.wording import Wording
 
@@ -97,12 +98,16 @@ class Reading:
         """Samples given as an array, ``(H, W, 3)`` or ``(H, W)`` → ``(H, W, 3)``.
 
         Raises `ParameterError` for another shape, another type than ``uint8``, or, with a window, for one that is no
-        number, samples of 8 bits where the window is of more, and what is not finite.
+        number, samples of 8 bits where the window is of more, and what is not finite; and for sides that files may
+        not have either.
         """
         kinds = (np.uint8,) if self.window is None else (np.uint8, np.uint16, np.float32, np.float64)
+        if not isinstance(image, np.ndarray):
+            raise not_an_image(image)
         shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
-        if image.dtype not in kinds or not shaped or not image.size:
+        if image.dtype not in kinds or not shaped:
             raise ParameterError(self._expected(image))
+        check_sides(image)
         if self.too_shallow(image) or (image.dtype.kind == "f" and not np.isfinite(image).all()):
             raise ParameterError(self._expected(image))
         return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image
@@ -119,6 +124,25 @@ class Reading:
         return (
             f"an image must be RGB (H, W, 3) or grey (H, W), uint8; {got}. Give the path of the file to have it read "
             f"and brought to that form, or {deeper}."
+        )
+
+
+def not_an_image(given: object) -> ParameterError:
+    """The error for what is no array, and for `predict` no path either."""
+    if isinstance(given, str | os.PathLike):
+        return ParameterError(f"an image must be an array here; got a path, {given!r}. `predict` reads files.")
+    return ParameterError(
+        f"an image is an array or a path; got {type(given).__name__}. For a PIL image write numpy.asarray(image)."
+    )
+
+
+def check_sides(image: NDArray[Any]) -> None:
+    """Raise `ParameterError` where a side of ``(H, W, …)`` is shorter than files may be."""
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise ParameterError(
+            f"{width}×{height} pixels are too few to inspect: each side must be at least {MIN_SIDE}. Give the whole "
+            "image."
         )
 
 

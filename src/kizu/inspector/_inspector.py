@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from kizu import backbones, config, detectors, images, maps
+from kizu.arguments import path_of
 from kizu.calibration import Calibration
 from kizu.config import Config
 from kizu.errors import DataError, ImageError, ModelFileError, NotFittedError, ParameterError, sentence
@@ -29,12 +32,12 @@ ENLARGED = 2
 """Times the size that images are resized to, which reduced JPEG files must still have."""
 
 Float32 = npt.NDArray[np.float32]
-Source = str | Path | Image
+Source = str | os.PathLike[str] | Image
 Opener = Callable[[Config, _model_file.Content], backbones.Engine]
-Sources = list[Source] | tuple[Source, ...] | Iterator[Source]
+Sources = list[Source] | tuple[Source, ...] | set[str] | set[Path] | Iterator[Source]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Inspector:
     """Preprocessing, backbone, detector and calibration of one product.
 
@@ -52,6 +55,15 @@ class Inspector:
     check_files: tuple[bytes, ...] = field(default=(), repr=False)
     area: images.Area | None = None
     engine: backbones.Engine = field(repr=False)
+
+    def __copy__(self) -> Inspector:
+        return replace(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "an inspector cannot be pickled or copied deeply: its engine runs in this process alone. Save it, and "
+            "kizu.load() the file in each process."
+        )
 
     @property
     def preprocessing(self) -> images.Preprocessing:
@@ -95,9 +107,11 @@ class Inspector:
         """``(H, W, 3)`` RGB samples → the embedding ``(1, h, w, D)`` float32; ``(1, 1, n, D)`` where only some
         patches lie in the inspected area.
 
-        Raises `DataError` where these are other patches than those of images that the area was drawn for, and the
+        Raises `ParameterError` for an array of another shape, or too small. Raises `DataError` where these are other
+        patches than those of images that the area was drawn for, and the
         detector learns each position.
         """
+        _check_samples(image)
         frame = self.frame(image.shape[:2])
         self._check_positions(frame)
         if self.tiling is None:
@@ -135,17 +149,20 @@ class Inspector:
         """The score and the anomaly map of ``(H, W, 3)`` RGB samples, without a verdict.
 
         Tiles are scored row by row where the detector can, so that no more embeddings need be held. Raises
-        `DataError` for scores that are not finite numbers.
+        `DataError` for scores that are not finite numbers, `ParameterError` for a detector that breaks its word.
         """
         if self.tiling is None or self.detector.position_bound:
-            scores = _finite(self.detector.score(self.embed(image)))
+            scores = self._scores(self.embed(image))
             return float(scores.images[0]), self.map_of(scores.patches[0], image.shape[:2])
         frame = self.frame(image.shape[:2])
         levels = self.reading.levels(image)
-        found = [_finite(self.detector.score(part[None])) for _, part in strips(self.engine, frame, levels)]
+        found = [self._scores(part[None]) for _, part in strips(self.engine, frame, levels)]
         patches = np.concatenate([one.patches[0] for one in found], axis=0 if frame.counts is None else 1)
         highest = max(found, key=lambda one: float(one.patches.max()))
         return float(highest.images[0]), self.map_of(patches, image.shape[:2])
+
+    def _scores(self, embedding: Float32) -> detectors.Scores:
+        return detectors.checked_scores(self.detector.score(embedding), embedding.shape[:3], self.detector.name)
 
     def map_of(self, patches: Float32, size: tuple[int, int]) -> Float32:
         """The anomaly map of the patch scores ``(h, w)`` of an image of ``size`` (H, W)."""
@@ -161,8 +178,8 @@ class Inspector:
         """Score one decoded image: RGB ``(H, W, 3)`` or grey ``(H, W)``, uint8; with a window, samples as the camera
         gives them, uint16 or floats.
 
-        Raises `ParameterError` for another shape or dtype, `DataError` for another size than the area or the detector
-        can take, `NotFittedError` without a calibration.
+        Raises `ParameterError` for what is no array, or of another shape or dtype, `DataError` for another size than
+        the area or the detector can take, `NotFittedError` without a calibration.
         """
         if self.calibration is None:
             raise NotFittedError("this inspector has no calibration; make it with kizu.fit().")
@@ -196,13 +213,19 @@ class Inspector:
     def predict(self, source: Source | Sources) -> Prediction | list[Prediction]:
         """Inspect an image (an array or the path of a file), or each of several.
 
-        Raises `ImageError` for a file that cannot be read.
+        Raises `ImageError` for a file that cannot be read, `ParameterError` for what is neither array nor path.
         """
+        if isinstance(source, Iterable) and not isinstance(source, _NEVER_SEVERAL):
+            return [self._predicted(one) for one in source]
+        return self._predicted(source)
+
+    def _predicted(self, source: object) -> Prediction:
         if isinstance(source, np.ndarray):
             return self.inspect(source)
-        if isinstance(source, str | Path):
-            return self.inspect(self.reading.read(Path(source)), Path(source))
-        return [self.predict(one) for one in source]
+        if not isinstance(source, str | os.PathLike):
+            raise images.not_an_image(source)
+        path = path_of(source)
+        return self.inspect(self.reading.read(path), path)
 
     def calibrated(self, calibration: Calibration) -> Inspector:
         """This inspector deciding by ``calibration``."""
@@ -233,7 +256,7 @@ class Inspector:
         threads: int | None = None,
         engine: str | None = None,
         precision: str | None = None,
-        providers: Sequence[str] | None = None,
+        providers: str | Sequence[str] | None = None,
         mapped: bool = False,
     ) -> Inspector:
         """Read ``NAME.kizu``. ``exact`` switches approximate search off.
@@ -302,14 +325,20 @@ class Inspector:
         )
 
 
+_NEVER_SEVERAL = (str, bytes, bytearray, memoryview, os.PathLike, np.ndarray, Mapping, io.IOBase)
+"""What can be gone through, but is no images."""
+
+
+def _check_samples(image: Image) -> None:
+    if not isinstance(image, np.ndarray):
+        raise images.not_an_image(image)
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ParameterError(f"`image` must be samples (H, W, 3); got {image.shape}. `inspect` takes grey ones too.")
+    images.check_sides(image)
+
+
 class _NotInstalledError(ModelFileError):
     """A model file is whole, but not what it takes to use it."""
-
-
-def _finite(scores: detectors.Scores) -> detectors.Scores:
-    if not (np.isfinite(scores.images).all() and np.isfinite(scores.patches).all()):
-        raise DataError("the detector gives no finite score: it cannot be judged. Look at the image, or fit again.")
-    return scores
 
 
 def _restore_detector(content: _model_file.Content) -> detectors.Detector:

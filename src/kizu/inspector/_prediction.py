@@ -15,7 +15,7 @@ from kizu.images import Box, resize_mask
 from kizu.regions import Region, find_regions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """Score, verdict and anomaly map of one image.
 

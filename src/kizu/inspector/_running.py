@@ -8,6 +8,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from kizu import backbones
+from kizu.arguments import several
 from kizu.config import Config
 from kizu.errors import ParameterError
 
@@ -25,17 +26,18 @@ def engine_choice(
     config: Config,
     engine: str | None = None,
     precision: str | None = None,
-    providers: Sequence[str] | None = None,
+    providers: str | Sequence[str] | None = None,
     threads: int | None = None,
 ) -> EngineChoice:
-    """The engine that ``config`` names, or another one; None stands for what the configuration says.
+    """The engine that ``config`` names, or another one; None stands for what the configuration says; a provider
+    alone is one.
 
     Another engine leaves the configuration's execution providers behind. Raises `ParameterError` where the model is
     not in that precision.
     """
     chosen = engine or config.engine
     own = config.providers if chosen == config.engine else None
-    wanted = own if providers is None else tuple(providers)
+    wanted = own if providers is None else tuple(several(providers))
     return EngineChoice(chosen, _precision(config.precision, precision), threads, wanted)
 
 

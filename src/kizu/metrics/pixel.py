@@ -93,12 +93,12 @@ class PixelAccumulator:
             self._add_regions(bins[truth], truth)
 
     def result(self, threshold: float) -> PixelMetrics | None:
-        """Metrics of everything seen so far, None before the first map; more maps may follow.
+        """Metrics of everything seen so far, None before the first pixel; more maps may follow.
 
         Raises `ParameterError` when ``threshold`` is not finite.
         """
         limit = check_threshold(threshold)
-        if not self._images:
+        if not len(self._occupied()):
             return None
         counts = self.counts()
         f1_max, f1_max_threshold = best_f1(counts) or (None, None)
@@ -122,10 +122,10 @@ class PixelAccumulator:
         )
 
     def counts(self) -> ScoreCounts:
-        """Pixels per occupied bin, for `roc_curve` and `pr_curve`; `DataError` before the first map."""
-        if not self._images:
-            raise DataError("no anomaly map has been counted yet; call `update` first.")
+        """Pixels per occupied bin, for `roc_curve` and `pr_curve`; `DataError` before the first pixel."""
         occupied = self._occupied()
+        if not len(occupied):
+            raise DataError("no pixel of an anomaly map has been counted yet; call `update` first.")
         return ScoreCounts(thresholds_of(occupied), self._positives[occupied], self._negatives[occupied])
 
     def _add_regions(self, bins: NDArray[np.int32], truth: NDArray[np.bool_]) -> None:

@@ -10,7 +10,7 @@ from kizu.counts import Floats, ScoreCounts, count_scores  # noqa: F401 (the exa
 from kizu.errors import DataError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RocCurve:
     """``(K + 1,)`` float64 each, from (0, 0) to (1, 1): the rates when ``score > thresholds[k]`` flags."""
 
@@ -19,7 +19,7 @@ class RocCurve:
     tpr: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PrCurve:
     """``(K + 1,)`` float64 each, recall rising from 0 to 1; precision is 1 where nothing is flagged."""
 

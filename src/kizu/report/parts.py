@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from kizu.arguments import several
 from kizu.errors import ParameterError, unknown_name
 from kizu.report._drawing import filled, heat_over, outlined, paled
 from kizu.report._outline import width_for
@@ -75,9 +76,9 @@ PARTS = (*_MAKERS, PIXELS)
 """What can be saved of an image: the pictures that `parts` makes, and `PIXELS`."""
 
 
-def check_parts(names: Iterable[str]) -> tuple[str, ...]:
-    """The names, each once. Raises `ParameterError` for one that is not in `PARTS`."""
-    chosen = tuple(dict.fromkeys(names))
+def check_parts(names: str | Iterable[str]) -> tuple[str, ...]:
+    """The names, each once; a name alone is one. Raises `ParameterError` for one that is not in `PARTS`."""
+    chosen = tuple(dict.fromkeys(several(names)))
     for name in chosen:
         if name not in PARTS:
             raise ParameterError(unknown_name("part", name, PARTS))

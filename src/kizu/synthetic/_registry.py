@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from numpy.random import Generator
 
+from kizu.arguments import several
 from kizu.errors import ParameterError, unknown_name
 from kizu.synthetic import blob, cut_paste, scratch, seamless, texture
 from kizu.synthetic._canvas import Canvas, Patch
@@ -26,7 +27,7 @@ KINDS: Mapping[str, Draw] = MappingProxyType(
 """Every kind, by the name that commands and folders have for it."""
 
 
-def check_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
+def check_kinds(kinds: str | Iterable[str]) -> tuple[str, ...]:
     """The names as a tuple, each once, in the order given.
 
     >>> check_kinds(["blob", "scratch", "blob"])
@@ -35,7 +36,7 @@ def check_kinds(kinds: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ParameterError: a kind is not known, or there is none.
     """
-    names = tuple(dict.fromkeys(kinds))
+    names = tuple(dict.fromkeys(several(kinds)))
     for name in names:
         if name not in KINDS:
             raise ParameterError(unknown_name("kind of defect", name, KINDS))

@@ -13,7 +13,7 @@ from kizu import detectors
 from kizu.calibration import Calibration, Decision, Method
 from kizu.config import Config
 from kizu.datasets import Dataset, Sample, split_good
-from kizu.detectors import Scores
+from kizu.detectors import Scores, checked_scores
 from kizu.errors import DataError
 from kizu.inspector import Inspector
 from kizu.progress import Progress
@@ -70,6 +70,9 @@ def decision_of(config: Config) -> Decision:
 
 def from_left_out(inspector: Inspector, scores: Scores, size: tuple[int, int]) -> Calibration:
     """From what a detector says of the images of its own fit, each left out; ``size`` (H, W) is that of one."""
+    frame = inspector.frame(size)
+    grid = frame.grid if frame.counts is None else (1, int(frame.counts.sum()))
+    scores = checked_scores(scores, (len(scores.images), *grid), inspector.detector.name)
     peaks = [float(inspector.map_of(patches, size).max()) for patches in scores.patches]
     found = scores.images.astype(np.float64), np.array(peaks)
     return Calibration(*found, decision_of(inspector.config), "leave_one_out")

@@ -40,7 +40,7 @@ WORKERS = 4
 """Threads that read files and compare thumbnails; OpenCV lets them run side by side."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DataCheck:
     """What a check found, worst first.
 

@@ -6,7 +6,7 @@ import statistics
 import string
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kizu.arguments import OnePath, path_of, several
 from kizu.calibration import VERDICTS
 from kizu.datasets import Dataset, Sample, load_dataset, load_mask
 from kizu.errors import DataError, ImageError, ParameterError
@@ -51,14 +52,14 @@ class _Model:
 
 
 def compare(
-    models: Sequence[str | Path | Inspector],
+    models: OnePath | Inspector | Iterable[OnePath | Inspector],
     data: str | Path | Dataset,
     *,
     out: str | Path | None = None,
     exact: bool = False,
     engine: str | None = None,
     precision: str | None = None,
-    providers: Sequence[str] | None = None,
+    providers: str | Sequence[str] | None = None,
     skip_unreadable: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
@@ -95,15 +96,15 @@ def compare(
     return result
 
 
-def _models(models: Sequence[str | Path | Inspector], running: Mapping[str, Any]) -> list[_Model]:
-    names = string.ascii_uppercase
-    if not 2 <= len(models) <= len(names):
-        raise ParameterError(f"2 to {len(names)} models are compared; got {len(models)}. Name the model files first.")
+def _models(models: OnePath | Inspector | Iterable[OnePath | Inspector], running: Mapping[str, Any]) -> list[_Model]:
+    names, given = string.ascii_uppercase, several(models)
+    if not 2 <= len(given) <= len(names):
+        raise ParameterError(f"2 to {len(names)} models are compared; got {len(given)}. Name the model files first.")
     return [
         _Model(name, None, model)
         if isinstance(model, Inspector)
-        else _Model(name, Path(model), load(model, **running))
-        for name, model in zip(names, models, strict=False)
+        else _Model(name, path_of(model), load(path_of(model), **running))
+        for name, model in zip(names, given, strict=False)
     ]
 
 

@@ -75,7 +75,7 @@ class ComparedImage:
         return self.label == "bad", max(wrong, default=0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ComparedModel:
     """One model and how it does on the images of all.
 
@@ -140,7 +140,7 @@ class Pair:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Models side by side on the same images.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from kizu.arguments import Paths, number
 from kizu.calibration import Calibration
 from kizu.calibration.drift import Drift, watch
 from kizu.errors import DataError, KizuWarning, bad_parameter
@@ -41,7 +42,7 @@ class Period:
     middle: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DriftFound:
     """What rows of predictions say about drift.
 
@@ -87,7 +88,7 @@ class DriftFound:
 
 def find_drift(
     model: str | Path | Inspector,
-    predictions: Iterable[str | Path],
+    predictions: Paths,
     *,
     false_alarm_rate: float = 0.01,
     every_row: bool = False,
@@ -95,7 +96,8 @@ def find_drift(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> DriftFound:
-    """Test whether the scores in ``predictions.csv`` files, in their order, drifted from the model's calibration.
+    """Test whether the scores in a ``predictions.csv``, or in several in their order, drifted from the model's
+    calibration.
 
     Scores at or above the NG threshold are left out, on both sides, since defects are no drift; ``every_row`` takes
     them too. ``rows_alone`` compares rows with earlier rows only. ``seed`` settles ties.
@@ -105,8 +107,9 @@ def find_drift(
         DataError: a table cannot be read or is none, or no row is left to watch.
         ParameterError: ``false_alarm_rate`` is not in (0, 1).
     """
-    if not 0 < false_alarm_rate < 1:
-        raise bad_parameter("false_alarm_rate", "in (0, 1)", false_alarm_rate, "For one percent write 0.01.")
+    hint = "For one percent write 0.01."
+    if not 0 < number("false_alarm_rate", false_alarm_rate, "in (0, 1)", hint) < 1:
+        raise bad_parameter("false_alarm_rate", "in (0, 1)", false_alarm_rate, hint)
     inspector = model if isinstance(model, Inspector) else Inspector.look(model)
     path = Path() if isinstance(model, Inspector) else Path(model)
     calibration = cast(Calibration, inspector.calibration)

@@ -17,6 +17,7 @@ from kizu.inspector import Inspector, Prediction
 from kizu.metrics import ImageMetrics, PixelAccumulator, PixelMetrics, image_metrics
 from kizu.progress import Progress, Silent
 from kizu.regions import check_min_area
+from kizu.report import check_parts
 from kizu.workflows._figures import check_figures, write_figures
 from kizu.workflows._gathering import Gathering
 from kizu.workflows._outputs import Scaling
@@ -37,7 +38,7 @@ class Result:
     milliseconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Metrics of a test set; ``pixel`` is None when it has no masks.
 
@@ -75,7 +76,7 @@ def evaluate(
     data: str | Path | Dataset,
     *,
     out: str | Path | None = None,
-    save: Sequence[str] = (),
+    save: str | Sequence[str] = (),
     scale: str = "p_value",
     min_area: int = 1,
     plots: bool = False,
@@ -100,7 +101,7 @@ def evaluate(
     started = time.perf_counter()
     check_figures(out, plots)
     check_min_area(min_area)
-    target = ReportTarget.at(report, model)
+    wanted, target = check_parts(save), ReportTarget.at(report, model)
     inspector = model if isinstance(model, Inspector) else load(model)
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=inspector.config.seed)
     samples = labelled(dataset)
@@ -109,7 +110,7 @@ def evaluate(
     scaling = Scaling(scale, inspector.calibration)
     shown = progress or Silent()
     gathered = None if target is None else Gathering(inspector, len(samples), dataset.root, min_area=min_area)
-    for inspected in inspect_samples(inspector, samples, reader, out, save, shown, scaling, min_area=min_area):
+    for inspected in inspect_samples(inspector, samples, reader, out, wanted, shown, scaling, min_area=min_area):
         sample, prediction = inspected.sample, inspected.prediction
         if inspected.truth is not None:
             truth = inspector.truth_of(inspected.truth)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kizu._version import __version__
+from kizu.arguments import Paths, paths_of
 from kizu.downloads import checksum
 from kizu.errors import DataError, ParameterError
 from kizu.files import check_writable
@@ -63,7 +64,7 @@ def export(
     *,
     to: str = "onnx",
     colour: str = "rgb",
-    images: Iterable[str | Path] = (),
+    images: Paths = (),
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Export:
@@ -72,7 +73,7 @@ def export(
     The files take an image as it is decoded, ``(height, width, 3)`` uint8 with its channels in the order of
     ``colour`` (of a model with a window the camera's samples, as float32), and give score, map and decision
     (`kizu.exports.write_inspector`). They appear only after they have agreed with the model, on the images kept in it
-    and on ``images``, files or folders.
+    and on ``images``, a file or folder or several.
 
     Raises:
         ModelFileError: the model is missing or damaged.
@@ -133,11 +134,11 @@ def _check_target(target: Path, form: type[Format], to: str) -> None:
     check_writable(target)
 
 
-def _images(model: Path, inspector: Inspector, given: Iterable[str | Path], max_pixels: int) -> list[CheckImage]:
+def _images(model: Path, inspector: Inspector, given: Paths, max_pixels: int) -> list[CheckImage]:
     """What to check with: the model's own images and those the user gave."""
     from kizu.exports import CheckImage, check_images
 
-    paths = list(given)
+    paths = paths_of(given)
     files = find_files(paths) if paths else []
     named = [CheckImage(str(path), inspector.reading.read(path, max_pixels=max_pixels)) for path in files]
     own = _fitting(inspector, inspector.check_images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any, cast
 import numpy as np
 
 from kizu import backbones, detectors
+from kizu.arguments import OnePath, path_of
 from kizu.calibration import Calibration
-from kizu.config import Config, parse
+from kizu.config import Config, parse, read
 from kizu.datasets import Dataset, load_dataset
+from kizu.errors import bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
@@ -40,7 +43,7 @@ from kizu.workflows._window import with_window
 
 def fit(
     data: str | Path | Dataset,
-    config: Config | None = None,
+    config: Config | OnePath | None = None,
     *,
     skip_unreadable: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -50,7 +53,8 @@ def fit(
     """Fit an inspector on the good images of ``data``, and find its thresholds on them.
 
     ``data`` is a folder or list as `kizu.datasets.load_dataset` knows them. Settings are a `Config`, its names as
-    keywords, or both, keywords winning; what neither says comes from the ``preset`` they may name::
+    keywords, or both, keywords winning; what neither says comes from the ``preset`` they may name. A path stands
+    for the `Config` in that YAML file, as ``--config`` does::
 
         inspector = kizu.fit("screws", detector="padim", false_alarms=0.005)
         inspector.save("screws.kizu")
@@ -60,7 +64,7 @@ def fit(
         DataError: the data set is missing, inconsistent or too small; `ImageError` names a file.
         BackboneError: the backbone or a layer cannot be had.
     """
-    given = {} if config is None else config.model_dump(exclude_unset=True)
+    given = _given(config)
     complete = resolve(parse({**given, **settings}, "kizu.fit()"))
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=complete.seed)
     detector = detectors.build(complete.detector.name, complete.detector.parameters)
@@ -95,6 +99,19 @@ def fit(
     )
     calibration = trusted(calibration, inspector.detector)
     return replace(inspector, calibration=calibration, provenance=origin, check_files=kept.files)
+
+
+def _given(config: object) -> dict[str, Any]:
+    """What a `Config` says, or the YAML file of that path. Raises `ParameterError` for anything else."""
+    if config is None:
+        return {}
+    if isinstance(config, str | os.PathLike):
+        path = path_of(config)
+        config = parse(read(path), str(path))
+    if not isinstance(config, Config):
+        hint = "Settings in a mapping are given as kizu.fit(data, **settings)."
+        raise bad_parameter("config", "a kizu.Config or the path of a YAML file", config, hint)
+    return config.model_dump(exclude_unset=True)
 
 
 def _unfitted(config: Config, backbone: backbones.Backbone, detector: detectors.Detector) -> Inspector:

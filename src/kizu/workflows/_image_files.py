@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from kizu.arguments import Paths, paths_of
 from kizu.datasets import find_bad_folders, is_labelled, load_dataset
 from kizu.errors import DataError, KizuWarning
 from kizu.images import find_images
@@ -19,14 +19,14 @@ PICTURE = ".png"
 """What pictures in them end in."""
 
 
-def find_files(paths: Iterable[str | Path]) -> list[Path]:
-    """Files, and the images in folders, each once. Pictures of an output folder inside a folder are left out, with
-    a warning that says so.
+def find_files(paths: Paths) -> list[Path]:
+    """Files, and the images in folders, each once; a path alone is one. Pictures of an output folder inside a
+    folder are left out, with a warning that says so.
 
     Raises `DataError` for what does not exist, and for none.
     """
     files: list[Path] = []
-    for path in map(Path, paths):
+    for path in paths_of(paths):
         if path.is_dir():
             files += _in_folder(path)
         elif path.exists():
@@ -38,9 +38,9 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def find_good_files(paths: Iterable[str | Path]) -> list[Path]:
+def find_good_files(paths: Paths) -> list[Path]:
     """As `find_files`, of good parts. Raises `DataError` for a data set that holds defects or masks as well."""
-    given = [Path(path) for path in paths]
+    given = paths_of(paths)
     for path in given:
         if path.is_dir():
             _refuse_defects(path)

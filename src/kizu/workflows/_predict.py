@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kizu.arguments import Paths
 from kizu.datasets import Sample, load_mask
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, Prediction
@@ -23,7 +24,7 @@ from kizu.workflows._reading import Reader
 from kizu.workflows._side_by_side import worked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inspected:
     """A sample, its image ``(H, W, 3)`` as people look at it, its prediction, and its truth mask ``(H, W)`` where
     there is one.
@@ -63,7 +64,7 @@ def load(
     threads: int | None = None,
     engine: str | None = None,
     precision: str | None = None,
-    providers: Sequence[str] | None = None,
+    providers: str | Sequence[str] | None = None,
     mapped: bool = False,
 ) -> Inspector:
     """Read a model file made by `kizu.fit` and ``save``; the same as `Inspector.load`."""
@@ -78,10 +79,10 @@ def look(path: str | Path) -> Inspector:
 
 def predict(
     model: str | Path | Inspector,
-    paths: Iterable[str | Path],
+    paths: Paths,
     *,
     out: str | Path | None = None,
-    save: Sequence[str] = (),
+    save: str | Sequence[str] = (),
     scale: str = "p_value",
     min_area: int = 1,
     skip_unreadable: bool = False,
@@ -95,14 +96,14 @@ def predict(
 
     Raises `DataError` when a path does not exist or a folder has no images, before anything is inspected.
     """
-    check_parts(save)
+    parts = check_parts(save)
     check_min_area(min_area)
     inspector = model if isinstance(model, Inspector) else load(model)
     samples = [Sample(path, "test", None, "") for path in find_files(paths)]
     reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     scaling = Scaling(scale, inspector.calibration)
     shown = progress or Silent()
-    inspected = inspect_samples(inspector, samples, reader, out, save, shown, scaling, min_area=min_area)
+    inspected = inspect_samples(inspector, samples, reader, out, parts, shown, scaling, min_area=min_area)
     return Predictions(inspected, reader, scaling)
 
 

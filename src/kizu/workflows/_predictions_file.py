@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kizu.arguments import Paths, paths_of
 from kizu.errors import DataError
 
 NEEDED = ("path", "score")
@@ -31,14 +32,14 @@ class PredictedRow:
     p_value: float | None = None
 
 
-def read_predictions(files: Iterable[str | Path]) -> list[PredictedRow]:
+def read_predictions(files: Paths) -> list[PredictedRow]:
     """The rows of one or more tables, in order. A line that is still being written, the last of a ``.part``, is left
     out.
 
     Raises `DataError` for a file that cannot be read or is no table of predictions, and for a score that is no finite
     number; it names file and line.
     """
-    rows = [row for file in files for row in _rows(Path(file))]
+    rows = [row for file in paths_of(files) for row in _rows(file)]
     if not rows:
         raise DataError("the tables hold no predictions yet. Run `kizu predict MODEL IMAGES --out DIR` first.")
     return rows

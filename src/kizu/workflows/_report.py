@@ -30,7 +30,7 @@ NO_LABELS = "images without labels"
 """What `make_report` calls the layout of images that nobody has labelled."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """What was written: ``pdf`` is None where none was asked for. ``verdicts``: of how many images.
     ``kept_for_fitting``: good images that were not judged, since a seed divides them.

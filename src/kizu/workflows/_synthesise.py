@@ -58,7 +58,7 @@ def synthesise(
     data: str | Path | Dataset,
     out: str | Path,
     *,
-    kinds: Iterable[str] = tuple(KINDS),
+    kinds: str | Iterable[str] = tuple(KINDS),
     count: int | None = None,
     strength: float = DEFAULT_STRENGTH,
     size: float = DEFAULT_SIZE,

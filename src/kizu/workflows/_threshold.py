@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from kizu.arguments import finite_number
 from kizu.calibration import Calibration, Decision, conformal
 from kizu.calibration.binomial import CONFIDENCE, clopper_pearson
 from kizu.calibration.labelled import CrossValidated, Rule, best_threshold, cross_validate
@@ -36,7 +36,7 @@ class ShareThreshold:
     high: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decided:
     """How a model decides, and how it did before.
 
@@ -105,6 +105,7 @@ def decide(
         OutputError: it cannot be written, or another program wrote it meanwhile.
     """
     _check(tail, value, data, rule)
+    wanted = None if value is None else finite_number("value", value, "a finite number, on the scale of scores")
     wished = any(wish is not None for wish in (false_alarms, review_budget, value, rule)) or tail
     if out is not None and not wished:
         raise ParameterError("another file needs another decision; say which, for example false_alarms 0.005.")
@@ -118,8 +119,8 @@ def decide(
     expected, kept = None, 0
     if tail:
         base = _by_tail(old, base)
-    elif value is not None:
-        base = replace(base, by="value", threshold=_finite(value), evidence={})
+    elif wanted is not None:
+        base = replace(base, by="value", threshold=wanted, evidence={})
     elif rule is not None and data is not None:
         found = evaluate(inspector, data, skip_unreadable=skip_unreadable, max_pixels=max_pixels, progress=progress)
         scores, labels = zip(*((result.score, result.label == "bad") for result in found.results), strict=True)
@@ -175,12 +176,6 @@ def _by_rule(
 
 def _name(data: str | Path | Dataset) -> str:
     return data.product if isinstance(data, Dataset) else Path(data).name
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise bad_parameter("value", "a finite number, on the scale of scores", value)
-    return value
 
 
 def _decided(

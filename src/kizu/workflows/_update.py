@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from kizu import detectors
+from kizu.arguments import Paths
 from kizu.calibration import Calibration
 from kizu.calibration.binomial import at_least
 from kizu.datasets import Sample
@@ -34,7 +35,7 @@ NAMED = 5
 """Strange images named in a warning."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Update:
     """What an update did.
 
@@ -91,7 +92,7 @@ class Update:
 
 def update(
     model: str | Path,
-    images: Iterable[str | Path],
+    images: Paths,
     *,
     out: str | Path | None = None,
     selected: bool = False,
@@ -99,7 +100,7 @@ def update(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Update:
-    """Add good images, files or folders, to a model, and write it anew: over itself, or to ``out``.
+    """Add good images, a file or folder or several, to a model, and write it anew: over itself, or to ``out``.
 
     The version replaced is kept beside the file written (`undo` brings it back). The images also calibrate, each by
     what it scores left out; not so where they were ``selected`` by what the model said of them, as false alarms are:
