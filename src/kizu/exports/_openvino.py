@@ -53,6 +53,6 @@ class OpenVinoFormat:
                 found = compiled({IMAGE: image})
             except Exception as error:
                 raise refused("OpenVINO", error) from error
-            return {output.get_any_name(): found[output] for output in compiled.outputs}
+            return {name: found[output] for output in compiled.outputs for name in output.get_names()}
 
         return run
