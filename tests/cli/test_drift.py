@@ -79,7 +79,7 @@ def test_a_picture(kizu: Command, mine: Path, tmp_path: Path) -> None:
     photograph = tiles.write(tmp_path / "写真.png", tiles.tile(0))
     before = photograph.read_bytes()
     said = kizu("drift", mine, tmp_path / "a.csv", "--plot", photograph)
-    assert "写真.png: is there already, and is no plot of drift: it would be lost. Give the plot an" in said.error
+    assert "写真.png: is there already, and is no plot that kizu wrote: it would be lost. Give the" in said.error
     assert photograph.read_bytes() == before
 
 

@@ -20,6 +20,11 @@ class OpenVinoFormat:
 
     suffix = ".xml"
 
+    @staticmethod
+    def beside(path: Path) -> Path:
+        """As `Format.beside`."""
+        return path.with_suffix(".bin")
+
     def __init__(self, exportable: Exportable, path: Path) -> None:
         openvino = import_openvino()
         self._path = path

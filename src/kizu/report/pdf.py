@@ -68,6 +68,14 @@ def print_pdf(page: Path, target: Path | str, chromium: Path, *, timeout: float 
         atomic_write(target, printed.read_bytes())
 
 
+def is_printed(path: Path) -> bool:
+    """Whether a PDF was made as `print_pdf` makes it; what cannot be read was not."""
+    try:
+        return b"Skia/PDF" in path.read_bytes()  # what Chromium and its kin say that made a PDF
+    except OSError:
+        return False
+
+
 def _options(folder: Path, printed: Path) -> list[str]:
     options = [
         "--headless",

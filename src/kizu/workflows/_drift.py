@@ -164,15 +164,16 @@ def _warn_of_others(rows: Sequence[PredictedRow], calibration: Calibration, mode
                 continue
             found = (
                 f"{at}: scored by another model than {here}, or by this one before an update: it gave the p-value "
-                f"{row.p_value:.6g}, where {here} has {own:.6g}. Such rows say nothing here; inspect those images again."
+                f"{row.p_value:.6g}, where {here} has {own:.6g}. Such rows say nothing here; inspect those images "
+                "again."
             )
         elif row.threshold is None or _close(row.threshold, calibration.threshold):
             continue
         else:
             found = (
-                f"{at}: written under the threshold {row.threshold:.6g}, not {calibration.threshold:.6g}. If that was "
-                f"another model than {here}, its scores say nothing here; if only the decision was changed since, all "
-                "is well."
+                f"{at}: written under the threshold {row.threshold:.6g}, not {calibration.threshold:.6g}. If that "
+                f"was another model than {here}, its scores say nothing here; if only the decision was changed since, "
+                "all is well."
             )
         warnings.warn(found, KizuWarning, stacklevel=3)
         return

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kizu.errors import MissingExtraError
+from kizu.files import says_early
 from kizu.report.html.advice import next_steps
 from kizu.report.html.chart_style import FONTS, plotly_script
 from kizu.report.html.charts import MOST_POINTS, charts, kind_name, score_bins
@@ -96,6 +97,11 @@ def _parts(content: ReportContent, words: Words) -> dict[str, Any]:
         "pictured": len(lines),
         "coco": coco if len(coco) <= MOST_COCO_BYTES else "",
     }
+
+
+def is_page_of_kizu(path: Path) -> bool:
+    """Whether a file begins as `render` writes pages; what cannot be read does not."""
+    return says_early(path, b'<meta name="generator" content="kizu ')
 
 
 def script_json(value: Any) -> str:
