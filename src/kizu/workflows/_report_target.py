@@ -13,7 +13,7 @@ from kizu.report.coco import is_coco_of_kizu
 from kizu.report.html import ReportContent, check_language, coco_text, render
 from kizu.report.html.chart_style import import_plotly
 from kizu.report.html.page import import_jinja, is_page_of_kizu
-from kizu.report.pdf import is_printed
+from kizu.report.pdf import is_pdf_of_kizu
 
 PAGE = "report.html"
 _SUFFIXES = (".html", ".htm")
@@ -59,11 +59,9 @@ class ReportTarget:
         return target if known else replace(target, model=Path(str(model)))
 
     def check_pdf(self) -> None:
-        """Make sure, before long work, that the page can be printed. Raises `OutputError`, also where a PDF is there
-        that does not lie beside a page of kizu, or that no Chromium printed.
-        """
+        """Make sure, before long work, that a PDF can be written, and over none of others. Raises `OutputError`."""
         check_writable(self.pdf)
-        keep_others(self.pdf, lambda there: is_page_of_kizu(self.page) and is_printed(there), "report")
+        keep_others(self.pdf, is_pdf_of_kizu, "report")
 
     @property
     def identity(self) -> str | None:
