@@ -167,6 +167,23 @@ def test_a_name_that_is_no_valid_unicode() -> None:
     text.encode()
 
 
+@pytest.mark.parametrize("turn", [*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))])
+def test_no_name_turns_letters_round(turn: str) -> None:
+    name = f"a{turn}gnp.exe"
+    evil = content(
+        (image(name, 31.0, "bad", name), image("b.png", 12.0)),
+        **{"product": name, "model": name, "data": name, "skipped": (ImageError(name, name),)},
+    )
+    text = render(evil, coco_name=name)
+    page = Outline(text)
+    coco = page.data("report-coco")
+    assert json.loads(coco)["images"][0]["file_name"] == f"/data/{name}"
+    assert turn not in text.replace(coco, "")
+    escaped = f"a\\u{ord(turn):04x}gnp.exe"
+    assert json.loads(page.data("report-data"))["images"][0]["name"] == escaped
+    assert page.said.count(escaped) >= 6
+
+
 def test_the_gallery_has_every_image_mistakes_first() -> None:
     page = Outline(render(content()))
     entries = json.loads(page.data("report-data"))["images"]

@@ -31,7 +31,7 @@ from kizu.report.html.tables import (
     pixel_figures,
     region_rows,
 )
-from kizu.report.html.words import Words, code_spans
+from kizu.report.html.words import Words, code_spans, legible
 
 TEMPLATES = Path(__file__).with_name("templates")
 PRINTED_IMAGES = 24
@@ -162,5 +162,5 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["marked"] = marked
-    environment.filters["valid"] = _valid
+    environment.filters["valid"] = lambda text: _valid(legible(text))
     return environment

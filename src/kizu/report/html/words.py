@@ -12,6 +12,7 @@ from kizu.report._text import number as short_number
 from kizu.wording import LANGUAGES, Table, Wording, form, read_table
 
 _TABLE = Path(__file__).with_name("words.yaml")
+_TURNS = {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -92,6 +93,15 @@ def check_language(language: str) -> str:
 def table() -> Table:
     """Every text by key and language."""
     return read_table(_TABLE)
+
+
+def legible(text: str) -> str:
+    r"""A text of other people's, with escapes for the characters that turn round the order of letters after them.
+
+    >>> print(legible("a\u202egnp.exe"))
+    a\u202egnp.exe
+    """
+    return text.translate(_TURNS)
 
 
 def code_spans(text: str) -> list[tuple[str, bool]]:
