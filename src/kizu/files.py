@@ -162,6 +162,27 @@ def check_writable(path: Path | str) -> None:
     prepare_folder(target.parent)
 
 
+def keep_others(path: Path | str, ours: Callable[[Path], bool], what: str) -> None:
+    """Make sure that a file of others is not lost at ``path``, where a ``what`` is to be written: ``ours`` tells
+    whether the one that is there is of kizu. Raises `OutputError`.
+    """
+    target = Path(path)
+    if target.is_file() and not ours(target):
+        raise OutputError(
+            f"{path}: is there already, and is no {what} that kizu wrote: it would be lost. Give the {what} another "
+            "name, or move that file."
+        )
+
+
+def says_early(path: Path, mark: bytes, within: int = 4096) -> bool:
+    """Whether ``mark`` is in the first bytes of a file; in one that cannot be read it is not."""
+    try:
+        with path.open("rb") as file:
+            return mark in file.read(within)
+    except OSError:
+        return False
+
+
 def workplace(target: Path) -> Path:
     """Where the folder ``target`` is made: in it if it is there, since it may be a whole drive, else beside it."""
     return target if target.is_dir() else target.absolute().parent

@@ -14,7 +14,7 @@ import pytest
 from browser.devtools import Page
 from kizu.errors import ImageError
 from kizu.report.html import LANGUAGES, ReportContent, coco_text, render
-from kizu.report.pdf import print_pdf
+from kizu.report.pdf import is_pdf_of_kizu, print_pdf
 from report.html.contents import EVIL, content, image, small
 
 CARDS = "document.querySelectorAll('#images button').length"
@@ -28,6 +28,12 @@ def opened(page: Page, folder: Path, shown: ReportContent, language: str = "en")
     path.write_text(render(shown, language, coco_name="r.coco.json"), encoding="utf-8")
     page.open(path)
     return page
+
+
+def choose_kind(page: Page, name: str) -> None:
+    """By the text of the option, as people do."""
+    options = page.run("[...document.querySelectorAll('[name=kind] option')].map(it => [it.text, it.value])")
+    choose(page, "kind", dict(options)[name])
 
 
 def choose(page: Page, name: str, value: str) -> None:
@@ -91,7 +97,7 @@ def test_filters(page: Page, tmp_path: Path) -> None:
     choose(page, "outcome", "mistakes")
     assert page.run(NAMES) == ["test/crack/missed.png", "test/good/loud.png"]
     choose(page, "outcome", "")
-    choose(page, "kind", "傷")
+    choose_kind(page, "傷")
     assert page.run(CARDS) == 7
     choose(page, "verdict", "ok")
     assert (
@@ -105,6 +111,32 @@ def test_filters(page: Page, tmp_path: Path) -> None:
     page.click("[name=text]")
     page.type("UNSURE")
     assert page.run(NAMES) == ["test/crack/unsure.png"]
+
+
+def test_kinds_with_blanks_and_breaks_can_be_filtered(page: Page, tmp_path: Path) -> None:
+    """Browsers make one blank of them in an option."""
+    named = ("a  b", "a\nb", " a b")
+    images = [image(f"{n}{times}.png", 31.0, "bad", kind) for n, kind in enumerate(named) for times in range(n + 1)]
+    opened(page, tmp_path, content((image("good.png", 12.0), *images)))
+    values = page.run("[...document.querySelectorAll('[name=kind] option')].map(it => it.value)")
+    assert len(values) == 5
+    counts = []
+    for value in values[1:]:
+        choose(page, "kind", value)
+        counts.append(page.run(CARDS))
+    assert sorted(counts) == [1, 1, 2, 3]
+
+
+def test_long_names_stay_within_the_page(page: Page, tmp_path: Path) -> None:
+    long = "傷" * 40 + "x" * 200
+    images = (image(f"test/{long}/1.png", 31.0, "bad", long), image(f"{long}.png", 12.0))
+    for width in (360, 1300):
+        page.size(width, 800)
+        opened(page, tmp_path, content(images, skipped=(ImageError(f"{long}.png", "empty"),), data=long))
+        assert page.run("document.documentElement.scrollWidth <= innerWidth")
+        page.click("#images button")
+        assert page.run("document.querySelector('#viewer').scrollWidth <= innerWidth")
+        page.press("Escape")
 
 
 def test_more_images_come_as_one_scrolls(page: Page, tmp_path: Path) -> None:
@@ -237,6 +269,8 @@ def test_the_pdf(chromium: Path, tmp_path: Path, language: str) -> None:
     print_pdf(path, target, chromium)
     data = target.read_bytes()
     assert data.startswith(b"%PDF")
+    assert is_pdf_of_kizu(target)
+    assert b"%%EOF" in data[-1024:], "where readers look for the end"
     assert 3 <= pages(data) <= 12
     assert len(data) < 5_000_000
     assert data.count(b"/Subtype /Image") + data.count(b"/Subtype/Image") >= 24, "the gallery's pictures are in it"

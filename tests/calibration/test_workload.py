@@ -58,7 +58,19 @@ def test_bands_are_clopper_and_pearsons() -> None:
 
 def test_the_place_of_a_threshold() -> None:
     curve = workload([1, 2, 3, 4], [False, True, False, True], 3.0)
-    assert [curve.at(threshold) for threshold in (9.0, 3.0, 2.5, 2.0, 1.5, 1.0, -5.0)] == [0, 0, 0, 1, 1, 2, 3]
+    assert [curve.at(threshold) for threshold in (9.0, 3.0, 2.5, 2.0, 1.5, 1.0, -5.0)] == [0, 0, 1, 1, 2, 2, 3]
+
+
+@pytest.mark.parametrize("limit", [None, 3.0])
+def test_the_place_of_a_threshold_has_its_verdicts(limit: float | None) -> None:
+    scores, labels = np.array([1.0, 2, 3, 4]), np.array([False, True, False, True])
+    curve = workload(scores, labels, limit)
+    for threshold in np.arange(-5, 9, 0.25):
+        review = min(threshold, np.inf if limit is None else limit)
+        looked_at = (scores > review) & (scores <= (np.inf if limit is None else limit))
+        here = curve.at(threshold)
+        assert curve.review_share[here] == looked_at.mean()
+        assert curve.missed_share[here] == (scores[labels] <= review).mean()
 
 
 @settings(deadline=None)

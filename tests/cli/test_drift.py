@@ -44,7 +44,9 @@ def test_nothing_has_changed(kizu: Command, mine: Path, tmp_path: Path) -> None:
         r"120 rows, each compared with 198 calibration scores and earlier rows\.\nScores: no drift", said.out
     )
     assert "an alarm is raised from 200 to 1 on." in said.out
-    assert "NG: 0.0 % of the rows, about as many early as late." in said.out
+    highest = r"The highest evidence is \S+ to 1; an alarm is raised from 200 to 1 on\.$"
+    assert re.search(rf"^NG: 0\.0 % of the rows; no change shown\. {highest}", said.out, re.MULTILINE)
+    assert "MORE NG" not in said.out
     assert "with a probability of at most 0.01, however long." in said.out
     assert re.search(r"^  109 to 120 +0\.0 % +\S+ % +0\.\d\d$", said.out, re.MULTILINE)
     assert "Look at lamp" not in said.out
@@ -63,6 +65,16 @@ def test_something_has(kizu: Command, mine: Path, tmp_path: Path) -> None:
     assert abs(found["scores"]["since"]["row"] - 60) < 10
 
 
+def test_ng_from_the_first_row_on(kizu: Command, mine: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("path,score\n" + "".join(f"{n}.png,{30 if n % 8 else 9 + n / 100}\n" for n in range(96)))
+    said = kizu("drift", mine, path)
+    assert "NG: 87.5 % of the rows; no change shown." in said.out
+    assert "\nMORE NG THAN PROMISED: 87.5 % of the rows, where it is at most 0.5 % of good parts. Look" in said.out
+    found = kizu("drift", mine, path, "--json").document
+    assert (found["drifted"], found["ng"]["promised"], found["ng"]["beyond_promise"]) == (False, 0.005, True)
+
+
 def test_a_picture(kizu: Command, mine: Path, tmp_path: Path) -> None:
     said = kizu("drift", mine, table(tmp_path / "a.csv", 6.0), "--plot", tmp_path / "図.png")
     assert said.out.endswith(f"Wrote {tmp_path / '図.png'}.\n")
@@ -79,7 +91,7 @@ def test_a_picture(kizu: Command, mine: Path, tmp_path: Path) -> None:
     photograph = tiles.write(tmp_path / "写真.png", tiles.tile(0))
     before = photograph.read_bytes()
     said = kizu("drift", mine, tmp_path / "a.csv", "--plot", photograph)
-    assert "写真.png: is there already, and is no plot of drift: it would be lost. Give the plot an" in said.error
+    assert "写真.png: is there already, and is no plot that kizu wrote: it would be lost. Give the" in said.error
     assert photograph.read_bytes() == before
 
 

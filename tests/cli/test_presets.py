@@ -103,3 +103,7 @@ def test_a_cut_of_long_images_is_told_for_both_sides(kizu: Command, tmp_path: Pa
     settings = ["--set", "resize=64", "--set", "image_size=64", "--set", "keep_aspect=true"]
     said = kizu("fit", tmp_path / "部品", "--false-alarms", 0.2, "-o", tmp_path / "a.kizu", *settings)
     assert "Only the middle 50 % x 100 % of a 192 x 96 image is inspected" in said.out
+    assert "(image_size 64, cut out after a resize of the shorter side to 64)" in said.out
+    kept = settings[2:]
+    said = kizu("fit", tmp_path / "部品", "--false-alarms", 0.2, "-o", tmp_path / "b.kizu", *kept)
+    assert "(image_size 64, cut out after a resize of the shorter side to 64)" in said.out

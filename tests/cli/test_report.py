@@ -38,6 +38,11 @@ def test_report_as_json_in_japanese(kizu: Command, model: Path, tmp_path: Path) 
 def test_without_labels_it_says_so(kizu: Command, model: Path, tmp_path: Path) -> None:
     tiles.good(tmp_path / "new", 1)
     said = kizu("report", model, tmp_path / "new", "-o", tmp_path / "r")
+    assert said.out.startswith("1 image in ")
+    assert "It has no labels, so the report does not say what is right and wrong." in said.out
+    tiles.good(tmp_path / "new", 2)
+    said = kizu("report", model, tmp_path / "new", "-o", tmp_path / "r")
+    assert said.out.startswith("2 images in ")
     assert "They have no labels, so the report does not say what is right and wrong." in said.out
 
 

@@ -174,6 +174,17 @@ def test_what_is_in_the_way_of_the_second_file(model: Path, tmp_path: Path, monk
     assert (tmp_path / "a.onnx").read_bytes() == b"old"
 
 
+@pytest.mark.parametrize(("form", "name"), [("onnx", "a.onnx.data"), ("openvino", "a.bin")])
+def test_a_second_file_of_others_stays(tmp_path: Path, form: str, name: str) -> None:
+    from kizu.errors import OutputError
+
+    (tmp_path / name).write_bytes(b"firmware")
+    target = tmp_path / ("a.onnx" if form == "onnx" else "a.xml")
+    with pytest.raises(OutputError, match=rf"{name}: is there already, and is no export that kizu wrote"):
+        kizu.export("no such model", target, to=form)
+    assert files(tmp_path) == {name: b"firmware"}
+
+
 def test_predicting_loads_nothing_of_it(model: Path, tmp_path: Path) -> None:
     unwanted = ("onnx", "kizu.exports", "openvino")
     program = f"import sys, kizu.workflows; print([name for name in {unwanted} if name in sys.modules])"

@@ -82,7 +82,9 @@ def test_it_is_asked_to_print_without_a_network(tmp_path: Path) -> None:
     options = (tmp_path / "r.pdf").read_text().splitlines()
     assert "--headless" in options
     assert "--disable-background-networking" in options
-    assert options[-1] == page(tmp_path).as_uri()
+    assert options[-3:] == [page(tmp_path).as_uri(), "", "%kizu report"]
+    assert pdf.is_pdf_of_kizu(tmp_path / "r.pdf")
+    assert not pdf.is_pdf_of_kizu(page(tmp_path))
     assert any(option.startswith("--user-data-dir=") for option in options)
 
 

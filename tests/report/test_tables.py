@@ -10,6 +10,7 @@ import pytest
 
 from kizu.errors import OutputError
 from kizu.report import COLUMNS, PredictionRow, PredictionTable
+from kizu.workflows._predictions_file import read_predictions
 
 ROWS = [
     PredictionRow("部品/1.png", 0.1 + 0.2, 28.4, "ok", 0.5, 17.5, "good", "good"),
@@ -37,6 +38,13 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     assert (rows[0]["label"], rows[1]["label"], rows[1]["type"]) == ("good", "", "")
     assert (rows[1]["verdict"], rows[1]["milliseconds"]) == ("ng", "18.250")
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
+
+
+@pytest.mark.parametrize("name", ["a\rb.png", "a\nb.png", "a\r\nb.png"])
+def test_names_with_line_breaks_read_back(tmp_path: Path, name: str) -> None:
+    rows = [PredictionRow(it, 1.0, 2.0, "ok", 0.5, 1.0) for it in (name, "c.png")]
+    assert [row["path"] for row in write(tmp_path / "p.csv", *rows)] == [name, "c.png"]
+    assert [row.path for row in read_predictions([tmp_path / "p.csv"])] == [name, "c.png"]
 
 
 def test_excel_is_told_that_it_is_utf8(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import kizu
 from kizu.calibration import Calibration, Decision
@@ -92,6 +93,33 @@ def test_more_and_more_ng(inspector: kizu.Inspector, tmp_path: Path) -> None:
     assert found.periods[0].ng < 0.1 < found.periods[-1].ng
     assert (found.periods[0].first, found.periods[-1].last, len(found.periods)) == (0, 399, 10)
     assert found.periods[0].middle == pytest.approx(0.5, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("decision", "above"),
+    [(Decision(false_alarms=0.01), 2), (Decision("value", threshold=float(np.sort(KNOWN)[-30]) + 1e-9), 29)],
+)
+def test_more_ng_than_good_parts_are_promised(
+    inspector: kizu.Inspector, tmp_path: Path, decision: Decision, above: int
+) -> None:
+    """Also at a threshold set by hand: the calibration scores above it tell what to expect of good parts."""
+    asked = inspector.calibrated(Calibration(KNOWN, KNOWN, decision))
+    assert asked.calibration is not None
+    limit, beyond = asked.calibration.threshold, []
+    for ng in range(0, 61, 4):
+        scores = np.concatenate([np.full(ng, limit + 1), np.full(100 - ng, limit - 1)])
+        found = find_drift(asked, [table(tmp_path / f"{ng}.csv", scores, limit)])
+        assert found.ng_promised == (above + 1) / 301
+        alike = stats.betabinom(100, above + 1, 300 - above).sf(ng - 1)
+        assert found.ng_beyond == (alike < 0.05)
+        beyond.append(found.ng_beyond)
+    assert {*beyond} == {True, False}
+
+
+def test_a_threshold_below_all_promises_nothing(inspector: kizu.Inspector, tmp_path: Path) -> None:
+    asked = inspector.calibrated(Calibration(KNOWN, KNOWN, Decision("value", threshold=0.0)))
+    found = find_drift(asked, [table(tmp_path / "a.csv", drawn(20), 0.0)], every_row=True)
+    assert (found.ng_share, found.ng_promised, found.ng_beyond) == (1.0, 1.0, False)
 
 
 def test_it_is_the_test_of_the_library(inspector: kizu.Inspector, tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_a_japanese_report_says_in_japanese_what_is_wrong_with_data(model: Path,
 def old(tmp_path: Path) -> Iterator[Path]:
     """A folder with an old report, which must be as it was at the end."""
     with CocoFile(tmp_path / "report.coco.json"):
-        (tmp_path / "report.html").write_text("old")
+        (tmp_path / "report.html").write_text('<!doctype html><meta name="generator" content="kizu 0.1.0">')
     before = files(tmp_path)
     yield tmp_path
     assert files(tmp_path) == before
@@ -173,11 +173,35 @@ def old(tmp_path: Path) -> Iterator[Path]:
 def test_a_coco_file_of_others_stays(model: Path, parts: Path, tmp_path: Path) -> None:
     (tmp_path / "teile.coco.json").write_text('{"info": {"description": "mine"}}')
     before = files(tmp_path)
-    with pytest.raises(OutputError, match=r"teile\.coco\.json: is there already, and kizu did not write it"):
+    with pytest.raises(OutputError, match=r"teile\.coco\.json: is there already, and is no report that kizu wrote"):
         make_report(model, parts, tmp_path / "teile.html", check=False)
     with pytest.raises(OutputError, match="Give the report another name, or move that file"):
         kizu.evaluate(model, parts, report=tmp_path / "teile.html")
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("out", [".", "report.html"])
+def test_a_page_of_others_stays(model: Path, tmp_path: Path, out: str) -> None:
+    (tmp_path / "report.html").write_text('<meta name="generator" content="Word">')
+    before = files(tmp_path)
+    with pytest.raises(OutputError, match=r"report\.html: is there already, and is no report that kizu wrote"):
+        make_report(model, "no such folder", tmp_path / out)
+    assert files(tmp_path) == before
+
+
+def test_a_pdf_of_others_stays(model: Path, old: Path) -> None:
+    pdf = old / "report.pdf"
+    pdf.write_bytes(b"%PDF-1.4 a drawing %%EOF")
+    with pytest.raises(OutputError, match=r"report\.pdf: is there already, and is no report that kizu wrote"):
+        make_report(model, "no such folder", old, pdf=True)
+    assert pdf.read_bytes() == b"%PDF-1.4 a drawing %%EOF"
+    pdf.unlink()
+
+
+def test_a_folder_in_place_of_the_pdf_is_said_before_any_work(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.pdf").mkdir()
+    with pytest.raises(OutputError, match=r"report\.pdf: is a folder"):
+        make_report(model, "no such folder", tmp_path, pdf=True)
 
 
 def test_an_interrupt_leaves_the_old_report(

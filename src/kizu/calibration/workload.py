@@ -60,7 +60,8 @@ class WorkloadCurve:
     def at(self, threshold: float) -> int:
         """The place of the curve that has the verdicts of this threshold for review."""
         _check_threshold(threshold)
-        return int(np.flatnonzero(self.thresholds >= min(threshold, self.thresholds[0]))[-1])
+        here = np.flatnonzero(self.thresholds <= threshold)  # above a threshold counts, so the next one down
+        return int(here[0]) if len(here) else len(self.thresholds) - 1
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

@@ -74,9 +74,12 @@ def compare(
 
 
 def _summary(result: Comparison) -> Iterator[str]:
+    from kizu.cli import _show
+
     good = sum(image.label == "good" for image in result.images)
     bad = len(result.images) - good
-    yield f"{len(result.images)} images in {result.seconds:.1f} s, each read once: {good} good, {bad} bad"
+    images = _show.plural(len(result.images), "image")
+    yield f"{images} in {result.seconds:.1f} s, each read once: {good} good, {bad} bad"
     if result.left_out:
         yield f"Left out {result.left_out}: some model may have been fitted on them (their seeds differ)."
     if result.skipped:

@@ -78,13 +78,21 @@ _HOW = {
 
 
 def _lines(result: DriftFound) -> Iterator[str]:
+    from kizu.cli import _show
+
     left_out = len(result.rows) - len(result.watched)
     against = f"{result.known} calibration scores and earlier rows" if result.known else "earlier rows"
     without = f" ({left_out} at or above the threshold left out)" if left_out else ""
-    yield f"{len(result.rows)} rows{without}, each compared with {against}."
+    yield f"{_show.plural(len(result.rows), 'row')}{without}, each compared with {against}."
     yield from _scores(result)
     yield from _ng(result)
     yield f"Both together alarm falsely with a probability of at most {result.false_alarm_rate:g}, however long."
+    if result.ng_beyond:
+        yield (
+            f"MORE NG THAN PROMISED: {_percent(result.ng_share)} of the rows, where it is at most "
+            f"{_percent(result.ng_promised)} of good parts. Look at the parts: they are defective, or not like those "
+            "that calibrated."
+        )
     yield ""
     yield f"  {'rows':<16}{'NG':<10}{'REVIEW':<10}median p-value"
     for period in result.periods:
@@ -113,7 +121,11 @@ def _scores(result: DriftFound) -> Iterator[str]:
 def _ng(result: DriftFound) -> Iterator[str]:
     found = result.ng
     if found.alarm is None or found.since is None:
-        yield f"NG: {_percent(result.ng_share)} of the rows, about as many early as late."
+        highest, limit = _odds(found.evidence.max()), _odds(found.limit)
+        yield (
+            f"NG: {_percent(result.ng_share)} of the rows; no change shown. The highest evidence is {highest}; an "
+            f"alarm is raised from {limit} on."
+        )
         return
     way = "RISES" if found.direction == "higher" else "FALLS" if found.direction == "lower" else "CHANGES"
     since, alarm = result.rows[found.since], result.rows[found.alarm]

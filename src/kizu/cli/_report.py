@@ -86,10 +86,11 @@ def _say(result: Report) -> None:
     from kizu.cli import _show
 
     verdicts = ", ".join(f"{count} {verdict.upper()}" for verdict, count in result.verdicts.items())
-    print(f"{result.images} images in {result.seconds:.1f} s: {verdicts}")
+    print(f"{_show.plural(result.images, 'image')} in {result.seconds:.1f} s: {verdicts}")
     _show.not_judged(result.kept_for_fitting)
     if not result.labelled:
-        print("They have no labels, so the report does not say what is right and wrong.")
+        have = "It has" if result.images == 1 else "They have"
+        print(f"{have} no labels, so the report does not say what is right and wrong.")
     wrote(result.page, result.coco)
     if result.pdf is not None:
         wrote(result.pdf)

@@ -35,6 +35,15 @@ def line(text: str) -> None:
     print(printable(text))
 
 
+def plural(count: int, noun: str) -> str:
+    """So many of them.
+
+    >>> plural(1, "image"), plural(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def lines(texts: Iterable[str]) -> None:
     """A line each."""
     for text in texts:
@@ -109,7 +118,7 @@ def evaluation(result: Evaluation, out: Path | None, as_json: bool) -> None:
     image, pixel = result.image, result.pixel
     counts = ", ".join(f"{name} {count}" for name, count in result.counts.items())
     skipped(result.skipped)
-    print(f"{len(result.results)} images in {result.seconds:.1f} s: {counts}")
+    print(f"{plural(len(result.results), 'image')} in {result.seconds:.1f} s: {counts}")
     not_judged(result.kept_for_fitting)
     print(f"Image  AUROC {figure(image.auroc)}  AP {figure(image.ap)}  best F1 {figure(image.f1_max)}")
     print(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kizu.cli._show import document, line, lines
+from kizu.cli._show import document, line, lines, plural
 from kizu.errors import some
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def data_check(result: DataCheck, out: Path | None, as_json: bool) -> None:
 
 
 def _head(result: DataCheck) -> Iterator[str]:
-    kinds = ", ".join(f"{_plural(result.number(severity), severity)}" for severity in ("problem", "warning", "note"))
-    yield f"{result.product}: {_plural(result.images, 'image')} ({result.layout}) in {result.seconds:.1f} s: {kinds}"
+    kinds = ", ".join(f"{plural(result.number(severity), severity)}" for severity in ("problem", "warning", "note"))
+    yield f"{result.product}: {plural(result.images, 'image')} ({result.layout}) in {result.seconds:.1f} s: {kinds}"
     for split, counts in result.counts.items():
         yield f"  {split}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}"
 
@@ -69,7 +69,7 @@ def _suspects(result: DataCheck) -> Iterator[str]:
     if result.not_scored:
         yield f"Defects among the good images: not looked for ({result.not_scored})."
         return
-    yield f"The least ordinary of {_plural(result.scored, 'good image')} for training, scored as if not fitted on:"
+    yield f"The least ordinary of {plural(result.scored, 'good image')} for training, scored as if not fitted on:"
     for suspect in result.suspects[:_SUSPECTS_SHOWN]:
         mark = "  <- stands out" if suspect.beyond else ""
         name = _name(suspect.path, result.root)
@@ -80,7 +80,3 @@ def _name(path: Path, root: Path) -> str:
     """The file as seen from the data set, or from the folder its list is in."""
     folder = root.parent if root.is_file() else root
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -73,7 +73,9 @@ def _cut(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
     seen = inspector.preprocessing.seen((height, width))
     if inspector.tiling is None and inspector.area is None and (seen.width, seen.height) != size:
         shares = f"{100 * seen.width / width:.0f} % x {100 * seen.height / height:.0f} %"
-        what = f"(image_size {inspector.config.image_size}, cut out after a resize to {inspector.config.resize})"
+        config = inspector.config
+        resized = "a resize of the shorter side" if config.keep_aspect else "a resize"
+        what = f"(image_size {config.image_size}, cut out after {resized} to {config.resize or config.image_size})"
         yield f"Only the middle {shares} of a {width} x {height} image is inspected {what}; the edges are not."
 
 

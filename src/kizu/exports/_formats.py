@@ -24,6 +24,11 @@ class Format(Protocol):
 
     suffix: str
 
+    @staticmethod
+    def beside(path: Path) -> Path:
+        """The second file that one called ``path`` may have."""
+        ...
+
     def __init__(self, exportable: Exportable, path: Path) -> None:
         """For files in the folder of ``path``, which is the one that users name."""
         ...

@@ -33,12 +33,17 @@ class OnnxFormat:
 
     suffix = ".onnx"
 
+    @staticmethod
+    def beside(path: Path) -> Path:
+        """As `Format.beside`."""
+        return path.with_name(f"{path.name}.data")
+
     def __init__(self, exportable: Exportable, path: Path) -> None:
         self._path = path
         constants = exportable.graph.constants
         if sum(_size(constant) for constant in constants) > LARGEST_FILE:
-            location = f"{path.name}.data"
-            with path.with_name(location).open("wb") as file:
+            location = self.beside(path).name
+            with self.beside(path).open("wb") as file:
                 self._model = exportable.graph.model(exportable.outputs, _DataFile(file, location).stored)
         else:
             self._model = exportable.graph.model(exportable.outputs)

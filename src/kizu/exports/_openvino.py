@@ -20,6 +20,11 @@ class OpenVinoFormat:
 
     suffix = ".xml"
 
+    @staticmethod
+    def beside(path: Path) -> Path:
+        """As `Format.beside`."""
+        return path.with_suffix(".bin")
+
     def __init__(self, exportable: Exportable, path: Path) -> None:
         openvino = import_openvino()
         self._path = path
@@ -53,6 +58,6 @@ class OpenVinoFormat:
                 found = compiled({IMAGE: image})
             except Exception as error:
                 raise refused("OpenVINO", error) from error
-            return {output.get_any_name(): found[output] for output in compiled.outputs}
+            return {name: found[output] for output in compiled.outputs for name in output.get_names()}
 
         return run

@@ -44,9 +44,9 @@ def _cell(value: Cell) -> str:
 
 def line(cells: Sequence[str]) -> bytes:
     """A line of the file. A name that is no valid Unicode gets escapes, so that the file always is."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode(errors="backslashreplace")
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # what is in the end of lines is quoted in cells
+    return f"{text.getvalue()[:-2]}\n".encode(errors="backslashreplace")
 
 
 def path_cell(path: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from kizu._version import __version__
-from kizu.files import atomic_write
+from kizu.files import atomic_write, says_early
 from kizu.regions import Region
 from kizu.report._growing import GrowingFile
 
@@ -81,11 +81,7 @@ class CocoFile(GrowingFile):
 def is_coco_of_kizu(path: Path) -> bool:
     """Whether a file begins as `CocoFile` and reports write them; what cannot be read does not."""
     begin = _json({"info": {"description": DESCRIPTION}})[:-2]
-    try:
-        with path.open("rb") as file:
-            return file.read(len(begin)) == begin
-    except OSError:
-        return False
+    return says_early(path, begin, len(begin))
 
 
 def annotation(region: Region, size: tuple[int, int]) -> dict[str, Any]:

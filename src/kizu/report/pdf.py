@@ -19,6 +19,9 @@ VARIABLE = "KIZU_CHROMIUM"
 TIMEOUT = 300.0
 """Seconds that printing may take."""
 
+_NOTE = b"\n%kizu report\n"
+"""What tells kizu's from other PDFs: a comment, which no reader shows."""
+
 _NAMES = (
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
     *("microsoft-edge", "microsoft-edge-stable", "msedge", "brave-browser", "brave"),
@@ -65,7 +68,15 @@ def print_pdf(page: Path, target: Path | str, chromium: Path, *, timeout: float 
         said = _run([str(chromium), *_options(Path(folder), printed), page.resolve().as_uri()], timeout)
         if not printed.is_file() or not printed.stat().st_size:
             raise OutputError(f"{target}: {chromium} printed nothing: {said}. Open the HTML file and print it there.")
-        atomic_write(target, printed.read_bytes())
+        atomic_write(target, printed.read_bytes() + _NOTE)
+
+
+def is_pdf_of_kizu(path: Path) -> bool:
+    """Whether a file ends as `print_pdf` writes them; what cannot be read does not."""
+    try:
+        return path.read_bytes().endswith(_NOTE)
+    except OSError:
+        return False
 
 
 def _options(folder: Path, printed: Path) -> list[str]:

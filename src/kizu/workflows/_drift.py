@@ -18,6 +18,7 @@ from kizu.calibration.drift import Drift, watch
 from kizu.errors import DataError, KizuWarning, bad_parameter
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
+from kizu.report.html.chance import LEVEL, beta_binomial_tail
 from kizu.workflows._predictions_file import PredictedRow, read_predictions
 
 BLOCKS = 10
@@ -49,6 +50,10 @@ class DriftFound:
     ``scores``: of the ``watched`` rows (their places among all ``rows``), compared with ``known`` calibration scores.
     ``ng``: whether the share of NG changed among the rows. Each alarms falsely with at most half of
     ``false_alarm_rate``, both together with at most all of it, however often they are looked at.
+
+    ``ng_share`` of the rows are NG, where the calibration promises at most ``ng_promised`` of good parts.
+    ``ng_beyond``: whether that is more than chance explains, at the 5 % level. Defects bring it about too, so it is
+    no alarm.
     """
 
     model: Path
@@ -58,6 +63,8 @@ class DriftFound:
     scores: Drift
     ng: Drift
     ng_share: float
+    ng_promised: float
+    ng_beyond: bool
     threshold: float
     periods: tuple[Period, ...]
     false_alarm_rate: float
@@ -81,7 +88,12 @@ class DriftFound:
             "calibration_scores": self.known,
             "false_alarm_rate": self.false_alarm_rate,
             "scores": _told(self.scores, self.rows, self.watched),
-            "ng": {**_told(self.ng, self.rows, range(len(self.rows))), "share": self.ng_share},
+            "ng": {
+                **_told(self.ng, self.rows, range(len(self.rows))),
+                "share": self.ng_share,
+                "promised": self.ng_promised,
+                "beyond_promise": self.ng_beyond,
+            },
             "periods": [vars(period) for period in self.periods],
         }
 
@@ -122,6 +134,7 @@ def find_drift(
         drift = watch(known, scores[watched], false_alarm_rate=false_alarm_rate / 2, rng=rng, advance=advance)
         called = (scores > calibration.threshold).astype(np.float64)
         ng = watch([], called, false_alarm_rate=false_alarm_rate / 2, rng=rng, advance=advance)
+    promised, beyond = _against_promise(calibration, int(called.sum()), len(rows))
     return DriftFound(
         model=path,
         rows=tuple(rows),
@@ -130,10 +143,24 @@ def find_drift(
         scores=drift,
         ng=ng,
         ng_share=float(called.mean()),
+        ng_promised=promised,
+        ng_beyond=beyond,
         threshold=calibration.threshold,
         periods=_periods(scores, calibration),
         false_alarm_rate=false_alarm_rate,
     )
+
+
+def _against_promise(calibration: Calibration, ng: int, rows: int) -> tuple[float, bool]:
+    """The share of good parts that are NG at most, in expectation, and whether so many of the rows are beyond it.
+
+    With k of n calibration scores above it the threshold is no lower than the (k + 1)-th highest, whoever chose it;
+    what exceeds that one among further good parts is beta-binomial.
+    """
+    above, count = int((calibration.scores > calibration.threshold).sum()), len(calibration.scores)
+    if above == count:
+        return 1.0, False
+    return (above + 1) / (count + 1), beta_binomial_tail(ng, rows, above + 1, count - above) < LEVEL
 
 
 def _watched(

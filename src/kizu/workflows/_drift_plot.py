@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kizu.errors import MissingExtraError, OutputError
-from kizu.files import atomic_write, check_writable
+from kizu.files import atomic_write, check_writable, keep_others, says_early
 
 if TYPE_CHECKING:
     from kizu.calibration.drift import Drift
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 _SOFTWARE = "kizu drift"
 _NOTE = f"tEXtSoftware\0{_SOFTWARE}".encode()
 """What tells a plot from other pictures: a chunk of text among the first of the PNG."""
-
-_HEAD = 1024  # bytes in which it is
 
 _BLUE, _RED, _GREY = "#1f6feb", "#c62828", "#6b7280"
 
@@ -36,7 +34,7 @@ def draw_drift(found: DriftFound, path: str | Path) -> None:
     check_writable(path)
     if Path(path).suffix.lower() != ".png":
         raise OutputError(f"{path}: a plot is a PNG file. Give it a name that ends in .png.")
-    _keep_others(Path(path))
+    keep_others(path, lambda there: says_early(there, _NOTE), "plot")
     figure = Figure(figsize=(10, 6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True)
@@ -45,14 +43,6 @@ def draw_drift(found: DriftFound, path: str | Path) -> None:
     held = io.BytesIO()
     figure.savefig(held, format="png", metadata={"Software": _SOFTWARE})
     atomic_write(path, held.getvalue())
-
-
-def _keep_others(path: Path) -> None:
-    if path.is_file() and _NOTE not in path.read_bytes()[:_HEAD]:
-        raise OutputError(
-            f"{path}: is there already, and is no plot of drift: it would be lost. Give the plot another name, or "
-            "remove that file."
-        )
 
 
 def _draw_scores(axes: Any, found: DriftFound) -> None:

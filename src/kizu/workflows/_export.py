@@ -12,7 +12,7 @@ from kizu._version import __version__
 from kizu.arguments import Paths, paths_of
 from kizu.downloads import checksum
 from kizu.errors import DataError, ParameterError
-from kizu.files import check_writable
+from kizu.files import check_writable, keep_others
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
@@ -132,6 +132,7 @@ def _check_target(target: Path, form: type[Format], to: str) -> None:
     if target.suffix.lower() != form.suffix:
         raise ParameterError(f"{target}: an export to {to} must end in {form.suffix}; give such a name.")
     check_writable(target)
+    keep_others(form.beside(target), lambda _: target.exists(), "export")  # it goes with the file of that name
 
 
 def _images(model: Path, inspector: Inspector, given: Paths, max_pixels: int) -> list[CheckImage]:

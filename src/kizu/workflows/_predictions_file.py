@@ -62,7 +62,7 @@ _ADVICE = "Give the predictions.csv that `kizu predict --out DIR` wrote."
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")  # names may hold any end of a line
     except FileNotFoundError:
         raise DataError(f"{path}: no such file. {_ADVICE}") from None
     except IsADirectoryError:

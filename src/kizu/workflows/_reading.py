@@ -157,9 +157,8 @@ class Reader:
     def skip(self, error: ImageError) -> None:
         """Leave a file out, with a warning. Raises the error where unreadable files are not to be skipped."""
         if not self.skip_unreadable:
-            raise ImageError(
-                error.path, f"{error.problem.rstrip('.')}. Mend or remove the file, or use --skip-unreadable."
-            ) from None
+            advice = ". Mend or remove the file" if error.remedy is None else ""  # a remedy says what to do
+            raise ImageError(error.path, f"{error.problem.rstrip('.')}{advice}, or use --skip-unreadable.") from None
         self.skipped.append(error)
         warnings.warn(f"skipped {error}", KizuWarning, stacklevel=3)
 

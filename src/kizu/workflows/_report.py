@@ -90,6 +90,8 @@ def make_report(
     """
     started = time.perf_counter()
     target = ReportTarget.at(out, model)
+    if pdf:
+        target.check_pdf()
     program = find_chromium(chromium) if pdf else None
     inspector = model if isinstance(model, Inspector) else load(model)
     dataset = _dataset(data, inspector.config.seed)

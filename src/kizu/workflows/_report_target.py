@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
-from kizu.errors import OutputError
-from kizu.files import atomic_write, check_writable
+from kizu.files import atomic_write, check_writable, keep_others
 from kizu.inspector import Inspector, identity
 from kizu.progress import Progress
 from kizu.report.coco import is_coco_of_kizu
 from kizu.report.html import ReportContent, check_language, coco_text, render
 from kizu.report.html.chart_style import import_plotly
-from kizu.report.html.page import import_jinja
+from kizu.report.html.page import import_jinja, is_page_of_kizu
+from kizu.report.pdf import is_pdf_of_kizu
 
 PAGE = "report.html"
 _SUFFIXES = (".html", ".htm")
@@ -43,7 +43,7 @@ class ReportTarget:
         """The target that a caller asks for, checked before long work; None where no report is asked for.
 
         Raises `ParameterError` for an unknown language, `MissingExtraError` without plotly or Jinja2, and
-        `OutputError` where nothing can be written, or a COCO file of others would be lost.
+        `OutputError` where nothing can be written, or a file of others would be lost.
         """
         if where is None:
             return None
@@ -53,16 +53,15 @@ class ReportTarget:
         import_jinja()
         check_writable(target.page)
         check_writable(target.coco)
-        target._keep_others()
+        keep_others(target.page, is_page_of_kizu, "report")
+        keep_others(target.coco, is_coco_of_kizu, "report")
         known = target.model is not None or isinstance(model, Inspector)
         return target if known else replace(target, model=Path(str(model)))
 
-    def _keep_others(self) -> None:
-        if self.coco.is_file() and not is_coco_of_kizu(self.coco):
-            raise OutputError(
-                f"{self.coco}: is there already, and kizu did not write it: it would be lost. Give the report "
-                "another name, or move that file."
-            )
+    def check_pdf(self) -> None:
+        """Make sure, before long work, that a PDF can be written, and over none of others. Raises `OutputError`."""
+        check_writable(self.pdf)
+        keep_others(self.pdf, is_pdf_of_kizu, "report")
 
     @property
     def identity(self) -> str | None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
+import os
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -167,6 +169,23 @@ def test_a_name_that_is_no_valid_unicode() -> None:
     text.encode()
 
 
+@pytest.mark.parametrize("turn", [*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))])
+def test_no_name_turns_letters_round(turn: str) -> None:
+    name = f"a{turn}gnp.exe"
+    evil = content(
+        (image(name, 31.0, "bad", name), image("b.png", 12.0)),
+        **{"product": name, "model": name, "data": name, "skipped": (ImageError(name, name),)},
+    )
+    text = render(evil, coco_name=name)
+    page = Outline(text)
+    coco = page.data("report-coco")
+    assert json.loads(coco)["images"][0]["file_name"] == f"/data/{name}"
+    assert turn not in text.replace(coco, "")
+    escaped = f"a\\u{ord(turn):04x}gnp.exe"
+    assert json.loads(page.data("report-data"))["images"][0]["name"] == escaped
+    assert page.said.count(escaped) >= 6
+
+
 def test_the_gallery_has_every_image_mistakes_first() -> None:
     page = Outline(render(content()))
     entries = json.loads(page.data("report-data"))["images"]
@@ -324,6 +343,28 @@ def counted(good_ng: int = 0, missed: int = 0, reviewed: int = 0, **changes: Any
 )
 def test_the_lights(wrong: dict[str, Any], expected: list[str]) -> None:
     assert lights(Outline(render(counted(**wrong)))) == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="another way of quoting")
+def test_commands_take_any_name_of_a_model() -> None:
+    text = render(counted(missed=6, model="my model's `x`.kizu"))
+    command = html.escape("kizu threshold 'my model'\"'\"'s `x`.kizu' --review-budget 0.1")
+    assert f"<code>{command}</code>" in text.replace("&#39;", "&#x27;").replace("&#34;", "&quot;")
+    assert "\0" not in text
+
+
+def test_that_labels_are_missing_is_told_for_curves() -> None:
+    assert "these have no labels." in Outline(render(unlabelled())).said
+    assert "one of them alone" not in Outline(render(unlabelled())).said
+    assert "ラベルがありません。" in Outline(render(unlabelled(), "ja")).said
+    assert "one of them alone" in Outline(render(CONTENTS["good alone"]())).said
+
+
+def test_a_long_kind_leaves_its_chart_room() -> None:
+    page = Outline(render(content((image("a.png", 31.0, "bad", "傷" * 200), image("b.png", 12.0)))))
+    labels = json.loads(page.data("report-data"))["charts"]["kinds"]["layout"]["yaxis"]["ticktext"]
+    assert max(map(len, labels)) <= 32
+    assert "傷" * 200 in page.said
 
 
 def test_advice_fits_what_was_found() -> None:

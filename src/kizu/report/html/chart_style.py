@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kizu.errors import MissingExtraError
+from kizu.report.html.words import legible
 
 GOOD, BAD, OTHER, NOW = "#0072b2", "#d55e00", "#5f6b76", "#1a1a1a"
 """Okabe and Ito's blue and vermilion, which all common kinds of colour blindness tell apart; greys."""
@@ -73,7 +74,7 @@ def shares(title: str, **more: Any) -> dict[str, Any]:
 
 def safe(text: str) -> str:
     """A text of other people's as a chart shows it to the letter: plotly takes some HTML for formatting."""
-    return html.escape(text, quote=False)
+    return html.escape(legible(text), quote=False)
 
 
 def zones(limits: Mapping[str, tuple[float, float]], titles: Mapping[str, str]) -> dict[str, Any]:

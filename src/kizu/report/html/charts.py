@@ -207,7 +207,7 @@ def workload_chart(content: ReportContent, words: Words) -> Figure:
 def kind_chart(content: ReportContent, words: Words) -> Figure:
     """Every image as a point: its score, and its kind on a row of its own."""
     rows = {(result.label, result.kind): row for row, result in enumerate(reversed(content.kinds))}
-    names = [safe(kind_name(result.label, result.kind, words)) for result in reversed(content.kinds)]
+    names = [safe(_brief(kind_name(result.label, result.kind, words))) for result in reversed(content.kinds)]
     bins = score_bins(content)
     shown = list(enumerate(content.ranked))[:: 1 + (len(content.ranked) - 1) // MOST_POINTS]
     traces = [_points([s for s in shown if s[1].label == label], rows, label, words) for label in _NAMES]
@@ -236,6 +236,11 @@ def _points(
         "marker": {"color": PAINT[label], "symbol": SYMBOL[label], "size": 6, "opacity": 0.65},
         "hovertemplate": "%{text}<br>%{x:.4g}<extra></extra>",
     }
+
+
+def _brief(name: str) -> str:
+    """A name that leaves a chart beside it room; the table above has all of it."""
+    return name if len(name) <= 32 else f"{name[:20]}…{name[-11:]}"
 
 
 def kind_name(label: str, kind: str, words: Words) -> str:

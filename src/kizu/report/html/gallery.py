@@ -7,7 +7,7 @@ from typing import Any
 
 from kizu.report.html.charts import kind_name
 from kizu.report.html.content import ReportContent, ReportImage
-from kizu.report.html.words import Words
+from kizu.report.html.words import Words, legible
 
 MOST_PICTURES = 10_000
 """Images whose pictures a report holds, those that matter most."""
@@ -28,15 +28,18 @@ SCRIPT_WORDS = (
 
 def entries(content: ReportContent, words: Words) -> list[dict[str, Any]]:
     """An entry an image, in the order of `ReportContent.ranked`."""
-    return [_entry(image, words) for image in content.ranked]
+    places = {(kind.label, kind.kind): place for place, kind in enumerate(content.kinds)}
+    return [_entry(image, places[image.label, image.kind], words) for image in content.ranked]
 
 
-def _entry(image: ReportImage, words: Words) -> dict[str, Any]:
+def _entry(image: ReportImage, kind_place: int, words: Words) -> dict[str, Any]:
+    """``kind_place``: of its kind in `ReportContent.kinds`, by which the page filters."""
     height, width = image.size
     return {
-        "name": image.name,
+        "name": legible(image.name),
         "label": image.label,
-        "kind": kind_name(image.label, image.kind, words),
+        "kind": legible(kind_name(image.label, image.kind, words)),
+        "kindPlace": kind_place,
         "verdict": image.verdict,
         "outcome": image.outcome,
         "score": image.score,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kizu.errors import MissingExtraError
+from kizu.files import says_early
 from kizu.report.html.advice import next_steps
 from kizu.report.html.chart_style import FONTS, plotly_script
 from kizu.report.html.charts import MOST_POINTS, charts, kind_name, score_bins
@@ -30,7 +31,7 @@ from kizu.report.html.tables import (
     pixel_figures,
     region_rows,
 )
-from kizu.report.html.words import Words, code_spans
+from kizu.report.html.words import Words, code_spans, legible
 
 TEMPLATES = Path(__file__).with_name("templates")
 PRINTED_IMAGES = 24
@@ -98,6 +99,11 @@ def _parts(content: ReportContent, words: Words) -> dict[str, Any]:
     }
 
 
+def is_page_of_kizu(path: Path) -> bool:
+    """Whether a file begins as `render` writes pages; what cannot be read does not."""
+    return says_early(path, b'<meta name="generator" content="kizu ')
+
+
 def script_json(value: Any) -> str:
     """JSON that no HTML parser takes for anything else inside a script element.
 
@@ -156,5 +162,5 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["marked"] = marked
-    environment.filters["valid"] = _valid
+    environment.filters["valid"] = lambda text: _valid(legible(text))
     return environment

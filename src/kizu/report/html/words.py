@@ -12,7 +12,9 @@ from kizu.report._text import number as short_number
 from kizu.wording import LANGUAGES, Table, Wording, form, read_table
 
 _TABLE = Path(__file__).with_name("words.yaml")
+_TURNS = {code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 _CODE = re.compile(r"`([^`]+)`")
+_BACKQUOTE = "\0"  # no name holds one
 
 
 class Words:
@@ -94,6 +96,15 @@ def table() -> Table:
     return read_table(_TABLE)
 
 
+def legible(text: str) -> str:
+    r"""A text of other people's, with escapes for the characters that turn round the order of letters after them.
+
+    >>> print(legible("a\u202egnp.exe"))
+    a\u202egnp.exe
+    """
+    return text.translate(_TURNS)
+
+
 def code_spans(text: str) -> list[tuple[str, bool]]:
     """A text cut at its `code`: pieces, and whether they are code.
 
@@ -101,4 +112,13 @@ def code_spans(text: str) -> list[tuple[str, bool]]:
     [('run ', False), ('kizu fit', True), ('.', False)]
     """
     pieces = _CODE.split(text)
-    return [(piece, index % 2 == 1) for index, piece in enumerate(pieces) if piece]
+    return [(piece.replace(_BACKQUOTE, "`"), index % 2 == 1) for index, piece in enumerate(pieces) if piece]
+
+
+def in_code(text: str) -> str:
+    """A text of other people's that may stand in `code`: its own backquotes end nothing there.
+
+    >>> code_spans(f"run `kizu info {in_code('a`b.kizu')}`.")[1]
+    ('kizu info a`b.kizu', True)
+    """
+    return text.replace("`", _BACKQUOTE)

@@ -68,8 +68,8 @@
     else two.append(element("span", "quiet", words.no_picture));
     const line = element("span", "line");
     line.append(badge(image.verdict), `${words.score} ${image.scoreText}`);
-    if (image.label) line.append(element("span", "outcome", words[image.outcome]), image.kind);
-    const name = element("span", "name", image.name);
+    if (image.label) line.append(element("span", "outcome", words[image.outcome]), element("bdi", "", image.kind));
+    const name = element("bdi", "name", image.name);
     name.title = image.name;
     button.append(two, line, name);
     item.append(button);
@@ -94,7 +94,7 @@
     (!asked.outcome || image.outcome === asked.outcome || (asked.outcome === "mistakes"
       && (image.outcome === "missed" || image.outcome === "false_alarm")))
     && (!asked.label || image.label === asked.label)
-    && (!asked.kind || image.kind === asked.kind)
+    && (!asked.kind || image.kindPlace === Number(asked.kind))
     && (!asked.verdict || image.verdict === asked.verdict)
     && (!asked.text || image.name.normalize().toLowerCase().includes(asked.text.normalize().toLowerCase()));
 
@@ -146,9 +146,9 @@
     const image = report.images[place];
     const sources = picturesOf(place);
     const missing = sources[0] ? ["", "", words.nothing_found, words.nothing_marked] : Array(4).fill(words.no_picture);
-    byId("viewer-name").textContent = image.name;
+    byId("viewer-name").replaceChildren(element("bdi", "", image.name));
     const facts = [badge(image.verdict), `${words.score} ${image.scoreText}`, `${words.p_value} ${image.pText}`];
-    if (image.label) facts.push(words[image.outcome], image.kind);
+    if (image.label) facts.push(words[image.outcome], element("bdi", "", image.kind));
     byId("viewer-facts").replaceChildren(
       ...[...facts, image.size].map((fact) => (typeof fact === "string" ? element("span", "", fact) : fact)));
     byId("viewer-panels").className = image.wide ? "panels wide" : "panels";
@@ -211,7 +211,8 @@
   const rows = byId("region-rows");
   if (rows) {
     rows.addEventListener("click", (event) => {
-      if (event.target.dataset.place) showPlace(Number(event.target.dataset.place));
+      const button = event.target.closest("button");
+      if (button) showPlace(Number(button.dataset.place));
     });
   }
   const allRows = byId("regions-more");
