@@ -24,12 +24,12 @@ from kizu import synthetic
 from kizu.backbones import Located
 from kizu.config import Config, parse
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
-from kizu.errors import BackboneError, DataError, bad_parameter
+from kizu.errors import BackboneError, DataError, ParameterError, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS, Area, Reading
 from kizu.inspector import Inspector
 from kizu.metrics import auroc, count_scores
 from kizu.progress import Advance, Progress, Silent
-from kizu.workflows._fit import fit
+from kizu.workflows._fit import fit, require_memory
 from kizu.workflows._reading import Reader
 from kizu.workflows._resolve import backbone_of, resolve
 
@@ -133,8 +133,9 @@ def choose_preset(
 ) -> Choice:
     """The preset and the size of the square to fit ``data`` with; of ``config`` the rest is taken as it is.
 
-    Raises `DataError` for fewer than `FEWEST` good images, `ParameterError` for settings of `NOT_TRIED`,
-    `BackboneError` where no preset can be used, and as `kizu.fit` does.
+    Presets that its ``memory`` does not hold are not tried. Raises `DataError` for fewer than `FEWEST` good images,
+    `ParameterError` for settings of `NOT_TRIED` and where memory holds no preset, `BackboneError` where none can be
+    used, and as `kizu.fit` does.
     """
     given = config or parse({})
     for name in NOT_TRIED:
@@ -144,8 +145,11 @@ def choose_preset(
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=given.seed)
     to_fit, held_out = _divided(dataset, given.seed)
     candidates, left_out = _usable(given)
+    candidates, too_large = _within_memory(candidates, dataset, given)
+    left_out += too_large
     if not candidates:
-        raise BackboneError(f"no preset can be tried: {'; '.join(why.rstrip('.') for why in left_out)}.")
+        kind = ParameterError if too_large else BackboneError
+        raise kind(f"no preset can be tried: {'; '.join(why.rstrip('.') for why in left_out)}.")
     trying = Trying(dataset, to_fit, held_out, skip_unreadable, max_pixels)
     with (progress or Silent()).stage("Trying presets", len(candidates)) as advance:
         tried = trying.run(candidates, advance)
@@ -184,6 +188,22 @@ def _usable(given: Config) -> tuple[list[Config], tuple[str, ...]]:
     return found, tuple(dict.fromkeys(missing))
 
 
+def _within_memory(
+    candidates: Sequence[Config], dataset: Dataset, given: Config
+) -> tuple[list[Config], tuple[str, ...]]:
+    """Those that the memory given holds a fit of all images of, and for the others what they need."""
+    found, too_large = [], []
+    for candidate in candidates:
+        calibrated = candidate.model_copy(update={"calibration": given.calibration or candidate.calibration})
+        try:
+            if given.memory is not None:
+                require_memory(dataset, calibrated, asked=given.calibration is not None)
+            found.append(candidate)
+        except ParameterError as error:
+            too_large.append(f"{candidate.preset} at {candidate.image_size} pixels: {error}")
+    return found, tuple(too_large)
+
+
 @dataclass(frozen=True)
 class Tried:
     """Scores of the held-out images, ``good`` ``(n,)`` and with defects ``bad`` ``(m,)``, by ``fitted`` others."""
@@ -215,6 +235,12 @@ class Trying:
     max_pixels: int
 
     def run(self, candidates: Sequence[Config], advance: Advance) -> list[Tried]:
+        """Each, as `_side_by_side`; within a limit of memory, which counts a fit as if alone, one after the other."""
+        if candidates[0].memory is None:
+            return self._side_by_side(candidates, advance)
+        return [tried for candidate in candidates for tried in self._side_by_side([candidate], advance)]
+
+    def _side_by_side(self, candidates: Sequence[Config], advance: Advance) -> list[Tried]:
         """Fit each, and have all score one image after the other: so they are timed under the same conditions."""
         fitted = []
         for candidate in candidates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from kizu import backbones, detectors
 from kizu.calibration import Calibration
 from kizu.config import Config, parse
 from kizu.datasets import Dataset, load_dataset
+from kizu.errors import KizuWarning
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
@@ -95,6 +97,18 @@ def fit(
     )
     calibration = trusted(calibration, inspector.detector)
     return replace(inspector, calibration=calibration, provenance=origin, check_files=kept.files)
+
+
+def require_memory(dataset: Dataset, config: Config, *, asked: bool) -> None:
+    """Raise `ParameterError` where a resolved ``config.memory`` does not hold a fit of ``dataset``; nothing is read.
+    ``asked``: the user said how to calibrate.
+    """
+    detector = detectors.build(config.detector.name, config.detector.parameters)
+    division = divide(dataset, detector, config)
+    inspector = _unfitted(config, backbones.prepare(backbone_of(config), Silent()), detector)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KizuWarning)  # the fit will tell
+        within_memory(inspector, division, dataset, asked=asked)
 
 
 def _unfitted(config: Config, backbone: backbones.Backbone, detector: detectors.Detector) -> Inspector:
