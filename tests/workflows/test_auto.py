@@ -16,7 +16,7 @@ from kizu import synthetic
 from kizu.config import Config, parse
 from kizu.datasets import load_dataset
 from kizu.detectors import _streaming
-from kizu.errors import BackboneError, DataError, ImageError, KizuWarning, ParameterError
+from kizu.errors import BackboneError, DataError, ImageError, ParameterError
 from kizu.images import Area
 from kizu.inspector import Inspector
 from kizu.workflows import _auto, _budget, choose_preset
@@ -72,10 +72,13 @@ def test_what_cannot_be_read_stops_or_is_skipped(tmp_path: Path, monkeypatch: py
         sample.path.write_bytes(b"no image")
     with pytest.raises(ImageError, match="use --skip-unreadable"):
         choose_preset(tmp_path)
-    with pytest.warns(KizuWarning, match="skipped "):
-        choice = choose_preset(tmp_path, skip_unreadable=True)
+    choice = choose_preset(tmp_path, skip_unreadable=True)  # the fit that follows names what is skipped
     assert choice.fitted + choice.drawn_on == len(paths) - 2
     assert choice.drawn_on == len(held_out) - 1
+    for sample in to_fit[1:4]:
+        sample.path.write_bytes(b"no image")
+    with pytest.raises(DataError, match="19 readable good images are too few to try presets on; give 20, or choose"):
+        choose_preset(tmp_path, skip_unreadable=True)
 
 
 def test_all_presets_are_tried_within_a_limit_of_memory(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +25,7 @@ from kizu import synthetic
 from kizu.backbones import Located
 from kizu.config import Config, parse
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
-from kizu.errors import BackboneError, DataError, ParameterError, bad_parameter
+from kizu.errors import BackboneError, DataError, KizuWarning, ParameterError, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS, Area, Reading
 from kizu.inspector import Inspector
 from kizu.metrics import auroc, count_scores
@@ -133,9 +134,9 @@ def choose_preset(
 ) -> Choice:
     """The preset and the size of the square to fit ``data`` with; of ``config`` the rest is taken as it is.
 
-    Presets that its ``memory`` does not hold are not tried. Raises `DataError` for fewer than `FEWEST` good images,
-    `ParameterError` for settings of `NOT_TRIED` and where memory holds no preset, `BackboneError` where none can be
-    used, and as `kizu.fit` does.
+    Presets that its ``memory`` does not hold are not tried; files skipped are left to the fit to name. Raises
+    `DataError` for fewer than `FEWEST` good images that can be read, `ParameterError` for settings of `NOT_TRIED` and
+    where memory holds no preset, `BackboneError` where none can be used, and as `kizu.fit` does.
     """
     given = config or parse({})
     for name in NOT_TRIED:
@@ -151,7 +152,8 @@ def choose_preset(
         kind = ParameterError if too_large else BackboneError
         raise kind(f"no preset can be tried: {'; '.join(why.rstrip('.') for why in left_out)}.")
     trying = Trying(dataset, to_fit, held_out, skip_unreadable, max_pixels)
-    with (progress or Silent()).stage("Trying presets", len(candidates)) as advance:
+    with (progress or Silent()).stage("Trying presets", len(candidates)) as advance, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "skipped ", KizuWarning)  # the fit that follows names each, once
         tried = trying.run(candidates, advance)
     trials = _judged(tried)
     chosen = next(trial for trial in trials if trial.worse is None)
@@ -161,14 +163,18 @@ def choose_preset(
 def _divided(dataset: Dataset, seed: int) -> tuple[Sequence[Sample], Sequence[Sample]]:
     """Images to fit on, and others to draw on; evenly thinned where there are many."""
     good = dataset.train_good()
-    if len(good) < FEWEST:
-        raise DataError(
-            f"{dataset.root}: {len(good)} good images are too few to try presets on; give {FEWEST}, or choose with "
-            "--preset (`kizu presets list`)."
-        )
+    _require_enough(dataset, len(good), "good")
     few, many = DRAWN_ON
     to_fit, held_out = split_good(good, seed=seed, share=HELD_OUT, at_least=few)
     return to_fit[:: -(-len(to_fit) // FITTED)], held_out[:: -(-len(held_out) // many)]
+
+
+def _require_enough(dataset: Dataset, count: int, kind: str) -> None:
+    if count < FEWEST:
+        raise DataError(
+            f"{dataset.root}: {count} {kind} images are too few to try presets on; give {FEWEST}, or choose with "
+            "--preset (`kizu presets list`)."
+        )
 
 
 def _usable(given: Config) -> tuple[list[Config], tuple[str, ...]]:
@@ -268,6 +274,8 @@ class Trying:
         inspector = fit(fitted_on, candidate, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
         if inspector.calibration is None:
             raise ValueError("a fit calibrates")
+        read = inspector.provenance["data"]["fitted"] + len(inspector.calibration.scores)
+        _require_enough(self.dataset, read, "readable good")
         return inspector, inspector.calibration.scores
 
     def _with_defects(self, config: Config, area: Area | None) -> Generator[Image, None, None]:
