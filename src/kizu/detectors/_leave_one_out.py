@@ -10,10 +10,11 @@ are missing. So, for image i:
    would have done without i. What it picks are the **stand-ins**.
 3. Its patches are searched in what is left and the stand-ins.
 
-With the whole bank kept (``coreset_ratio`` 1) nothing is ever uncovered, and the scores are those of a refit
-exactly; then thresholds from them hold for certain: adding the new image to the others could only lower their
-scores, so they are at least as high as in full conformal prediction (`kizu.calibration.conformal`). With a coreset
-they follow those of a refit closely (docs/decisions/0016).
+With the whole bank kept (``coreset_ratio`` 1) nothing is ever uncovered, and the scores of one bank are those of a
+refit exactly (an ensemble's nearly: it scales its parts by spreads of all images); then thresholds from them hold
+for certain: adding the new image to the others could only lower their scores, so they are at least as high as in full
+conformal prediction (`kizu.calibration.conformal`). With a coreset they follow those of a refit closely
+(docs/decisions/0016).
 """
 
 from __future__ import annotations
