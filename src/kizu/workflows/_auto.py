@@ -31,7 +31,7 @@ from kizu.inspector import Inspector
 from kizu.metrics import auroc, count_scores
 from kizu.progress import Advance, Progress, Silent
 from kizu.workflows._fit import fit, require_memory
-from kizu.workflows._reading import Reader
+from kizu.workflows._reading import AHEAD, Reader
 from kizu.workflows._resolve import backbone_of, resolve
 
 Image = npt.NDArray[np.uint8]
@@ -281,7 +281,8 @@ class Trying:
     def _with_defects(self, config: Config, area: Area | None) -> Generator[Image, None, None]:
         """Each held-out image `EACH` times, with a defect each time; in the inspected ``area`` where there is one."""
         reading = Reading(channels=config.channels)
-        reader = Reader(reading, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
+        ahead = AHEAD if config.memory is None else 1
+        reader = Reader(reading, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels, ahead=ahead)
         with closing(reader.images(list(self.held_out))) as read:
             images = (image for _, image in read)
             where = partial(_inspected, area=area)
