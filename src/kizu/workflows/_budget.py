@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from kizu.datasets import Dataset, Sample
-from kizu.errors import ImageError, KizuWarning, bad_parameter
+from kizu.errors import ImageError, KizuWarning, ParameterError, bad_parameter
 from kizu.images import Reading, read_ahead
 from kizu.inspector import Inspector
 from kizu.memory import parse_size, size_text
@@ -34,6 +35,13 @@ SMALL_PICTURES = 10_000_000
 
 SHARE = 8
 """One part in so many of the memory may go to images read ahead of the work; one image always may be."""
+
+
+COPIES = 2
+"""Of what a detector knows, while it learns more: as it was, and as it will be."""
+
+FEW = 4
+"""New images that a model always learns: false alarms come one by one."""
 
 
 @dataclass(frozen=True)
@@ -120,3 +128,40 @@ def within_memory(
         stacklevel=3,
     )
     return replace(inspector, config=config), held
+
+
+def require_room_to_learn(inspector: Inspector, images: int, pictures: Pictures) -> None:
+    """Raise `ParameterError` where so many new images do not go into what ``inspector`` was fitted within, with how
+    many do.
+    """
+    most = most_at_once(inspector, images, pictures)
+    if images > most:
+        raise ParameterError(
+            f"these {images:,} new images take {size_text(_needed(inspector, images, pictures))}, and the model was "
+            f"fitted within {inspector.config.memory}: add them in batches of {most:,}."
+        )
+
+
+def most_at_once(inspector: Inspector, images: int, pictures: Pictures) -> int:
+    """How many of ``images`` new ones an update may learn at once; `FEW` always."""
+    memory = inspector.config.memory
+    if memory is None or images <= FEW or parse_size(memory) >= _needed(inspector, images, pictures):
+        return images
+    return (
+        bisect_left(range(images), True, FEW + 1, key=lambda n: _needed(inspector, n, pictures) > parse_size(memory))
+        - 1
+    )
+
+
+def _needed(inspector: Inspector, images: int, pictures: Pictures) -> int:
+    """Bytes that an update by so many new images takes."""
+    detector, engine = inspector.detector, inspector.engine
+
+    def holds(budget: int) -> bool:
+        try:
+            return not detector.streams(budget, images, engine.grid, engine.channels)
+        except ParameterError:
+            return False
+
+    known = sum(array.nbytes for array in detector.state().values())
+    return _taken(inspector, pictures) + COPIES * known + bisect_left(range(2**48), True, key=holds)
