@@ -84,7 +84,7 @@ def test_what_cannot_be_read_stops_or_is_skipped(tmp_path: Path, monkeypatch: py
 def test_all_presets_are_tried_within_a_limit_of_memory(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64), ("accurate", 64)))
     choice = choose_preset(tiles, parse({"memory": "2GB"}))
-    assert [t.preset for t in choice.trials] == ["lite-fast", "accurate"]
+    assert {t.preset for t in choice.trials} == {"lite-fast", "accurate"}
     assert not choice.left_out
 
 
