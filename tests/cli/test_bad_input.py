@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import zipfile
@@ -338,9 +339,33 @@ def test_an_interrupt_anywhere_in_a_fit(
     shutil.rmtree(data)
 
 
-def test_too_little_memory(kizu: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "problem",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        ImportError("libfaiss.so: failed to map segment from shared object"),
+        ImportError("libfaiss.so: cannot allocate memory in static TLS block"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+    ids=str,
+)
+def test_too_little_memory(
+    kizu: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
     def full(*_: Any, **__: Any) -> None:
-        raise MemoryError
+        raise problem
 
     monkeypatch.setattr("kizu.detectors.patchcore.gathered", full)
     assert "not enough memory. Use fewer or smaller images" in kizu("fit", data, "-o", tmp_path / "a", *SMALL).error
+
+
+def test_what_has_nothing_to_do_with_memory_is_not_hidden(
+    kizu: Command, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("kizu.detectors.patchcore.gathered", broken)
+    with pytest.raises(RuntimeError, match="a defect"):
+        kizu("fit", data, "-o", tmp_path / "a", *SMALL)

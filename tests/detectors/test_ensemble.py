@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,19 @@ def test_spread() -> None:
     assert spread(rows) == pytest.approx(np.sqrt(1 + 9), rel=0.02)
     assert spread(np.full((7, 2), 3, np.float32)) == pytest.approx(1e-6 * np.sqrt(18))  # as much as float32 tells
     assert spread(np.zeros((7, 2), np.float32)) == 1
+
+
+def test_spread_takes_little_beside_many_rows() -> None:
+    rows = np.random.default_rng(0).standard_normal((100_000, 16), dtype=np.float32)
+    rows[1::2] *= 3
+    tracemalloc.start()
+    try:
+        found = spread(rows)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == pytest.approx(np.sqrt(rows.astype(np.float64).var(axis=0).sum()), rel=1e-9)
+    assert peak < rows.nbytes / 2
 
 
 @pytest.mark.parametrize(

@@ -153,9 +153,16 @@ def test_too_little_says_how_much_would_do(images):
         detector.streams(160 * 10**6 + int(0.8 * parse_size(more[1])), *size)
 
 
-def test_robust_looks_at_all_patches_at_once():
-    with pytest.raises(ParameterError, match=r"`robust` must be false; got True\. It looks at all patches at once"):
-        PatchCore(robust=True).streams(10**9, 100_000, (32, 32), 368)
+@pytest.mark.parametrize("budget", [10**8, 10**9])
+def test_robust_looks_at_all_patches_at_once(budget):
+    detector, size = PatchCore(robust=True), (100_000, (32, 32), 368)
+    said = r"`memory` must be (\S+) larger for --robust, which looks at all patches at once; or leave --robust out"
+    with pytest.raises(ParameterError, match=said) as caught:
+        detector.streams(budget, *size)
+    more = parse_size(re.search(said, str(caught.value))[1])
+    assert not detector.streams(budget + more, *size)
+    with pytest.raises(ParameterError):
+        detector.streams(budget + int(0.98 * more), *size)
 
 
 def in_parts(good, budget, batch=3, **parameters):
@@ -225,7 +232,9 @@ def test_an_ensemble_counts_channels_of_all_its_parts():
 @pytest.mark.usefixtures("nothing_fixed")
 @pytest.mark.parametrize("parameters", [{"robust": True}])
 def test_a_robust_ensemble_looks_at_all_patches_at_once(parameters):
-    with pytest.raises(ParameterError, match=r"`robust` must be false; got True\. It looks at all patches at once"):
+    with pytest.raises(
+        ParameterError, match=r"must be 0\.2MB larger for --robust, which looks at all patches at once"
+    ):
         Ensemble(**parameters).streams(SMALL, 100, (4, 5), 6)
 
 

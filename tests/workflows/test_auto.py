@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ import kizu
 from kizu import synthetic
 from kizu.config import Config, parse
 from kizu.datasets import load_dataset
-from kizu.errors import BackboneError, DataError, ImageError, KizuWarning
+from kizu.detectors import _streaming
+from kizu.errors import BackboneError, DataError, ImageError, ParameterError
 from kizu.images import Area
 from kizu.inspector import Inspector
-from kizu.workflows import _auto, choose_preset
+from kizu.workflows import _auto, _budget, choose_preset
 from kizu.workflows._auto import Tried, _judged
 from workflows.tiles import tile, write
 
@@ -69,17 +72,66 @@ def test_what_cannot_be_read_stops_or_is_skipped(tmp_path: Path, monkeypatch: py
         sample.path.write_bytes(b"no image")
     with pytest.raises(ImageError, match="use --skip-unreadable"):
         choose_preset(tmp_path)
-    with pytest.warns(KizuWarning, match="skipped "):
-        choice = choose_preset(tmp_path, skip_unreadable=True)
+    choice = choose_preset(tmp_path, skip_unreadable=True)  # the fit that follows names what is skipped
     assert choice.fitted + choice.drawn_on == len(paths) - 2
     assert choice.drawn_on == len(held_out) - 1
+    for sample in to_fit[1:4]:
+        sample.path.write_bytes(b"no image")
+    with pytest.raises(DataError, match="19 readable good images are too few to try presets on; give 20, or choose"):
+        choose_preset(tmp_path, skip_unreadable=True)
 
 
 def test_all_presets_are_tried_within_a_limit_of_memory(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64), ("accurate", 64)))
     choice = choose_preset(tiles, parse({"memory": "2GB"}))
-    assert [t.preset for t in choice.trials] == ["lite-fast", "accurate"]
+    assert {t.preset for t in choice.trials} == {"lite-fast", "accurate"}
     assert not choice.left_out
+
+
+def test_within_a_limit_one_inspector_is_held_at_a_time(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each was fitted within the limit as if alone."""
+    monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64), ("lite", 64), ("lite", 96)))
+    held: list[int] = []
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    plain = _auto.fit
+
+    def counted(*given: Any, **options: Any) -> Inspector:
+        held.append(len(alive))
+        inspector = plain(*given, **options)
+        alive.add(inspector.detector)
+        return inspector
+
+    monkeypatch.setattr(_auto, "fit", counted)
+    limited = choose_preset(tiles, parse({"memory": "2GB"}))
+    assert held == [0, 0, 0]
+    figures = [{(t.preset, t.image_size, t.auroc) for t in c.trials} for c in (limited, choose_preset(tiles))]
+    assert figures[0] == figures[1]
+    assert held[3:] == [0, 1, 2]
+
+
+def test_presets_that_memory_does_not_hold_are_not_tried(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64), ("lite", 768)))
+    choice = choose_preset(tiles, parse({"memory": "600MB"}))
+    assert [t.preset for t in choice.trials] == ["lite-fast"]
+    (why,) = choice.left_out
+    assert re.fullmatch(
+        r"lite at 768 pixels: `memory` must be more than the 7\d\dMB that the program takes; got '600MB'\.", why
+    )
+    with pytest.raises(ParameterError, match=r"no preset can be tried: lite-fast at 64 pixels: `memory` .*; lite at"):
+        choose_preset(tiles, parse({"memory": "50MB"}))
+
+
+def test_what_calibrating_takes_is_known_before_anything_is_tried(
+    tiles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_auto, "CANDIDATES", (("lite-fast", 64),))
+    monkeypatch.setattr(_auto, "fit", None)
+    for name in ("PROGRAM", "GRAPHS", "SMALL"):
+        monkeypatch.setattr(_budget, name, 0 if name != "SMALL" else 10**9)
+    monkeypatch.setattr(_streaming, "FIXED", 0)
+    monkeypatch.setattr(_streaming, "FEWEST_ROWS", 1)
+    with pytest.raises(ParameterError, match=r"no preset can be tried: .*`calibration` must be hold_out or k_fold"):
+        choose_preset(tiles, parse({"memory": "1MB", "calibration": "leave_one_out"}))
 
 
 def test_many_images_are_thinned(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:

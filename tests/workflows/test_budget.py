@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import kizu
+from kizu.datasets import Sample
 from kizu.detectors import _streaming, patchcore
 from kizu.detectors.padim import PaDiM
 from kizu.errors import KizuWarning, ParameterError
-from kizu.images import read_image
+from kizu.images import Reading, read_image
 from kizu.workflows import _budget
+from kizu.workflows._reading import Reader
+from workflows.tiles import write
 
 
 @pytest.fixture
@@ -120,6 +124,56 @@ def test_larger_images_leave_less_for_the_detector(parts: Path) -> None:
     with pytest.raises(ParameterError, match=r"`memory` must be more than the 7\d\dMB that the program takes"):
         kizu.fit(parts, memory="500MB", image_size=768, detector="padim")
     kizu.fit(parts, memory="600MB", image_size=256, detector={"name": "padim", "reduced_dims": 5})
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("large") / "tiles"
+    for number in range(8):
+        image = np.random.default_rng(number).integers(0, 255, (30, 40, 3), np.uint8)
+        write(folder / f"{number}.jpg", np.kron(image, np.ones((100, 100, 1), np.uint8)))
+    return folder
+
+
+PADIM = {"detector": {"name": "padim", "reduced_dims": 5}, "image_size": 64, "false_alarms": 0.2}
+
+
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+def test_large_files_leave_less_for_the_detector(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """36 MB each: with one ahead, two are held, and a third while it is decoded."""
+    with pytest.raises(ParameterError, match=r"than the 4\d\dMB that .*; got '390MB'\. 99MB of it are for images as"):
+        kizu.fit(large, memory="390MB", **PADIM)
+    readers = []
+    plain = Reader.__init__
+
+    def watched(reader: Reader, *given: Any, **options: Any) -> None:
+        plain(reader, *given, **options)
+        readers.append(reader.ahead)
+
+    monkeypatch.setattr(Reader, "__init__", watched)
+    kizu.fit(large, memory="700MB", **PADIM)
+    kizu.fit(large, memory="2GB", **PADIM)
+    kizu.fit(large, **PADIM)
+    assert sorted(set(readers)) == [1, 2, 8]
+
+
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+def test_large_jpeg_files_that_are_reduced_count_as_such(large: Path) -> None:
+    kizu.fit(large, memory="530MB", reduced_jpeg=True, **PADIM)
+
+
+def test_a_reader_is_only_so_far_ahead(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+    plain = Reading.read
+    monkeypatch.setattr(
+        Reading, "read", lambda *given, **options: (begun.append(given[1]), plain(*given, **options))[1]
+    )
+    samples = [Sample(path, "train", "good", "good") for path in sorted(large.iterdir())]
+    reader = Reader(Reading(), ahead=2)
+    for read in (reader.images, lambda some: reader.again().worked(some, lambda *_: None)):
+        begun.clear()
+        for number, _ in enumerate(read(samples), 1):
+            assert len(begun) <= number + 2
 
 
 def test_detectors_from_outside_may_take_no_limit(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:

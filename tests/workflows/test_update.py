@@ -21,7 +21,7 @@ from kizu.calibration import Calibration, Decision
 from kizu.datasets import load_dataset
 from kizu.errors import DataError, ImageError, KizuWarning, ModelFileError, OutputError, ParameterError
 from kizu.inspector import identity
-from kizu.workflows import Update, history, restore, undo
+from kizu.workflows import Update, _budget, history, restore, undo
 from workflows.tiles import SMALL, good, tile, write
 
 FITTED = 24
@@ -385,6 +385,41 @@ def test_images_that_make_no_sense(model: Path, batch: Path, tmp_path: Path) -> 
     path = rewritten(model, tmp_path / "odd.kizu", {}, lambda manifest: manifest["provenance"].update(images=5))
     with pytest.raises(ModelFileError, match="its history cannot be read"):
         kizu.update(path, [batch])
+
+
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+@pytest.mark.parametrize("detector", ["patchcore", {"name": "padim", "reduced_dims": 10}], ids=str)
+def test_more_than_the_limit_of_the_fit_holds_is_refused(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, detector: Any
+) -> None:
+    """Six new images go into what is left, and images that the model has already do not count."""
+    model = tmp_path / "m.kizu"
+    fitted = kizu.fit(parts, memory="600MB", detector=detector, **SMALL)
+    fitted.save(model)
+    monkeypatch.setattr(_budget, "_taken", lambda *_: 0)
+    six = _budget._needed(fitted, 6, _budget.Pictures())
+    monkeypatch.setattr(_budget, "_taken", lambda *_: 600_000_000 - six)
+    eight, before = tmp_path / "eight", model.read_bytes()
+    paths = good(eight, 8, first=200)
+    known = [sample.path for sample in load_dataset(parts, seed=0).train_good()]
+    said = r"^these 8 new images take 601MB, and the model was fitted within 600MB: add them in batches of 6\.$"
+    with pytest.raises(ParameterError, match=said):
+        kizu.update(model, [eight, *known])
+    assert model.read_bytes() == before
+    paths[-1].write_bytes(b"no image")
+    paths[-2].unlink()
+    found = kizu.update(model, [eight, *known], skip_unreadable=True)
+    assert (len(found.added), found.skipped) == (6, 1)
+
+
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+def test_a_few_images_are_always_learnt(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kizu.fit(parts, memory="600MB", **SMALL).save(tmp_path / "m.kizu")
+    monkeypatch.setattr(_budget, "_taken", lambda *_: 10**10)
+    good(tmp_path / "new", 5, first=200)
+    with pytest.raises(ParameterError, match=r"add them in batches of 4\."):
+        kizu.update(tmp_path / "m.kizu", [tmp_path / "new"])
+    assert len(kizu.update(tmp_path / "m.kizu", sorted((tmp_path / "new").iterdir())[:4]).added) == 4
 
 
 def test_a_detector_that_cannot_learn(part: Path, batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import warnings
@@ -110,7 +111,9 @@ def _run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort) as ended:
         print("\ninterrupted: existing files are as they were.", file=sys.stderr)
         return 143 if isinstance(ended, _Terminated) else 130
-    except (KizuError, _UsageError, MemoryError, OSError) as error:
+    except Exception as error:
+        if not isinstance(error, (KizuError, _UsageError, MemoryError, OSError)) and not _out_of_memory(error):
+            raise
         print(f"error: {one_line(_words(error))}", file=sys.stderr)
         return 2
 
@@ -126,6 +129,16 @@ def _command(arguments: list[str]) -> int:
     return 0
 
 
+_OUT_OF_MEMORY = ("can't start new thread", "failed to map segment", "cannot allocate memory", "bad_alloc")
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether memory is short: threads and libraries that could not be had say so in words of their own."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+
+
 def _words(error: Any) -> str:
     """One line for an error: what, where, what to do."""
     if isinstance(error, KizuError):
@@ -134,7 +147,7 @@ def _words(error: Any) -> str:
         where = error.ctx.command_path if error.ctx else "kizu"
         problem = error.format_message().rstrip(".")
         return f"{problem}{'' if problem.endswith('?') else '.'} See `{where} --help`."
-    if isinstance(error, MemoryError):
+    if _out_of_memory(error):
         return "not enough memory. Use fewer or smaller images, a smaller --image-size, or a larger machine."
     _streams.abandon_stdout()
     where = "" if error.filename is None else f"{error.filename}: "

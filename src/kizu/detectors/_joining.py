@@ -14,8 +14,8 @@ from kizu.detectors._scoring import Lookup
 
 Float64 = npt.NDArray[np.float64]
 
-SAMPLE = 65_536
-"""Patches from which the spread of a part is found, about."""
+ROWS = 4096
+"""Patches that are summed up at a time: they are copied to float64."""
 
 
 LEAST_SPREAD = 1e-6
@@ -35,8 +35,10 @@ class Found:
 
 def spread(rows: Float32) -> float:
     """The root of the variance of ``rows`` ``(N, D)``, summed over channels: a plain distance, above 0."""
-    sample = rows[:: max(1, len(rows) // SAMPLE)].astype(np.float64)
-    return _scale(sample.var(axis=0), sample.mean(axis=0))
+    running = RunningSpread()
+    for first in range(0, len(rows), ROWS):
+        running.add(rows[first : first + ROWS])
+    return running.of(slice(None))
 
 
 def _scale(variances: Float64, means: Float64) -> float:
@@ -62,10 +64,11 @@ class RunningSpread:
     def watched(self, embeddings: Iterable[Float32]) -> Iterator[Float32]:
         """The same batches ``(b, h, w, D)``."""
         for batch in embeddings:
-            self._add(batch.reshape(-1, batch.shape[-1]))
+            self.add(batch.reshape(-1, batch.shape[-1]))
             yield batch
 
-    def _add(self, rows: Float32) -> None:
+    def add(self, rows: Float32) -> None:
+        """Count ``rows`` ``(n, D)`` too; they are copied to float64."""
         count, mean = len(rows), rows.mean(axis=0, dtype=np.float64)
         scatter = count * rows.var(axis=0, dtype=np.float64)
         if not self._count:

@@ -26,7 +26,7 @@ from kizu.coreset import k_center_greedy
 from kizu.detectors._base import Float32, finite
 from kizu.detectors._patches import different_grids, probe_images, probes_from, thinned
 from kizu.detectors._selection import Selection
-from kizu.errors import DataError, KizuWarning, ParameterError, bad_parameter
+from kizu.errors import DataError, KizuWarning, ParameterError
 from kizu.memory import size_text
 from kizu.progress import Progress
 
@@ -67,6 +67,11 @@ class Plan:
     wanted: int
 
 
+def whole(patches: int, channels: int, count: int) -> int:
+    """Bytes that a bank of ``count`` rows takes which is picked of all ``patches`` at once."""
+    return FIXED + (patches + count) * (4 * channels + SCRATCH)
+
+
 def plan(budget: int, images: int, patches: int, channels: int, count: int) -> Plan | None:
     """How a bank of ``count`` rows comes about within ``budget`` bytes; None: everything fits at once.
 
@@ -75,7 +80,7 @@ def plan(budget: int, images: int, patches: int, channels: int, count: int) -> P
     """
     row = 4 * channels + SCRATCH
     total, free = images * patches, budget - FIXED
-    if total * row + count * row <= free:
+    if budget >= whole(total, channels, count):
         return None
     held = max(FEWEST_IMAGES * patches + OVERSAMPLED * min(count, FEWEST_ROWS), math.isqrt(total) + patches)
     least = FIXED + 2 * row * held
@@ -121,11 +126,15 @@ def planned(
     where the fit is to be ``robust`` and would stream.
     """
     patches = grid[0] * grid[1]
-    chosen = plan(budget, images, patches, channels, selection.wanted(images * patches))
-    if chosen is not None and robust:
-        hint = f"It looks at all patches at once, which {size_text(budget)} of memory do not hold."
-        raise bad_parameter("robust", "false", robust, hint)
-    return chosen
+    total = images * patches
+    count = selection.wanted(total)
+    least = whole(total, channels, count)
+    if robust and budget < least:
+        raise ParameterError(
+            f"`memory` must be {size_text(least - budget)} larger for --robust, which looks at all patches at once; "
+            "or leave --robust out."
+        )
+    return plan(budget, images, patches, channels, count)
 
 
 def streamed(

@@ -91,7 +91,11 @@ def decode_samples(data: bytes, path: Path | str, *, max_pixels: int = DEFAULT_M
 def eight_bits(samples: NDArray[Any]) -> NDArray[np.uint8]:
     """``uint16`` samples as ``uint8``, by full range: ``round(x / 257)``, exactly; ``uint8`` ones as they are."""
     if samples.dtype == np.uint16:
-        samples = ((samples.astype(np.uint32) * 255 + 32_895) >> 16).astype(np.uint8)
+        wide = samples.astype(np.uint32)
+        wide *= 255
+        wide += 32_895
+        wide >>= 16
+        samples = wide.astype(np.uint8)
     return cast(NDArray[np.uint8], samples)
 
 

@@ -6,6 +6,7 @@ A camera of 12 bits writes 0 to 4095 into files of 16: brought to 8 bits by full
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from kizu.errors import ImageError, ParameterError
 from kizu.images._decoding import reduction_of
+from kizu.images.formats import Header
 from kizu.images.reading import DEFAULT_MAX_PIXELS, MIN_SIDE, eight_bits, read_header, read_samples
 from kizu.images.resizing import resize
 from kizu.wording import Wording
@@ -56,9 +58,24 @@ class Reading:
 
     def size_in(self, path: Path | str) -> tuple[int, int]:
         """Height and width of what `read` gives of a file, by its header. Raises `ImageError`."""
-        header = read_header(path)
+        return self._size(read_header(path))
+
+    def _size(self, header: Header) -> tuple[int, int]:
         by = 1 if self.channels is not None else reduction_of(header, self.least)
         return -(-header.size[0] // by), -(-header.size[1] // by)
+
+    def memory(self, path: Path | str) -> tuple[int, int]:
+        """Bytes that what `read` gives of a file takes, and bytes that reading it and making `levels` of it take
+        besides, about; by its header. Raises `ImageError`.
+        """
+        header = read_header(path)
+        pixels, sample = math.prod(self._size(header)), 2 if header.bits > 8 else 1
+        held = 3 * (1 if self.window is None else sample)
+        decoded = 3 if self.channels is None else 4 * (2 + max(self.channels) // 3)  # all pages asked for, and a copy
+        to_eight_bits = 15 if sample > 1 and self.window is None else 0
+        levels = 0 if self.window is None else 12
+        file = 2 * Path(path).stat().st_size  # as it is, and what is checked of it
+        return pixels * held, pixels * max(decoded * sample + to_eight_bits, levels) + file
 
     def too_shallow(self, samples: NDArray[Any]) -> bool:
         """Whether these are 8-bit samples and the window is of deeper ones."""

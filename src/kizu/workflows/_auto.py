@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -24,13 +25,13 @@ from kizu import synthetic
 from kizu.backbones import Located
 from kizu.config import Config, parse
 from kizu.datasets import Dataset, Sample, load_dataset, split_good
-from kizu.errors import BackboneError, DataError, bad_parameter
+from kizu.errors import BackboneError, DataError, KizuWarning, ParameterError, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS, Area, Reading
 from kizu.inspector import Inspector
 from kizu.metrics import auroc, count_scores
 from kizu.progress import Advance, Progress, Silent
-from kizu.workflows._fit import fit
-from kizu.workflows._reading import Reader
+from kizu.workflows._fit import fit, require_memory
+from kizu.workflows._reading import AHEAD, Reader
 from kizu.workflows._resolve import backbone_of, resolve
 
 Image = npt.NDArray[np.uint8]
@@ -133,8 +134,9 @@ def choose_preset(
 ) -> Choice:
     """The preset and the size of the square to fit ``data`` with; of ``config`` the rest is taken as it is.
 
-    Raises `DataError` for fewer than `FEWEST` good images, `ParameterError` for settings of `NOT_TRIED`,
-    `BackboneError` where no preset can be used, and as `kizu.fit` does.
+    Presets that its ``memory`` does not hold are not tried; files skipped are left to the fit to name. Raises
+    `DataError` for fewer than `FEWEST` good images that can be read, `ParameterError` for settings of `NOT_TRIED` and
+    where memory holds no preset, `BackboneError` where none can be used, and as `kizu.fit` does.
     """
     given = config or parse({})
     for name in NOT_TRIED:
@@ -144,10 +146,14 @@ def choose_preset(
     dataset = data if isinstance(data, Dataset) else load_dataset(Path(data), seed=given.seed)
     to_fit, held_out = _divided(dataset, given.seed)
     candidates, left_out = _usable(given)
+    candidates, too_large = _within_memory(candidates, dataset, given)
+    left_out += too_large
     if not candidates:
-        raise BackboneError(f"no preset can be tried: {'; '.join(why.rstrip('.') for why in left_out)}.")
+        kind = ParameterError if too_large else BackboneError
+        raise kind(f"no preset can be tried: {'; '.join(why.rstrip('.') for why in left_out)}.")
     trying = Trying(dataset, to_fit, held_out, skip_unreadable, max_pixels)
-    with (progress or Silent()).stage("Trying presets", len(candidates)) as advance:
+    with (progress or Silent()).stage("Trying presets", len(candidates)) as advance, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "skipped ", KizuWarning)  # the fit that follows names each, once
         tried = trying.run(candidates, advance)
     trials = _judged(tried)
     chosen = next(trial for trial in trials if trial.worse is None)
@@ -157,14 +163,18 @@ def choose_preset(
 def _divided(dataset: Dataset, seed: int) -> tuple[Sequence[Sample], Sequence[Sample]]:
     """Images to fit on, and others to draw on; evenly thinned where there are many."""
     good = dataset.train_good()
-    if len(good) < FEWEST:
-        raise DataError(
-            f"{dataset.root}: {len(good)} good images are too few to try presets on; give {FEWEST}, or choose with "
-            "--preset (`kizu presets list`)."
-        )
+    _require_enough(dataset, len(good), "good")
     few, many = DRAWN_ON
     to_fit, held_out = split_good(good, seed=seed, share=HELD_OUT, at_least=few)
     return to_fit[:: -(-len(to_fit) // FITTED)], held_out[:: -(-len(held_out) // many)]
+
+
+def _require_enough(dataset: Dataset, count: int, kind: str) -> None:
+    if count < FEWEST:
+        raise DataError(
+            f"{dataset.root}: {count} {kind} images are too few to try presets on; give {FEWEST}, or choose with "
+            "--preset (`kizu presets list`)."
+        )
 
 
 def _usable(given: Config) -> tuple[list[Config], tuple[str, ...]]:
@@ -182,6 +192,22 @@ def _usable(given: Config) -> tuple[list[Config], tuple[str, ...]]:
         else:
             found.append(complete)
     return found, tuple(dict.fromkeys(missing))
+
+
+def _within_memory(
+    candidates: Sequence[Config], dataset: Dataset, given: Config
+) -> tuple[list[Config], tuple[str, ...]]:
+    """Those that the memory given holds a fit of all images of, and for the others what they need."""
+    found, too_large = [], []
+    for candidate in candidates:
+        calibrated = candidate.model_copy(update={"calibration": given.calibration or candidate.calibration})
+        try:
+            if given.memory is not None:
+                require_memory(dataset, calibrated, asked=given.calibration is not None)
+            found.append(candidate)
+        except ParameterError as error:
+            too_large.append(f"{candidate.preset} at {candidate.image_size} pixels: {error}")
+    return found, tuple(too_large)
 
 
 @dataclass(frozen=True)
@@ -215,6 +241,12 @@ class Trying:
     max_pixels: int
 
     def run(self, candidates: Sequence[Config], advance: Advance) -> list[Tried]:
+        """Each, as `_side_by_side`; within a limit of memory, which counts a fit as if alone, one after the other."""
+        if candidates[0].memory is None:
+            return self._side_by_side(candidates, advance)
+        return [tried for candidate in candidates for tried in self._side_by_side([candidate], advance)]
+
+    def _side_by_side(self, candidates: Sequence[Config], advance: Advance) -> list[Tried]:
         """Fit each, and have all score one image after the other: so they are timed under the same conditions."""
         fitted = []
         for candidate in candidates:
@@ -242,12 +274,15 @@ class Trying:
         inspector = fit(fitted_on, candidate, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
         if inspector.calibration is None:
             raise ValueError("a fit calibrates")
+        read = inspector.provenance["data"]["fitted"] + len(inspector.calibration.scores)
+        _require_enough(self.dataset, read, "readable good")
         return inspector, inspector.calibration.scores
 
     def _with_defects(self, config: Config, area: Area | None) -> Generator[Image, None, None]:
         """Each held-out image `EACH` times, with a defect each time; in the inspected ``area`` where there is one."""
         reading = Reading(channels=config.channels)
-        reader = Reader(reading, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
+        ahead = AHEAD if config.memory is None else 1
+        reader = Reader(reading, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels, ahead=ahead)
         with closing(reader.images(list(self.held_out))) as read:
             images = (image for _, image in read)
             where = partial(_inspected, area=area)

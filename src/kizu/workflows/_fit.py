@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,12 @@ from kizu.arguments import OnePath, path_of
 from kizu.calibration import Calibration
 from kizu.config import Config, parse, read
 from kizu.datasets import Dataset, load_dataset
-from kizu.errors import bad_parameter
+from kizu.errors import KizuWarning, bad_parameter
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
 from kizu.workflows._area import check_covered, find_area
-from kizu.workflows._budget import for_detector, within_memory
+from kizu.workflows._budget import for_detector, pictures, within_memory
 from kizu.workflows._calibrate import (
     Division,
     divide,
@@ -73,8 +74,14 @@ def fit(
     progress = progress or Silent()
     backbone = backbones.prepare(backbone_of(complete), progress)
     inspector = _unfitted(complete, backbone, detector)
-    inspector, division = within_memory(inspector, division, dataset, asked="calibration" in given | settings)
-    given_to_read: dict[str, Any] = {"skip_unreadable": skip_unreadable, "max_pixels": max_pixels}
+    reads = pictures(inspector, (*division.to_fit, *division.held_out))
+    asked = "calibration" in given | settings
+    inspector, division = within_memory(inspector, division, dataset, reads, asked=asked)
+    given_to_read: dict[str, Any] = {
+        "skip_unreadable": skip_unreadable,
+        "max_pixels": max_pixels,
+        "ahead": reads.ahead,
+    }
     inspector = with_window(inspector, division.to_fit, given_to_read, progress)
     complete, reader = inspector.config, Reader(inspector.reading, **given_to_read)
     inspector = replace(inspector, area=find_area(complete, reader.again(), division.to_fit, progress))
@@ -84,7 +91,7 @@ def fit(
         inspector, int8_error = quantised(inspector, backbone, reader, division.to_fit, progress)
     exact = inspector.area is not None and inspector.tiling is None  # an export takes images of its size alone
     kept = CheckImages(complete.check_images, len(division.held_out), reduced=not exact)
-    calibration = _fit_detector(inspector, reader, division, kept, progress)
+    calibration = _fit_detector(inspector, reader, division, kept, for_detector(inspector, reads), progress)
     origin = provenance(
         complete,
         backbone.card,
@@ -114,6 +121,19 @@ def _given(config: object) -> dict[str, Any]:
     return config.model_dump(exclude_unset=True)
 
 
+def require_memory(dataset: Dataset, config: Config, *, asked: bool) -> None:
+    """Raise `ParameterError` where a resolved ``config.memory`` does not hold a fit of ``dataset``; no image is
+    decoded. ``asked``: the user said how to calibrate.
+    """
+    detector = detectors.build(config.detector.name, config.detector.parameters)
+    division = divide(dataset, detector, config)
+    inspector = _unfitted(config, backbones.prepare(backbone_of(config), Silent()), detector)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KizuWarning)  # the fit will tell
+        reads = pictures(inspector, (*division.to_fit, *division.held_out))
+        within_memory(inspector, division, dataset, reads, asked=asked)
+
+
 def _unfitted(config: Config, backbone: backbones.Backbone, detector: detectors.Detector) -> Inspector:
     graph = graph_of(config, backbone)
     precision = "float32" if config.precision == "int8" else config.precision  # quantising starts from float32
@@ -126,13 +146,19 @@ def _unfitted(config: Config, backbone: backbones.Backbone, detector: detectors.
 
 
 def _fit_detector(
-    inspector: Inspector, reader: Reader, division: Division, kept: CheckImages, progress: Progress
+    inspector: Inspector,
+    reader: Reader,
+    division: Division,
+    kept: CheckImages,
+    budget: int | None,
+    progress: Progress,
 ) -> Calibration:
-    """Fit the detector, and score good images by what it would be, or is, without them."""
+    """Fit the detector, within a ``budget`` of bytes if any, and score good images by what it would be, or is,
+    without them.
+    """
     config, samples = inspector.config, division.to_fit
     rng = np.random.default_rng(config.seed)
     given: dict[str, Any] = {"images": len(samples), "rng": rng, "progress": progress}
-    budget = for_detector(inspector)
     limit = {} if budget is None else {"memory": budget}
     later = division.method == "leave_one_out" and leaves_out_later(inspector)
     given |= limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,13 +11,22 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.datasets import Sample
-from kizu.errors import DataError
+from kizu.errors import DataError, KizuWarning
 from kizu.inspector import Inspector
 from kizu.progress import Progress
 from kizu.workflows._embeddings import Embeddings
 from kizu.workflows._reading import Image, Reader, naming
 
 Float32 = npt.NDArray[np.float32]
+
+
+def count_new(reader: Reader, samples: Sequence[Sample], known: Iterable[str]) -> int:
+    """How many of ``samples`` `NewImages` takes for new; those that cannot be read are for it to name."""
+    with warnings.catch_warnings(), closing(reader.images(samples)) as read:
+        warnings.filterwarnings("ignore", "skipped ", KizuWarning)
+        for _ in read:
+            pass
+    return len(set(reader.digests) - set(known))
 
 
 class NewImages:

@@ -61,10 +61,10 @@ def naming(sample: Sample) -> Generator[None, None, None]:
 
 
 def _fetched(
-    samples: Sequence[Sample], attempt: Callable[[Sample], _Attempt[Result]]
+    samples: Sequence[Sample], attempt: Callable[[Sample], _Attempt[Result]], ahead: int
 ) -> Generator[_Attempt[Result], None, None]:
-    with closing(read_ahead(samples, attempt, workers=WORKERS, ahead=AHEAD)) as ahead:
-        for fetched in ahead:
+    with closing(read_ahead(samples, attempt, workers=min(WORKERS, ahead), ahead=ahead)) as read:
+        for fetched in read:
             yield fetched.get()
 
 
@@ -73,18 +73,24 @@ def _nothing(sample: Sample, image: Image) -> None:
 
 
 class Reader:
-    """Reads samples as a product's ``reading`` says, in order, a few ahead. ``count`` of them so far, ``skipped``
-    those left out.
+    """Reads samples as a product's ``reading`` says, in order, so many ``ahead``. ``count`` of them so far,
+    ``skipped`` those left out.
 
     ``digests``: of each image read, 16 hexadecimal digits of the SHA-256 of its pixels, whatever its file is called.
     """
 
     def __init__(
-        self, reading: Reading, *, skip_unreadable: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS
+        self,
+        reading: Reading,
+        *,
+        skip_unreadable: bool = False,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        ahead: int = AHEAD,
     ) -> None:
         self.reading = reading
         self.skip_unreadable = skip_unreadable
         self.max_pixels = max_pixels
+        self.ahead = ahead
         self.skipped: list[ImageError] = []
         self.count = 0
         self.digests: list[str] = []
@@ -108,7 +114,7 @@ class Reader:
         """As `images`, and with each what ``work`` made of it: several at a time, by the threads that read them.
         ``work`` must bear that. The libraries keep their own threads, for who asks for the images.
         """
-        return self._in_order(samples, _fetched(samples, partial(self._attempt, work)), advance)
+        return self._in_order(samples, _fetched(samples, partial(self._attempt, work), self.ahead), advance)
 
     def worked(
         self, samples: Sequence[Sample], work: Callable[[Sample, Image], Result], advance: Advance = ignore
@@ -118,7 +124,8 @@ class Reader:
         """
         if len(samples) < 2:  # it may have all the cores
             return self.read_and(samples, work, advance)
-        attempts = side_by_side(partial(self._attempt, work), samples, threads=WORKERS, ahead=AHEAD)
+        threads = min(WORKERS, self.ahead)
+        attempts = side_by_side(partial(self._attempt, work), samples, threads=threads, ahead=self.ahead)
         return self._in_order(samples, attempts, advance)
 
     def _in_order(
@@ -164,7 +171,8 @@ class Reader:
 
     def again(self) -> Reader:
         """Another reader that reads as this one does, for files read a second time: what is told counts each once."""
-        return Reader(self.reading, skip_unreadable=self.skip_unreadable, max_pixels=self.max_pixels)
+        skip, most = self.skip_unreadable, self.max_pixels
+        return Reader(self.reading, skip_unreadable=skip, max_pixels=most, ahead=self.ahead)
 
     def readable(self, samples: Sequence[Sample]) -> list[Sample]:
         """Those of ``samples`` that were not skipped so far."""

@@ -21,10 +21,11 @@ from kizu.errors import KizuWarning, ModelFileError, some
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, check_target, identity, versions
 from kizu.progress import Progress, Silent
+from kizu.workflows._budget import most_at_once, pictures, require_room_to_learn
 from kizu.workflows._calibrate import from_left_out, from_left_out_later, leaves_out_later
 from kizu.workflows._history import Step, digests_of, steps_of
 from kizu.workflows._image_files import find_good_files
-from kizu.workflows._new_images import NewImages
+from kizu.workflows._new_images import NewImages, count_new
 from kizu.workflows._reading import Reader
 from kizu.workflows._recalibrate import recalibrated
 
@@ -108,7 +109,7 @@ def update(
 
     Raises:
         ModelFileError: the model is missing, damaged, or was written by a kizu that did not keep what this takes.
-        ParameterError: its detector cannot learn more images.
+        ParameterError: its detector cannot learn more images, or not so many at once within its fit's ``memory``.
         DataError: there are no images, or none that is new; `ImageError` names a file.
         OutputError: the model cannot be written, or another program did so meanwhile.
     """
@@ -119,9 +120,12 @@ def update(
     versions.check_folder(target)
     previous, inspector = identity(source), Inspector.load(source)
     steps = steps_of(inspector.provenance, source)
-    reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     samples = [Sample(path, "train", "good", "good") for path in files]
-    known = digests_of(inspector.provenance, source)
+    reads = pictures(inspector, samples)
+    given: dict[str, Any] = {"skip_unreadable": skip_unreadable, "max_pixels": max_pixels, "ahead": reads.ahead}
+    reader, known = Reader(inspector.reading, **given), digests_of(inspector.provenance, source)
+    if most_at_once(inspector, len(samples), reads) < len(samples):
+        require_room_to_learn(inspector, count_new(reader.again(), samples, known), reads)
     with closing(NewImages(inspector, reader, samples, known, progress or Silent())) as new:
         learnt, calibrating = _learnt(inspector, new, reader, len(samples), selected, source, progress or Silent())
     before = cast(Calibration, inspector.calibration)
