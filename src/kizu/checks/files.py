@@ -65,14 +65,15 @@ def _count(looks: Sequence[Look], split: str, label: str) -> int:
 def _too_few_to_fit(count: int, calibrating: int) -> Iterator[Finding]:
     """Where images are set apart for ``calibrating``, they promise, and those fitted on need only be known."""
     advice = f"Add good images: {FEW_GOOD} at least, {ENOUGH_GOOD} and more for a threshold of 1 %."
-    promising = calibrating or count
     if count < FEW_GOOD:
         yield Finding("too_few", "warning", (), Wording("too_few_to_know", {"n": count}), advice)
-    elif promising < ENOUGH_GOOD:
-        key = "too_few_to_calibrate" if calibrating else "too_few_to_promise"
-        promise = Wording(key, {"n": promising, "share": 1 / (promising + 1)})
+    elif 0 < calibrating < ENOUGH_GOOD:
+        found = Wording("too_few_to_calibrate", {"n": calibrating, "share": 1 / (calibrating + 1)})
         more = f"Add good images to calibrate by: {ENOUGH_GOOD} and more for a threshold of 1 %."
-        yield Finding("too_few", "note", (), promise, more if calibrating else advice)
+        yield Finding("too_few", "note", (), found, more)
+    elif not calibrating and count < ENOUGH_GOOD:
+        found = Wording("too_few_to_promise", {"n": count, "share": 1 / (count + 1)})
+        yield Finding("too_few", "note", (), found, advice)
 
 
 def _too_few_to_test(count: int, label: str, key: str) -> Iterator[Finding]:
