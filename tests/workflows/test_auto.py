@@ -54,6 +54,7 @@ def test_presets_that_cannot_be_had_are_left_out_and_told(tiles: Path, monkeypat
     choice = choose_preset(tiles)
     assert [t.preset for t in choice.trials] == ["lite-fast"]
     assert choice.left_out == ("padim-resnet18: not downloaded. Run: kizu backbones pull resnet18",)
+    assert choice.reason == "nothing else could be tried."
 
 
 def test_where_no_preset_can_be_had_it_says_why(tiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,15 @@ def line(text: str) -> None:
     print(printable(text))
 
 
+def percent(share: float) -> str:
+    """Two digits of it.
+
+    >>> percent(0.00851), percent(0.05), percent(0.9985)
+    ('0.85 %', '5 %', '100 %')
+    """
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
+
+
 def plural(count: int, noun: str) -> str:
     """So many of them.
 

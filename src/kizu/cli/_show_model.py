@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kizu.cli._show import Clock, document, line, lines, skipped
+from kizu.cli._show import Clock, document, line, lines, percent, skipped
 from kizu.cli._show_set_aside import set_aside
 from kizu.errors import quoted
 
@@ -55,14 +55,14 @@ def _decisions(inspector: Inspector) -> Iterator[str]:
     calibration = inspector.calibration
     if calibration is None:
         return
-    share = calibration.promised
+    share = percent(calibration.promised)
     yield (
-        f"NG above {calibration.threshold:.4g}: at most {share:.2g} of good parts, by {len(calibration.scores)} good "
+        f"NG above {calibration.threshold:.4g}: at most {share} of good parts, by {len(calibration.scores)} good "
         f"images, {SCORED[calibration.method]}."
     )
     if calibration.review_threshold < calibration.threshold:
-        share = calibration.decision.review_budget
-        yield f"REVIEW above {calibration.review_threshold:.4g}: {share:.2g} more of good parts, for a person to see."
+        share = percent(calibration.decision.review_budget)
+        yield f"REVIEW above {calibration.review_threshold:.4g}: {share} more of good parts, for a person to see."
 
 
 def _cut(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:

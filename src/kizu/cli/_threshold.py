@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options
+from kizu.cli._show import percent
 
 if TYPE_CHECKING:
     from kizu.calibration import Calibration
@@ -152,11 +153,11 @@ def _reasons(result: Decided) -> Iterator[str]:
     count = len(calibration.scores)
     yield f"by {count} good image{'' if count == 1 else 's'}, {_show_model.SCORED[calibration.method]}"
     if decision.by == "false_alarms":
-        yield f"NG: at most {_percent(calibration.promised)} of good parts, in expectation; promised"
+        yield f"NG: at most {percent(calibration.promised)} of good parts, in expectation; promised"
         yield from _too_few(result)
     else:
-        yield _CHOSEN[decision.by].format(**_evidence(calibration), asked=_percent(decision.false_alarms))
-        low, high = map(_percent, result.above_share)
+        yield _CHOSEN[decision.by].format(**_evidence(calibration), asked=percent(decision.false_alarms))
+        low, high = map(percent, result.above_share)
         yield f"{result.above} of the {count} good images are above: {low} to {high} of good parts, 90 % sure"
     yield from _review(calibration)
 
@@ -166,12 +167,12 @@ def _review(calibration: Calibration) -> Iterator[str]:
     decision, scores = calibration.decision, calibration.scores
     limit, review = calibration.threshold, calibration.review_threshold
     if review < limit and decision.by == "false_alarms":
-        yield f"REVIEW: {_percent(decision.review_budget)} more of good parts, for a person to look at"
+        yield f"REVIEW: {percent(decision.review_budget)} more of good parts, for a person to look at"
     elif review < limit:
         between = int(((scores > review) & (scores <= limit)).sum())
         yield f"REVIEW: {between} of the {len(scores)} good images are between, for a person to look at"
     elif decision.review_budget:
-        both = _percent(min(1.0, decision.false_alarms + decision.review_budget))
+        both = percent(min(1.0, decision.false_alarms + decision.review_budget))
         yield f"REVIEW: none; as many good images are NG already as the {both} of false alarms and review together"
 
 
@@ -192,9 +193,9 @@ def _evidence(calibration: Calibration) -> dict[str, str]:
     return {
         **{name: f"{evidence.get(name, float('nan')):.4g}" for name in ("low", "high")},
         "data": str(evidence.get("data", "")),
-        "share": _percent(rule.get("share", 0.0)),
+        "share": percent(rule.get("share", 0.0)),
         **{name: f"{rule.get(name, 0.0):g}" for name in ("miss", "false_alarm")},
-        "rate": "" if rate is None else f", {_percent(rate)} defects in production",
+        "rate": "" if rate is None else f", {percent(rate)} defects in production",
     }
 
 
@@ -207,11 +208,11 @@ def _too_few(result: Decided) -> Iterator[str]:
     if calibration.enough:
         return
     more = f"For that it takes {conformal.enough(asked)}; `kizu update` adds some." if asked else "No number does."
-    yield f"asked for: {_percent(asked)}, which {count} good image{'' if count == 1 else 's'} cannot promise. {more}"
+    yield f"asked for: {percent(asked)}, which {count} good image{'' if count == 1 else 's'} cannot promise. {more}"
     if result.tail is not None:
         low, high = result.tail.low, result.tail.high
         yield (
-            f"estimate for {_percent(asked)}: {result.tail.threshold:.4g} ({low:.4g} to {high:.4g}, 90 % sure, if "
+            f"estimate for {percent(asked)}: {result.tail.threshold:.4g} ({low:.4g} to {high:.4g}, 90 % sure, if "
             "the tail goes on as it began). Take it with --tail."
         )
     elif result.no_tail is not None and asked:
@@ -227,7 +228,7 @@ def _expected(found: CrossValidated) -> Iterator[str]:
         ("defects not called NG", found.missed, found.missed_interval),
     ]
     for name, share, (low, high) in rows:
-        yield f"    {name:<22} {_percent(share)} ({_percent(low)} to {_percent(high)})"
+        yield f"    {name:<22} {percent(share)} ({percent(low)} to {percent(high)})"
     yield f"    {'F1':<22} {found.f1:.3f} ({found.f1_interval[0]:.3f} to {found.f1_interval[1]:.3f})"
     if found.cost is not None and found.cost_interval is not None:
         low, high = found.cost_interval
@@ -241,8 +242,4 @@ def _table(result: Decided) -> Iterator[str]:
         estimate = "-"
         if row.estimate is not None and row.low is not None and row.high is not None:
             estimate = f"{row.estimate:.4g}, {row.low:.4g} to {row.high:.4g}"
-        yield f"  {_percent(row.share):<14}{promised:<12}{estimate}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
+        yield f"  {percent(row.share):<14}{promised:<12}{estimate}"

@@ -102,6 +102,8 @@ class Choice:
     @property
     def reason(self) -> str:
         """Why, in a sentence."""
+        if len(self.trials) == 1:
+            return "nothing else could be tried."
         best = max(self.trials, key=lambda trial: trial.auroc)
         chosen = next(t for t in self.trials if (t.preset, t.image_size) == (self.preset, self.image_size))
         if chosen is best:
