@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import metadata
@@ -130,7 +131,7 @@ def save(table: str, rows: Sequence[Row], *, key: Sequence[str], folder: Path = 
     as well. What a row replaced has in columns that the new ones lack (figures of other data sets) stays.
     """
     path = path_of(table, folder)
-    where = origin()
+    where = {"commit": commit(), **origin()}
     new = [{name: text(value) for name, value in {**row, **where}.items()} for row in rows]
     merged: dict[tuple[str, ...], dict[str, str]] = {}
     for row in [*(read(path) if path.exists() else []), *new]:
@@ -141,6 +142,17 @@ def save(table: str, rows: Sequence[Row], *, key: Sequence[str], folder: Path = 
     show([{name: value for name, value in row.items() if name not in where} for row in new])
     print(f"wrote {path}")
     return path
+
+
+def commit() -> str:
+    """The commit of the checkout measured, with a ``+`` where files differ from it; empty where there is no git."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        asked = ([*git, "rev-parse", "--short=10", "HEAD"], [*git, "status", "--porcelain", "--", "../src"])
+        name, changed = (subprocess.run(of, check=True, capture_output=True, text=True).stdout for of in asked)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return name.strip() + ("+" if changed.strip() else "")
 
 
 def origin() -> dict[str, str]:

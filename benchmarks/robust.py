@@ -26,7 +26,7 @@ from kizu.datasets import Dataset, Sample
 from kizu.metrics import image_metrics
 
 KEY = ("data", "detector", "share", "robust", "seed")
-TEXTS, ORIGIN = ("data", "detector", "robust", "seed"), ("hardware", "versions")
+TEXTS, ORIGIN = ("data", "detector", "robust", "seed"), ("commit", "hardware", "versions")
 SCORED_AT_A_TIME = 16
 
 Float32 = npt.NDArray[np.float32]

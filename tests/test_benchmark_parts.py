@@ -327,3 +327,17 @@ def test_the_tables_of_speed_can_be_written(part):
     cells = forms.peers_quality(written["peers_quality"])
     assert cells["pixel AUROC"] == "–"
     assert cells["peak memory"] == "300 MiB"
+
+
+def test_rows_say_of_which_commit_they_are(part, tmp_path, monkeypatch):
+    results = part("_results")
+    monkeypatch.setattr(results, "commit", lambda: "0123456789+")
+    path = results.save("made", [{"case": "a", "ms": 1.0}], key=("case",), folder=tmp_path)
+    (row,) = results.read(path)
+    assert list(row) == ["case", "ms", "commit", "hardware", "versions"]
+    assert row["commit"] == "0123456789+"
+
+
+def test_without_git_no_commit_is_told(part, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert part("_results").commit() == ""

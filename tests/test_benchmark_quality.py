@@ -317,7 +317,7 @@ def test_the_committed_rows_have_the_columns_of_new_ones(part, data):  # noqa: F
     assert paths
     for path in paths:
         with path.open(encoding="utf-8", newline="") as file:
-            assert next(csv.reader(file)) == columns
+            assert [name for name in next(csv.reader(file)) if name != "commit"] == columns
 
 
 ROW = {

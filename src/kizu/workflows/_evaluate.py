@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from kizu.calibration import VERDICTS
 from kizu.datasets import Dataset, Sample, load_dataset
-from kizu.errors import DataError
+from kizu.errors import DataError, KizuWarning
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, Prediction
 from kizu.metrics import ImageMetrics, PixelAccumulator, PixelMetrics, image_metrics
@@ -24,6 +25,9 @@ from kizu.workflows._outputs import Scaling
 from kizu.workflows._predict import inspect_samples, load
 from kizu.workflows._reading import Reader
 from kizu.workflows._report_target import ReportTarget
+
+COARSE = 0.01
+"""Uncertainty of the pixel AUROC by binning from which pixel metrics say little; 1e-4 and less is usual."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,18 @@ def evaluate(
     return found
 
 
+def _warn_if_coarse(pixel: PixelMetrics | None) -> None:
+    """Say so where maps lie beyond what pixel metrics tell apart: a detector of unusual settings, say."""
+    uncertain = 0.0 if pixel is None else pixel.auroc_resolution or 0.0
+    if uncertain > COARSE:
+        warnings.warn(
+            f"pixel metrics say little here: {2 * uncertain:.0%} of what they compare looks equal to them. They tell "
+            "scores from 1e-6 to 1e6 apart; look at the detector's settings.",
+            KizuWarning,
+            stacklevel=3,
+        )
+
+
 def labelled(dataset: Dataset) -> list[Sample]:
     """The labelled test images. Raises `DataError` when there are none."""
     samples = [sample for sample in dataset.test() if sample.label is not None]
@@ -160,9 +176,11 @@ def _evaluation(
     if inspector.calibration is None:
         raise ValueError("the inspector has no calibration")
     scores, labels = [r.score for r in results], [r.label == "bad" for r in results]
+    pixel = None if pixels is None else pixels.result(inspector.calibration.pixel_threshold)
+    _warn_if_coarse(pixel)
     return Evaluation(
         image=image_metrics(scores, labels, inspector.calibration.threshold),
-        pixel=None if pixels is None else pixels.result(inspector.calibration.pixel_threshold),
+        pixel=pixel,
         results=tuple(results),
         counts=dict(sorted(Counter(r.defect_type for r in results).items())),
         verdicts=_verdicts(results),
