@@ -15,7 +15,7 @@ import numpy as np
 from kizu import detectors
 from kizu.arguments import Paths
 from kizu.calibration import Calibration
-from kizu.calibration.binomial import at_least
+from kizu.calibration.binomial import at_least_beyond
 from kizu.datasets import Sample
 from kizu.errors import KizuWarning, ModelFileError, some
 from kizu.images import DEFAULT_MAX_PIXELS
@@ -210,7 +210,7 @@ def _warn(before: Calibration, after: Calibration, new: NewImages, strange: Sequ
             "on; `kizu update MODEL --undo` takes it back."
         )
     above = sum(score > before.scores.max() for score in new.scores)
-    chance = at_least(above, len(new.scores), 1 / (len(before.scores) + 1))
+    chance = at_least_beyond(above, len(new.scores), 1, len(before.scores))
     if after.threshold > before.threshold and chance < BY_CHANCE:
         _say(
             f"the threshold rose from {before.threshold:.4g} to {after.threshold:.4g}: {above} of {len(new.scores)} "
