@@ -70,7 +70,6 @@ class Update:
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        thresholds = ("threshold", "review_threshold", "pixel_threshold", "promised")
         return {
             "model": str(self.path),
             "id": self.id,
@@ -85,8 +84,8 @@ class Update:
             "skipped": self.skipped,
             "detector": self.inspector.detector.summary(),
             "detector_before": dict(self.knew),
-            "before": {name: getattr(self.before, name) for name in thresholds},
-            "after": {name: getattr(self.after, name) for name in thresholds},
+            "before": self.before.figures,
+            "after": self.after.figures,
             "seconds": round(self.seconds, 3),
         }
 
