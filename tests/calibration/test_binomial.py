@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from kizu.calibration.binomial import at_least, beta_cdf, beta_quantile, clopper_pearson
+from kizu.calibration.binomial import at_least, at_least_beyond, beta_cdf, beta_quantile, clopper_pearson
 from kizu.errors import ParameterError
 
 RNG = np.random.default_rng(0)
@@ -28,6 +30,13 @@ def test_its_quantiles_are_scipys() -> None:
 def test_how_probable_a_count_is(share: float) -> None:
     found = [at_least(hits, 40, share) for hits in range(41)]
     np.testing.assert_allclose(found, stats.binom.sf(np.arange(41) - 1, 40, share), atol=1e-11)
+
+
+@given(st.integers(1, 300), st.integers(1, 900), st.data())
+def test_how_probable_a_count_beyond_a_score_is(trials: int, scores: int, data: st.DataObject) -> None:
+    hits, rank = data.draw(st.integers(0, trials)), data.draw(st.integers(1, scores))
+    expected = stats.betabinom.sf(hits - 1, trials, rank, scores + 1 - rank)
+    assert at_least_beyond(hits, trials, rank, scores) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.99])

@@ -93,6 +93,8 @@ def test_a_fixed_threshold_wins() -> None:
     again = Calibration.from_dict(json.loads(json.dumps(made.to_dict())))
     assert again.decision == made.decision
     assert made.deciding(Decision()).threshold == 99.0
+    assert made.figures == {"threshold": 50.5, "review_threshold": 50.5, "pixel_threshold": 99.0, "promised": None}
+    assert made.deciding(Decision()).figures["promised"] == 0.01
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kizu.calibration import Calibration
 from kizu.checks.outliers import BEYOND, FEWEST, SHOWN, distances_above, hiding, limit_of, suspects
 
 GOOD = np.exp(np.random.default_rng(0).normal(3, 0.1, 400))
@@ -23,9 +24,16 @@ def test_the_worst_come_first_with_their_ranks() -> None:
     assert [one.path.name for one in found[:2]] == ["101.png", "100.png"]
     assert [one.rank for one in found] == list(range(1, SHOWN + 1))
     assert [one.score for one in found] == sorted(scores, reverse=True)[:SHOWN]
-    assert found[0].p_value == pytest.approx(1 / 103)
+    assert [one.p_value for one in found] == pytest.approx([one.rank / 102 for one in found])
     assert found[0].times == pytest.approx(90 / np.median(scores))
     assert [one.beyond for one in found[:3]] == [True, True, False]
+
+
+def test_p_values_are_those_of_a_calibration_by_the_other_images() -> None:
+    scores = np.round(GOOD[:40])
+    for one in suspects(paths(40), scores):
+        others = np.delete(scores, int(one.path.stem))
+        assert one.p_value == pytest.approx(Calibration(others, others).p_value(one.score))
 
 
 def test_all_that_stand_out_are_listed_however_many() -> None:

@@ -91,7 +91,9 @@ def test_by_hand_and_to_another_file(kizu: Command, mine: Path, tmp_path: Path) 
     assert "NG: chosen by hand" in said.out
     assert re.search(r"\d+ of the 99 good images are above: \S+ % to \S+ % of good parts, 90 % sure", said.out)
     assert mine.read_bytes() == before
-    assert kizu("info", out, "--json").document["calibration"]["threshold"] == 9.5
+    told = kizu("info", out, "--json").document["calibration"]
+    assert (told["threshold"], told["promised"]) == (9.5, None)
+    assert kizu("info", mine, "--json").document["calibration"]["promised"] == 0.01
 
 
 def test_what_a_budget_leaves_where_something_else_decides(kizu: Command, mine: Path) -> None:

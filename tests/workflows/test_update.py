@@ -245,6 +245,23 @@ def test_a_threshold_that_rose_is_explained(patchcore: Path, tmp_path: Path) -> 
     assert not [line for line in said(patchcore, images, selected=True) if "threshold rose" in line]
 
 
+def test_a_threshold_that_rose_by_chance_is_not(patchcore: Path, tmp_path: Path) -> None:
+    """Three of 24 above the highest of 24 come up in one update of nine: the highest may happen to be low."""
+    images = good(tmp_path / "新規", 24, first=300)
+    for path, colour in zip(images[:3], ([255, 0, 0], [0, 255, 0], [0, 0, 255]), strict=True):
+        odd = tile(int(path.stem[-3:]))
+        odd[10:30, 10:30] = colour
+        write(path, odd)
+    kizu.decide(patchcore, false_alarms=0.01)
+    inspector = kizu.load(patchcore)
+    assert inspector.calibration is not None
+    above = [inspector.predict(path).score > inspector.calibration.scores.max() for path in images]
+    assert (sum(above), len(above), len(inspector.calibration.scores)) == (3, 24, FITTED)
+    found = updated(patchcore, *images, out=tmp_path / "a.kizu")
+    assert found.after.threshold > found.before.threshold
+    assert not [line for line in said(patchcore, images) if "threshold rose" in line]
+
+
 def test_a_batch_like_the_others_is_no_cause_for_warnings(part: Path, batch: Path) -> None:
     assert said(part, [batch]) == []
 

@@ -81,6 +81,13 @@ class Calibration:
         return conformal.promised(self.decision.false_alarms, len(self.scores))
 
     @property
+    def figures(self) -> dict[str, float | None]:
+        """The thresholds by name, and what the NG threshold has ``promised``: None where it was chosen otherwise."""
+        promised = self.promised if self.decision.by == "false_alarms" else None
+        names = ("threshold", "review_threshold", "pixel_threshold")
+        return {**{name: getattr(self, name) for name in names}, "promised": promised}
+
+    @property
     def enough(self) -> bool:
         """Whether there are images enough for the share of false alarms asked for."""
         return conformal.rank(self.decision.false_alarms, len(self.scores)) > 0

@@ -44,7 +44,7 @@ def clopper_pearson(hits: ArrayLike, trials: ArrayLike, confidence: float = CONF
 
 
 def at_least(hits: int, trials: int, share: float) -> float:
-    """Probability of ``hits`` or more of ``trials``, each by a ``share``.
+    """Probability of ``hits`` or more of ``trials``, each by a ``share`` that is known.
 
     >>> at_least(0, 5, 0.1), round(at_least(1, 2, 0.5), 2)
     (1.0, 0.75)
@@ -52,6 +52,25 @@ def at_least(hits: int, trials: int, share: float) -> float:
     True
     """
     return float(beta_cdf(share, hits, trials - hits + 1)) if hits else 1.0
+
+
+def at_least_beyond(hits: int, trials: int, rank: int, scores: int) -> float:
+    """Probability that ``hits`` or more of ``trials`` exceed the ``rank``-th highest of so many ``scores``, where all
+    are exchangeable.
+
+    That number is beta-binomial with ``rank`` and ``scores + 1 − rank`` (Wilks: "Statistical prediction with special
+    reference to the problem of tolerance limits", Annals of Mathematical Statistics 13, 1942). All trials meet the
+    same score, so many exceed it together more often than if each did so by itself.
+
+    >>> at_least_beyond(0, 10, 1, 1), round(at_least_beyond(10, 10, 1, 1), 4)
+    (1.0, 0.0909)
+    """
+    if hits <= 0:
+        return 1.0
+    a, b = rank, scores + 1 - rank
+    whole = _log_beta(a, b)
+    logs = (_log_choose(trials, x) + _log_beta(x + a, trials - x + b) - whole for x in range(hits, trials + 1))
+    return min(1.0, math.fsum(map(math.exp, logs)))
 
 
 def check_confidence(confidence: float) -> None:
@@ -113,3 +132,11 @@ def _fraction(x: Float64, a: Float64, b: Float64) -> Float64:
 
 def _nonzero(values: Float64) -> Float64:
     return np.where(np.abs(values) < _TINY, _TINY, values)
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)

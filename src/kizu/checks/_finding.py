@@ -47,9 +47,10 @@ class Suspect:
     """A good image that may hide a defect.
 
     ``score`` is what it would score had it not been fitted on; ``times`` that score by the median of all good images;
-    ``rank`` starts at 1, the least ordinary; ``p_value``: ``rank / (n + 1)``, about the share of good images that
-    look as odd. ``distance``: how many robust deviations its logarithm lies above the median. ``beyond``: whether
-    that is more than good images show (`kizu.checks.outliers`). ``picture``: the file of its picture, if any.
+    ``rank`` starts at 1, the least ordinary; ``p_value``: the share of the good images that look as odd, itself among
+    them, which is the conformal p-value that the others give it. ``distance``: how many robust deviations its
+    logarithm lies above the median. ``beyond``: whether that is more than good images show
+    (`kizu.checks.outliers`). ``picture``: the file of its picture, if any.
     """
 
     path: Path

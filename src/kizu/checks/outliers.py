@@ -42,7 +42,7 @@ def suspects(paths: Sequence[Path], scores: npt.ArrayLike) -> tuple[Suspect, ...
             path=paths[index],
             score=float(values[index]),
             rank=rank,
-            p_value=rank / (len(values) + 1),
+            p_value=float((values >= values[index]).mean()),
             times=float(values[index]) / middle if middle > 0 else 1.0,
             distance=float(distances[index]),
             beyond=bool(distances[index] > BEYOND),

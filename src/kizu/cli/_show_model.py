@@ -115,12 +115,9 @@ def described(inspector: Inspector) -> dict[str, Any]:
         "detector": inspector.detector.summary(),
         "calibration": calibration
         and {
-            "threshold": calibration.threshold,
-            "review_threshold": calibration.review_threshold,
-            "pixel_threshold": calibration.pixel_threshold,
+            **calibration.figures,
             "by": calibration.decision.by,
             "false_alarms": calibration.false_alarms,
-            "promised": calibration.promised,
             "review_budget": calibration.decision.review_budget,
             "method": calibration.method,
             "images": len(calibration.scores),

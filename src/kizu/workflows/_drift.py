@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from kizu.arguments import Paths, number
 from kizu.calibration import Calibration
+from kizu.calibration.binomial import at_least_beyond
 from kizu.calibration.drift import Drift, watch
 from kizu.errors import DataError, KizuWarning, bad_parameter
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
-from kizu.report.html.chance import LEVEL, beta_binomial_tail
+from kizu.report.html.chance import LEVEL
 from kizu.workflows._predictions_file import PredictedRow, read_predictions
 
 BLOCKS = 10
@@ -160,7 +161,7 @@ def _against_promise(calibration: Calibration, ng: int, rows: int) -> tuple[floa
     above, count = int((calibration.scores > calibration.threshold).sum()), len(calibration.scores)
     if above == count:
         return 1.0, False
-    return (above + 1) / (count + 1), beta_binomial_tail(ng, rows, above + 1, count - above) < LEVEL
+    return (above + 1) / (count + 1), at_least_beyond(ng, rows, above + 1, count) < LEVEL
 
 
 def _watched(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 import warnings
 from collections import Counter
@@ -62,7 +63,6 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The document that ``--json`` prints."""
-        milliseconds = sorted(result.milliseconds for result in self.results)
         return {
             "image": self.image.to_dict(),
             "pixel": None if self.pixel is None else self.pixel.to_dict(),
@@ -70,7 +70,7 @@ class Evaluation:
             "verdicts": self.verdicts,
             "skipped": self.skipped,
             "kept_for_fitting": self.kept_for_fitting,
-            "milliseconds_median": round(milliseconds[len(milliseconds) // 2], 3),
+            "milliseconds_median": round(statistics.median(result.milliseconds for result in self.results), 3),
             "seconds": round(self.seconds, 3),
         }
 

@@ -213,10 +213,4 @@ def _share_threshold(calibration: Calibration, tail: Tail | None, share: float) 
 
 
 def _described(calibration: Calibration) -> dict[str, Any]:
-    return {
-        **calibration.decision.to_dict(),
-        "threshold": calibration.threshold,
-        "review_threshold": calibration.review_threshold,
-        "pixel_threshold": calibration.pixel_threshold,
-        "promised": calibration.promised if calibration.decision.by == "false_alarms" else None,
-    }
+    return {**calibration.decision.to_dict(), **calibration.figures}

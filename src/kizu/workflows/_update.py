@@ -15,7 +15,7 @@ import numpy as np
 from kizu import detectors
 from kizu.arguments import Paths
 from kizu.calibration import Calibration
-from kizu.calibration.binomial import at_least
+from kizu.calibration.binomial import at_least_beyond
 from kizu.datasets import Sample
 from kizu.errors import KizuWarning, ModelFileError, some
 from kizu.images import DEFAULT_MAX_PIXELS
@@ -70,7 +70,6 @@ class Update:
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        thresholds = ("threshold", "review_threshold", "pixel_threshold", "promised")
         return {
             "model": str(self.path),
             "id": self.id,
@@ -85,8 +84,8 @@ class Update:
             "skipped": self.skipped,
             "detector": self.inspector.detector.summary(),
             "detector_before": dict(self.knew),
-            "before": {name: getattr(self.before, name) for name in thresholds},
-            "after": {name: getattr(self.after, name) for name in thresholds},
+            "before": self.before.figures,
+            "after": self.after.figures,
             "seconds": round(self.seconds, 3),
         }
 
@@ -210,7 +209,7 @@ def _warn(before: Calibration, after: Calibration, new: NewImages, strange: Sequ
             "on; `kizu update MODEL --undo` takes it back."
         )
     above = sum(score > before.scores.max() for score in new.scores)
-    chance = at_least(above, len(new.scores), 1 / (len(before.scores) + 1))
+    chance = at_least_beyond(above, len(new.scores), 1, len(before.scores))
     if after.threshold > before.threshold and chance < BY_CHANCE:
         _say(
             f"the threshold rose from {before.threshold:.4g} to {after.threshold:.4g}: {above} of {len(new.scores)} "

@@ -2,25 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from kizu.calibration import Calibration, Decision
-from kizu.report.html.chance import as_promised, at_most, beta_binomial_tail, binomial_tail, within
-
-
-@given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 900), st.data())
-def test_the_beta_binomial_is_scipys(count: int, alpha: int, beta: int, data: st.DataObject) -> None:
-    least = data.draw(st.integers(0, count))
-    expected = stats.betabinom.sf(least - 1, count, alpha, beta)
-    assert beta_binomial_tail(least, count, alpha, beta) == pytest.approx(expected, abs=1e-9)
-
-
-@given(st.integers(1, 300), st.floats(0.001, 0.999), st.data())
-def test_the_binomial_is_scipys(count: int, share: float, data: st.DataObject) -> None:
-    least = data.draw(st.integers(0, count))
-    assert binomial_tail(least, count, share) == pytest.approx(stats.binom.sf(least - 1, count, share), abs=1e-9)
+from kizu.report.html.chance import as_promised, at_most, within
 
 
 def test_how_many_misses_can_hide() -> None:

@@ -18,7 +18,8 @@ from kizu.report.html import LANGUAGES, ReportContent, coco_text, render
 from kizu.report.html import page as page_module
 from kizu.report.html.chart_style import plotly_script
 from kizu.report.html.page import PRINTED_IMAGES, PRINTED_REGIONS, TEMPLATES
-from kizu.report.html.words import table
+from kizu.report.html.tables import decision_lines
+from kizu.report.html.words import Words, table
 from kizu.wording import Wording
 from report.html.contents import EVIL, Found, calibration, content, image, told
 
@@ -346,6 +347,14 @@ def test_the_lights(wrong: dict[str, Any], expected: list[str]) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="another way of quoting")
+def test_a_budget_for_review_is_told_only_where_false_alarms_decide() -> None:
+    """Elsewhere what lies between the thresholds is no share that anyone asked for: it is counted."""
+    by_hand, words = content(calibration=calibration(by="value", threshold=40.0)), Words("en")
+    assert decision_lines(content(), words)[-1] == f"A further {words.share(0.05)} of good parts may go to a person."
+    between = "11 of the 200 good images score between the two thresholds, for a person to look at."
+    assert decision_lines(by_hand, words)[-1] == between
+
+
 def test_commands_take_any_name_of_a_model() -> None:
     text = render(counted(missed=6, model="my model's `x`.kizu"))
     command = html.escape("kizu threshold 'my model'\"'\"'s `x`.kizu' --review-budget 0.1")

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from kizu.calibration import Calibration
 from kizu.report.html.content import Finding, FoundRegion, ReportContent
 from kizu.report.html.words import Words
 
@@ -130,8 +131,17 @@ def decision_lines(content: ReportContent, words: Words) -> list[str]:
     values = {"asked": words.share(decision.false_alarms), "promised": words.share(calibration.promised)}
     lines = [words(key, n=count, method=words(f"method_{calibration.method}"), **values)]
     if calibration.review_threshold < calibration.threshold:
-        lines.append(words("dec_review", budget=words.share(decision.review_budget)))
+        lines.append(_review_line(calibration, words))
     return lines
+
+
+def _review_line(calibration: Calibration, words: Words) -> str:
+    """Which good parts a person will look at: a budget beyond false alarms, where these decide what is NG."""
+    decision, scores = calibration.decision, calibration.scores
+    if decision.by == "false_alarms":
+        return words("dec_review", budget=words.share(decision.review_budget))
+    between = int(((scores > calibration.review_threshold) & (scores <= calibration.threshold)).sum())
+    return words("dec_between", n=len(scores), between=between)
 
 
 def facts(content: ReportContent, words: Words) -> list[tuple[str, list[tuple[str, str]]]]:
