@@ -22,7 +22,7 @@ def test_a_rectangle_in_pixels_and_in_fractions() -> None:
     np.testing.assert_array_equal(pixels.mask, expected)
     np.testing.assert_array_equal(fractions.mask, expected)
     assert pixels.box((40, 60)) == Box(10, 15, 20, 30)
-    assert (pixels.share, pixels.scales, fractions.scales) == (0.25, False, True)
+    assert (pixels.mask.mean(), pixels.scales, fractions.scales) == (0.25, False, True)
 
 
 def test_fractions_hold_for_other_sizes_and_pixels_do_not() -> None:
@@ -33,7 +33,7 @@ def test_fractions_hold_for_other_sizes_and_pixels_do_not() -> None:
 
 
 def test_all_of_the_image_in_fractions() -> None:
-    assert area_of("0,0,1,1", (7, 9)).share == 1
+    assert area_of("0,0,1,1", (7, 9)).mask.mean() == 1
 
 
 @settings(deadline=None)
@@ -88,5 +88,5 @@ def test_an_empty_area_is_refused() -> None:
 def test_what_lies_in_two_areas() -> None:
     left, upper = area_of("0,0,0.5,1", (8, 8)), area_of("0,0,8,4", (8, 8))
     both = left.within(upper)
-    assert (both.share, both.scales) == (0.25, False)
+    assert (both.mask.mean(), both.scales) == (0.25, False)
     assert Area(left.mask, scales=True).within(left).scales

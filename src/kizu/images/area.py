@@ -42,11 +42,6 @@ class Area:
         """Of the images that it was drawn for."""
         return self.mask.shape[0], self.mask.shape[1]
 
-    @property
-    def share(self) -> float:
-        """Of an image's pixels."""
-        return float(self.mask.mean())
-
     def of(self, size: Size) -> Mask:
         """The mask of an image of ``size`` (H, W). Raises `DataError` where it was drawn for another size alone."""
         if size == self.size:
