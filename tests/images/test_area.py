@@ -70,6 +70,12 @@ def test_what_is_no_shape_is_refused(roi: str) -> None:
         parse(roi)
 
 
+@pytest.mark.parametrize("roi", ["15,10,30,20", "0.2,0.9 0.5,0.1 0.8,0.9"])
+def test_blanks_after_commas_mean_nothing(roi: str) -> None:
+    spaced = area_of(roi.replace(",", ", "), (40, 60))
+    np.testing.assert_array_equal(spaced.mask, area_of(roi, (40, 60)).mask)
+
+
 def test_anything_but_numbers_is_a_file() -> None:
     assert parse("area-2.png") == Path("area-2.png")
 
