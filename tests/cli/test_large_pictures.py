@@ -65,6 +65,23 @@ def test_stride_and_border(kizu: Command, data: Path, tmp_path: Path) -> None:
     )
 
 
+def test_what_is_cut_off_is_not_told_as_inspected(kizu: Command, data: Path, tmp_path: Path) -> None:
+    """Of the box around the area, 100 x 50 of 200 x 150 pixels, the network sees the middle 50 x 50."""
+    model, cut = tmp_path / "m.kizu", ("--image-size", 32, "--false-alarms", 0.2, "--set", "keep_aspect=true")
+    said = kizu("fit", data, "-o", model, *cut, "--roi", "50,30,100,50")
+    assert "\nInspected: 8.3% of the picture." in said.out
+    assert kizu("info", model, "--json", "--area", tmp_path / "area.png").document["area"]["share"] == 0.0833
+    picture, image = read_image(tmp_path / "area.png"), read_image(data / "0.png")
+    same = (picture == image).all(axis=2)
+    assert same[30:80, 75:125].all()
+    assert same.mean() < 0.1
+    kizu("fit", data, "-o", model, *cut)
+    kizu("info", model, "--area", tmp_path / "middle.png")
+    same = (read_image(tmp_path / "middle.png") == image).all(axis=2)
+    assert same[:, 25:175].all()
+    assert same[:, :25].mean() < 0.1
+
+
 def test_an_area_is_told_and_drawn(kizu: Command, data: Path, tmp_path: Path) -> None:
     model = tmp_path / "m.kizu"
     said = kizu("fit", data, "-o", model, "--image-size", 64, "--false-alarms", 0.2, "--roi", "50,30,100,75")

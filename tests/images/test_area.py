@@ -22,7 +22,7 @@ def test_a_rectangle_in_pixels_and_in_fractions() -> None:
     np.testing.assert_array_equal(pixels.mask, expected)
     np.testing.assert_array_equal(fractions.mask, expected)
     assert pixels.box((40, 60)) == Box(10, 15, 20, 30)
-    assert (pixels.share, pixels.scales, fractions.scales) == (0.25, False, True)
+    assert (pixels.mask.mean(), pixels.scales, fractions.scales) == (0.25, False, True)
 
 
 def test_fractions_hold_for_other_sizes_and_pixels_do_not() -> None:
@@ -33,7 +33,7 @@ def test_fractions_hold_for_other_sizes_and_pixels_do_not() -> None:
 
 
 def test_all_of_the_image_in_fractions() -> None:
-    assert area_of("0,0,1,1", (7, 9)).share == 1
+    assert area_of("0,0,1,1", (7, 9)).mask.mean() == 1
 
 
 @settings(deadline=None)
@@ -70,6 +70,12 @@ def test_what_is_no_shape_is_refused(roi: str) -> None:
         parse(roi)
 
 
+@pytest.mark.parametrize("roi", ["15,10,30,20", "0.2,0.9 0.5,0.1 0.8,0.9"])
+def test_blanks_after_commas_mean_nothing(roi: str) -> None:
+    spaced = area_of(roi.replace(",", ", "), (40, 60))
+    np.testing.assert_array_equal(spaced.mask, area_of(roi, (40, 60)).mask)
+
+
 def test_anything_but_numbers_is_a_file() -> None:
     assert parse("area-2.png") == Path("area-2.png")
 
@@ -88,5 +94,5 @@ def test_an_empty_area_is_refused() -> None:
 def test_what_lies_in_two_areas() -> None:
     left, upper = area_of("0,0,0.5,1", (8, 8)), area_of("0,0,8,4", (8, 8))
     both = left.within(upper)
-    assert (both.share, both.scales) == (0.25, False)
+    assert (both.mask.mean(), both.scales) == (0.25, False)
     assert Area(left.mask, scales=True).within(left).scales

@@ -177,7 +177,7 @@ def test_a_foreground_of_few_levels_is_found(tmp_path: Path) -> None:
         save(tmp_path / "parts" / f"{number}.png", image.astype(np.uint16))
     inspector = kizu.fit(tmp_path / "parts", window="auto", foreground=True, **SETTINGS)
     assert inspector.area is not None
-    assert 0.25 < inspector.area.share < 0.5
+    assert 0.25 < inspector.area.mask.mean() < 0.5
 
 
 def test_channels_of_a_file(tmp_path: Path) -> None:

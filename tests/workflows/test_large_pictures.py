@@ -159,7 +159,7 @@ def test_a_foreground(tmp_path: Path) -> None:
     assert inspector.area is not None
     assert inspector.area.scales
     assert inspector.area.mask[40:110, 60:140].all()
-    assert 0.18 < inspector.area.share < 0.45
+    assert 0.18 < inspector.area.mask.mean() < 0.45
     sound, dust, broken = with_part(50), with_part(50), with_part(50)
     dust[5:15, 5:15] = 250
     broken[40:60, 60:80] = 20  # a corner that is gone looks like background

@@ -103,7 +103,7 @@ def _tiles(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
 def _area(inspector: Inspector, target: Path) -> Iterator[str]:
     """How much of an image is inspected, where not all of it is."""
     if inspector.area is not None:
-        share = f"{inspector.area.share:.1%}"
+        share = f"{inspector.frame(inspector.area.size).inspected.mean():.1%}"
         yield f"Inspected: {share} of the picture. To see which: kizu info {target} --area PICTURE.png"
 
 
@@ -122,14 +122,15 @@ def described(inspector: Inspector) -> dict[str, Any]:
             "method": calibration.method,
             "images": len(calibration.scores),
         },
-        **({} if inspector.area is None else {"area": _described_area(inspector.area)}),
+        **({} if inspector.area is None else {"area": _described_area(inspector, inspector.area)}),
         "provenance": {name: value for name, value in inspector.provenance.items() if name != "images"},
     }
 
 
-def _described_area(area: Area) -> dict[str, Any]:
+def _described_area(inspector: Inspector, area: Area) -> dict[str, Any]:
     height, width = area.size
-    return {"share": round(area.share, 4), "width": width, "height": height, "other_sizes": area.scales}
+    share = float(inspector.frame(area.size).inspected.mean())
+    return {"share": round(share, 4), "width": width, "height": height, "other_sizes": area.scales}
 
 
 def info(inspector: Inspector, path: Path, as_json: bool) -> None:

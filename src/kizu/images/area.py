@@ -42,11 +42,6 @@ class Area:
         """Of the images that it was drawn for."""
         return self.mask.shape[0], self.mask.shape[1]
 
-    @property
-    def share(self) -> float:
-        """Of an image's pixels."""
-        return float(self.mask.mean())
-
     def of(self, size: Size) -> Mask:
         """The mask of an image of ``size`` (H, W). Raises `DataError` where it was drawn for another size alone."""
         if size == self.size:
@@ -113,11 +108,13 @@ def parse(roi: str) -> Shape | Path:
 
     >>> parse("0.5,0,0.5,1").points
     ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0))
+
+    Blanks after commas mean nothing.
     """
     if not _NUMBERS.fullmatch(roi):
         return Path(roi)
     try:
-        rows = [tuple(float(number) for number in part.split(",")) for part in roi.replace(";", " ").split()]
+        rows = [tuple(float(number) for number in part.split(",")) for part in _pairs(roi)]
     except ValueError:
         raise bad_parameter("roi", _HOW, roi) from None
     fractions = all(number <= 1 for row in rows for number in row)
@@ -127,6 +124,10 @@ def parse(roi: str) -> Shape | Path:
     if len(rows) < 3 or any(len(row) != 2 for row in rows):
         raise bad_parameter("roi", _HOW, roi)
     return Shape(tuple((row[0], row[1]) for row in rows), fractions, roi)
+
+
+def _pairs(roi: str) -> list[str]:
+    return re.sub(r",\s+", ",", roi).replace(";", " ").split()
 
 
 def filled(points: Sequence[Point], size: Size) -> Mask:

@@ -94,6 +94,14 @@ class Frame:
         shares = _shares(self.inside, self)
         return float(shares[self.counts].sum() / shares.sum())
 
+    @property
+    def inspected(self) -> Bools:
+        """Where such images are looked at, ``size`` bool: of the area, as it was drawn, what the map shows."""
+        looked = np.zeros(self.size, np.bool_)
+        rows, columns = self.seen.rows, self.seen.columns
+        looked[rows, columns] = True if self.sight.area is None else self.sight.area.of(self.size)[rows, columns]
+        return looked
+
     def alike(self, other: Frame) -> bool:
         """Whether both have the same patches: one grid, and the same places of it count."""
         if self.counts is None or other.counts is None:

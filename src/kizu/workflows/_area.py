@@ -78,8 +78,9 @@ def draw_area(inspector: Inspector, path: Path) -> None:
     kept = [inspector.reading.view(image) for image in inspector.check_images]
     area = inspector.area
     image = kept[0] if kept else np.full((*(area.size if area else (256, 256)), 3), 96, np.uint8)
-    inspected = None if area is None else resize_mask(area.mask, (image.shape[0], image.shape[1]))
-    write_image(path, paled(image, inspected))
+    size = image.shape[0], image.shape[1]
+    inspected = inspector.frame(area.size if area else size).inspected
+    write_image(path, paled(image, resize_mask(inspected, size)))
 
 
 def _usual_size(reader: Reader, samples: Sequence[Sample]) -> tuple[int, int]:
