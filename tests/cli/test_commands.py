@@ -32,7 +32,8 @@ def test_fit_evaluate_predict_info(kizu: Command, tmp_path: Path) -> None:
     assert said.err.splitlines() == [
         "Reading images (24)",
         "Selecting the coreset (31)",
-        "Leaving each image out (48)",
+        "Looking each image up (24)",
+        "Leaving each image out (24)",
     ]
 
     said = kizu("evaluate", model, data, "--out", out, "--save", "heat_map")
