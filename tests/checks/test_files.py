@@ -56,6 +56,10 @@ def test_too_few_of_a_kind_to_test_with() -> None:
     assert "±50 percentage points" in finding.message
 
 
+def test_a_test_set_alone_needs_no_images_to_fit_on() -> None:
+    assert list(too_few([a_look(f"{n}", "test", "good") for n in range(30)])) == []
+
+
 def test_what_a_layout_leaves_out_is_passed_on() -> None:
     ignored = Wording("ignored_in_data", {"names": "notes/"})
     masks = Wording("masks_without_image", {"folder": "mask/", "names": "a.png"})

@@ -18,7 +18,7 @@ from kizu.report.html import LANGUAGES, ReportContent, coco_text, render
 from kizu.report.html import page as page_module
 from kizu.report.html.chart_style import plotly_script
 from kizu.report.html.page import PRINTED_IMAGES, PRINTED_REGIONS, TEMPLATES
-from kizu.report.html.words import table
+from kizu.report.html.words import Words, table
 from kizu.wording import Wording
 from report.html.contents import EVIL, Found, calibration, content, image, told
 
@@ -251,6 +251,13 @@ def test_what_printing_leaves_out_is_what_the_note_says() -> None:
     assert f".gallery li:nth-child(n + {PRINTED_IMAGES + 1})" in style
     assert f".few tbody tr:nth-child(n + {PRINTED_REGIONS + 1})" in style
     assert f"The first {PRINTED_IMAGES} of 40 images" in Outline(render(content())).said
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("hint", ["kinds_hint", "gallery_hint"])
+def test_what_paper_cannot_do_is_not_printed(language: str, hint: str) -> None:
+    said, text = Words(language)(hint), render(content(), language)
+    assert text.count(said) == text.count(f'<span class="screen">{said}</span>') == 1
 
 
 def test_unreadable_files_and_findings_are_listed() -> None:
