@@ -56,6 +56,12 @@ def test_a_prediction(inspector: Inspector) -> None:
     assert found.review_threshold == inspector.calibration.review_threshold
 
 
+def test_what_a_notebook_shows_holds_no_arrays(inspector: Inspector) -> None:
+    found = inspector.predict(tile(1))
+    assert f"score={found.score!r}" in repr(found)
+    assert "array(" not in f"{found!r} {inspector!r}"
+
+
 def test_scratches_are_found_where_they_are(inspector: Inspector) -> None:
     from workflows.tiles import scratch
 

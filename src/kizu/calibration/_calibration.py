@@ -35,8 +35,8 @@ class Calibration:
     Raises `DataError` without scores, or for one that is not a finite number.
     """
 
-    scores: Float64
-    peaks: Float64
+    scores: Float64 = field(repr=False)
+    peaks: Float64 = field(repr=False)
     decision: Decision = field(default_factory=Decision)
     method: Method = "hold_out"
 
