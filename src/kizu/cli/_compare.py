@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options, _show
+from kizu.memory import mebibytes
 
 if TYPE_CHECKING:
     from kizu.metrics import VerdictComparison
@@ -20,7 +21,7 @@ _LISTED = 10  # disputed images a pair that are printed; the table has all of th
 def compare(
     models: Annotated[
         list[Path],
-        typer.Argument(help="Two model files or more; each is compared with the first.", metavar="MODEL..."),
+        typer.Argument(help="Two model files or more; each is compared with the first.", metavar="MODEL"),
     ],
     data: Annotated[Path, typer.Argument(help="Labelled images, as for `kizu evaluate`.", metavar="DATA")],
     out: Annotated[
@@ -114,7 +115,7 @@ def _column(model: ComparedModel, result: Comparison) -> dict[str, str]:
         "good for a person": f"{review['good']['review']}",
         **{name: _show.figure(value) for name, value in marked.items()},
         "ms an image (median)": f"{model.milliseconds:.1f}",
-        "size": "-" if model.size is None else f"{model.size / 2**20:.1f} MiB",
+        "size": "-" if model.size is None else mebibytes(model.size),
     }
 
 

@@ -18,7 +18,7 @@ def drift(
     model: _options.Model,
     predictions: Annotated[
         list[Path],
-        typer.Argument(help="Tables that `kizu predict --out` wrote, oldest first.", metavar="PREDICTIONS..."),
+        typer.Argument(help="Tables that `kizu predict --out` wrote, oldest first.", metavar="PREDICTIONS"),
     ],
     false_alarm_rate: Annotated[
         float,

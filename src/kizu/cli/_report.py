@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options
+from kizu.memory import mebibytes
 
 if TYPE_CHECKING:
     from kizu.workflows import Report
@@ -58,7 +59,10 @@ def report(
     max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
     as_json: _options.Json = False,
 ) -> None:
-    """Inspect images and write a report that people can decide from: one HTML file that needs no network."""
+    """Inspect images and write a report to decide from.
+
+    One HTML file that needs no network, in English or Japanese, and as PDF. Needs `pip install "kizu[report]"`.
+    """
     from kizu.cli import _show
     from kizu.cli._progress import Bars
     from kizu.workflows import ReportTarget, load, make_report
@@ -101,4 +105,4 @@ def wrote(path: Path, beside: Path | None = None) -> None:
     from kizu.cli import _show
 
     more = "" if beside is None else f" and {beside}"
-    _show.line(f"Wrote {path} ({path.stat().st_size / 1e6:.1f} MB){more}.")
+    _show.line(f"Wrote {path} ({mebibytes(path.stat().st_size)}){more}.")

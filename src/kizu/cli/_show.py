@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kizu.cli._printable import printable
 from kizu.cli._streams import is_read
 from kizu.errors import ParameterError
+from kizu.memory import mebibytes
 
 if TYPE_CHECKING:
     from kizu.workflows import Evaluation, Export, Predictions
@@ -156,7 +157,7 @@ def exported(result: Export, model: Path, as_json: bool) -> None:
     names = " and ".join(map(str, result.files))
     size = "any size" if result.image_size == "any" else f"{result.image_size} pixels"
     samples = "" if result.dtype == "uint8" else f", the camera's samples as {result.dtype}"
-    line(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of {size}{samples}.")
+    line(f"Wrote {names} ({mebibytes(result.size)}), for {result.colour.upper()} images of {size}{samples}.")
     score, map_ = f"{agreement.score:.1g} of their value", f"{agreement.map:.1g} of their range"
     print(f"Checked on {agreement.images} images: scores differ from the model's by {score} at most, maps by {map_}.")
     if result.search != "exact":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kizu.cli._show import Clock, document, line, lines, percent, skipped
 from kizu.cli._show_set_aside import set_aside
 from kizu.errors import quoted
+from kizu.memory import mebibytes
 
 if TYPE_CHECKING:
     from kizu.datasets import DatasetSummary
@@ -38,7 +39,7 @@ def fitted(
     lines(_area(inspector, target))
     lines(set_aside(inspector))
     lines(_decisions(inspector))
-    line(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {quoted(target)} IMAGES")
+    line(f"Wrote {target} ({mebibytes(target.stat().st_size)}). Next: kizu predict {quoted(target)} IMAGES")
 
 
 SCORED = {
@@ -145,7 +146,7 @@ def info(inspector: Inspector, path: Path, as_json: bool) -> None:
     if as_json:
         document({"model": str(path), "id": identity(path), **content})
         return
-    line(f"{path} ({path.stat().st_size / 2**20:.1f} MiB), id {identity(path)}")
+    line(f"{path} ({mebibytes(path.stat().st_size)}), id {identity(path)}")
     settings = {name: value for name, value in content["config"].items() if name != "detector"}
     _section("Settings", settings)
     _section(f"Detector {inspector.detector.name}", inspector.detector.parameters())

@@ -158,8 +158,13 @@ def _reasons(result: Decided) -> Iterator[str]:
     else:
         yield _CHOSEN[decision.by].format(**_evidence(calibration), asked=percent(decision.false_alarms))
         low, high = map(percent, result.above_share)
-        yield f"{result.above} of the {count} good images are above: {low} to {high} of good parts, 90 % sure"
+        above = f"{result.above} of the {count} good images {_are(result.above)} above"
+        yield f"{above}: {low} to {high} of good parts, 90 % sure"
     yield from _review(calibration)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _review(calibration: Calibration) -> Iterator[str]:
@@ -170,7 +175,7 @@ def _review(calibration: Calibration) -> Iterator[str]:
         yield f"REVIEW: {percent(decision.review_budget)} more of good parts, for a person to look at"
     elif review < limit:
         between = int(((scores > review) & (scores <= limit)).sum())
-        yield f"REVIEW: {between} of the {len(scores)} good images are between, for a person to look at"
+        yield f"REVIEW: {between} of the {len(scores)} good images {_are(between)} between, for a person to look at"
     elif decision.review_budget:
         both = percent(min(1.0, decision.false_alarms + decision.review_budget))
         yield f"REVIEW: none; as many good images are NG already as the {both} of false alarms and review together"

@@ -10,6 +10,7 @@ import typer
 
 from kizu.cli import _options
 from kizu.errors import ParameterError, some
+from kizu.memory import mebibytes
 
 if TYPE_CHECKING:
     from kizu.workflows import Restored, Update, Version
@@ -20,7 +21,7 @@ _NAMED = 3  # images in a line
 def update(
     model: _options.Model,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Good images to add, or folders of them.", metavar="PATH...")
+        list[Path] | None, typer.Argument(help="Good images to add, or folders of them.", metavar="PATH")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The model file to write. [default: MODEL]", metavar="FILE")
@@ -98,9 +99,10 @@ def _updated(result: Update) -> Iterator[str]:
     if result.alarming:
         now = f"still: {some([path.name for path in result.still], _NAMED)}" if result.still else "now all are OK"
         yield f"{_images(len(result.alarming))} of those added had been NG or for review; {now}."
-    yield f"Wrote {result.path} ({_mib(result.path.stat().st_size)}), id {result.id}."
+    yield f"Wrote {result.path} ({mebibytes(result.path.stat().st_size)}), id {result.id}."
     size = result.kept.stat().st_size
-    yield f"Kept the version before as {result.kept} ({_mib(size)}). To go back: kizu update {result.path} --undo"
+    kept = f"{result.kept} ({mebibytes(size)})"
+    yield f"Kept the version before as {kept}. To go back: kizu update {result.path} --undo"
 
 
 def _restored(result: Restored) -> Iterator[str]:
@@ -112,7 +114,7 @@ def _restored(result: Restored) -> Iterator[str]:
 def _listed(model: Path, versions: list[Version]) -> Iterator[str]:
     """Newest first, and what keeping them takes."""
     for version in versions:
-        where = "now" if version.current else "not kept" if version.size is None else f"kept, {_mib(version.size)}"
+        where = "now" if version.current else _kept(version.size)
         if version.aside:
             what = "set aside"
         elif version.names is None:
@@ -123,14 +125,14 @@ def _listed(model: Path, versions: list[Version]) -> Iterator[str]:
     sizes = [version.size or 0 for version in versions if not version.current and version.path]
     if sizes:
         folder = next(version.path.parent for version in versions if not version.current and version.path)
-        yield f"{folder} takes {_mib(sum(sizes))}; delete what is not needed."
+        yield f"{folder} takes {mebibytes(sum(sizes))}; delete what is not needed."
     else:
         yield f"No other version of {model} is kept."
 
 
+def _kept(size: int | None) -> str:
+    return "not kept" if size is None else f"kept, {mebibytes(size)}"
+
+
 def _images(count: int) -> str:
     return f"{count} image{'' if count == 1 else 's'}"
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB"
