@@ -67,6 +67,15 @@ def form(text: str, n: object) -> str:
 
 
 @lru_cache
+def plural(count: int, noun: str) -> str:
+    """So many of them, in English.
+
+    >>> plural(1, "image"), plural(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def read_table(path: Path) -> Table:
     """The texts of a file by key and language."""
     import yaml

@@ -10,6 +10,7 @@ import typer
 
 from kizu.cli import _options, _show
 from kizu.memory import mebibytes
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.metrics import VerdictComparison
@@ -70,21 +71,19 @@ def compare(
         print(f"The p-values allow for the {len(result.pairs)} comparisons made (Holm).")
     _show.lines(_disputed(result))
     if out is not None:
-        pictures = len(result.disputed)
-        _show.line(f"Wrote {out / 'comparison.csv'} and {pictures} picture{'' if pictures == 1 else 's'}.")
+        _show.line(f"Wrote {out / 'comparison.csv'} and {plural(len(result.disputed), 'picture')}.")
 
 
 def _summary(result: Comparison) -> Iterator[str]:
-    from kizu.cli import _show
 
     good = sum(image.label == "good" for image in result.images)
     bad = len(result.images) - good
-    images = _show.plural(len(result.images), "image")
+    images = plural(len(result.images), "image")
     yield f"{images} in {result.seconds:.1f} s, each read once: {good} good, {bad} bad"
     if result.left_out:
         yield f"Left out {result.left_out}: some model may have been fitted on them (their seeds differ)."
     if result.skipped:
-        yield f"Skipped {result.skipped} unreadable file{'' if result.skipped == 1 else 's'}."
+        yield f"Skipped {plural(result.skipped, 'unreadable file')}."
 
 
 def _table(result: Comparison) -> Iterator[str]:

@@ -9,6 +9,7 @@ import typer
 
 from kizu.cli import _options
 from kizu.memory import mebibytes
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.workflows import Report
@@ -90,7 +91,7 @@ def _say(result: Report) -> None:
     from kizu.cli import _show
 
     verdicts = ", ".join(f"{count} {verdict.upper()}" for verdict, count in result.verdicts.items())
-    print(f"{_show.plural(result.images, 'image')} in {result.seconds:.1f} s: {verdicts}")
+    print(f"{plural(result.images, 'image')} in {result.seconds:.1f} s: {verdicts}")
     _show.not_judged(result.kept_for_fitting)
     if not result.labelled:
         have = "It has" if result.images == 1 else "They have"

@@ -15,6 +15,7 @@ from kizu.cli._printable import printable
 from kizu.cli._streams import is_read
 from kizu.errors import ParameterError
 from kizu.memory import mebibytes
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.workflows import Evaluation, Export, Predictions
@@ -43,15 +44,6 @@ def percent(share: float) -> str:
     ('0.85 %', '5 %', '100 %')
     """
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
-
-
-def plural(count: int, noun: str) -> str:
-    """So many of them.
-
-    >>> plural(1, "image"), plural(1200, "image")
-    ('1 image', '1,200 images')
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def lines(texts: Iterable[str]) -> None:
@@ -104,7 +96,7 @@ def predictions(results: Predictions, model: Path, out: Path | None, as_json: bo
 
 
 def _wrote(out: Path, pictures: int) -> None:
-    line(f"Wrote {out / 'predictions.csv'} and {pictures} picture{'' if pictures == 1 else 's'}.")
+    line(f"Wrote {out / 'predictions.csv'} and {plural(pictures, 'picture')}.")
 
 
 def skipped(count: int) -> None:

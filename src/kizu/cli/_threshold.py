@@ -10,6 +10,7 @@ import typer
 
 from kizu.cli import _options
 from kizu.cli._show import percent
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.calibration import Calibration
@@ -151,7 +152,7 @@ def _reasons(result: Decided) -> Iterator[str]:
 
     calibration, decision = result.new, result.new.decision
     count = len(calibration.scores)
-    yield f"by {count} good image{'' if count == 1 else 's'}, {_show_model.SCORED[calibration.method]}"
+    yield f"by {plural(count, 'good image')}, {_show_model.SCORED[calibration.method]}"
     if decision.by == "false_alarms":
         yield f"NG: at most {percent(calibration.promised)} of good parts, in expectation; promised"
         yield from _too_few(result)
@@ -213,7 +214,7 @@ def _too_few(result: Decided) -> Iterator[str]:
     if calibration.enough:
         return
     more = f"For that it takes {conformal.enough(asked)}; `kizu update` adds some." if asked else "No number does."
-    yield f"asked for: {percent(asked)}, which {count} good image{'' if count == 1 else 's'} cannot promise. {more}"
+    yield f"asked for: {percent(asked)}, which {plural(count, 'good image')} cannot promise. {more}"
     if result.tail is not None:
         low, high = result.tail.low, result.tail.high
         yield (

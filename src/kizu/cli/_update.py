@@ -11,6 +11,7 @@ import typer
 from kizu.cli import _options
 from kizu.errors import ParameterError, some
 from kizu.memory import mebibytes
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.workflows import Restored, Update, Version
@@ -81,10 +82,10 @@ def update(
 
 def _updated(result: Update) -> Iterator[str]:
     detector, before, after = result.inspector.detector, result.before, result.after
-    yield f"Added {_images(len(result.added))} to {detector.name} in {result.seconds:.1f} s."
+    yield f"Added {plural(len(result.added), 'image')} to {detector.name} in {result.seconds:.1f} s."
     if result.repeated:
         names = some([path.name for path in result.repeated], _NAMED)
-        yield f"Left out {_images(len(result.repeated))} that the model has already: {names}."
+        yield f"Left out {plural(len(result.repeated), 'image')} that the model has already: {names}."
     if result.skipped:
         yield f"Skipped {result.skipped} unreadable file{'s' if result.skipped > 1 else ''}."
     changed = {name: value for name, value in detector.summary().items() if value != result.knew.get(name)}
@@ -98,7 +99,7 @@ def _updated(result: Update) -> Iterator[str]:
     )
     if result.alarming:
         now = f"still: {some([path.name for path in result.still], _NAMED)}" if result.still else "now all are OK"
-        yield f"{_images(len(result.alarming))} of those added had been NG or for review; {now}."
+        yield f"{plural(len(result.alarming), 'image')} of those added had been NG or for review; {now}."
     yield f"Wrote {result.path} ({mebibytes(result.path.stat().st_size)}), id {result.id}."
     size = result.kept.stat().st_size
     kept = f"{result.kept} ({mebibytes(size)})"
@@ -120,7 +121,7 @@ def _listed(model: Path, versions: list[Version]) -> Iterator[str]:
         elif version.names is None:
             what = "as fitted"
         else:
-            what = f"{_images(len(version.names))} added: {some(version.names, _NAMED)}"
+            what = f"{plural(len(version.names), 'image')} added: {some(version.names, _NAMED)}"
         yield f"{version.id}  {where:<15}  {what}"
     sizes = [version.size or 0 for version in versions if not version.current and version.path]
     if sizes:
@@ -132,7 +133,3 @@ def _listed(model: Path, versions: list[Version]) -> Iterator[str]:
 
 def _kept(size: int | None) -> str:
     return "not kept" if size is None else f"kept, {mebibytes(size)}"
-
-
-def _images(count: int) -> str:
-    return f"{count} image{'' if count == 1 else 's'}"
