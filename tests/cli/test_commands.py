@@ -200,7 +200,7 @@ def test_demo_on_real_cells(kizu: Command, tmp_path: Path, monkeypatch: pytest.M
     assert found["pixel"] is None
     assert found["model"] == str(tmp_path / "試し" / "solar-cells.kizu")
     assert len(list((tmp_path / "試し" / "pictures").iterdir())) == 16
-    assert "warning: 24 good images can promise a share of false alarms of 4.0%, not 0.01: " in said.err
+    assert "warning: 24 good images can promise a share of false alarms of 4 %, not 1 %: " in said.err
 
     said = kizu("demo", "--out", tmp_path / "試し", "--seed", 1)
     assert said.code == 0

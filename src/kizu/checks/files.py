@@ -69,11 +69,11 @@ def _too_few_to_fit(count: int, calibrating: int) -> Iterator[Finding]:
     if count < FEW_GOOD:
         yield Finding("too_few", "warning", (), Wording("too_few_to_know", {"n": count}), advice)
     elif 0 < calibrating < ENOUGH_GOOD:
-        found = Wording("too_few_to_calibrate", {"n": calibrating, "share": 1 / (calibrating + 1)})
+        found = Wording("too_few_to_calibrate", {"n": calibrating, "percent": 100 / (calibrating + 1)})
         more = f"Add good images to calibrate by: {ENOUGH_GOOD} and more for a threshold of 1 %."
         yield Finding("too_few", "note", (), found, more)
     elif not calibrating and count < ENOUGH_GOOD:
-        found = Wording("too_few_to_promise", {"n": count, "share": 1 / (count + 1)})
+        found = Wording("too_few_to_promise", {"n": count, "percent": 100 / (count + 1)})
         yield Finding("too_few", "note", (), found, advice)
 
 

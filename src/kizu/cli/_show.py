@@ -37,15 +37,6 @@ def line(text: str) -> None:
     print(printable(text))
 
 
-def percent(share: float) -> str:
-    """Two digits of it.
-
-    >>> percent(0.00851), percent(0.05), percent(0.9985)
-    ('0.85 %', '5 %', '100 %')
-    """
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
-
-
 def lines(texts: Iterable[str]) -> None:
     """A line each."""
     for text in texts:

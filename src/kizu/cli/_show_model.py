@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kizu.cli._show import Clock, document, line, lines, percent, skipped
+from kizu.cli._show import Clock, document, line, lines, skipped
 from kizu.cli._show_set_aside import set_aside
 from kizu.errors import quoted
 from kizu.memory import mebibytes
+from kizu.wording import percent
 
 if TYPE_CHECKING:
     from kizu.datasets import DatasetSummary
@@ -104,7 +105,7 @@ def _tiles(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
 def _area(inspector: Inspector, target: Path) -> Iterator[str]:
     """How much of an image is inspected, where not all of it is."""
     if inspector.area is not None:
-        share = f"{inspector.area.share:.1%}"
+        share = percent(inspector.area.share)
         yield f"Inspected: {share} of the picture. To see which: kizu info {target} --area PICTURE.png"
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options
-from kizu.cli._show import percent
-from kizu.wording import plural
+from kizu.wording import percent, plural
 
 if TYPE_CHECKING:
     from kizu.calibration import Calibration

@@ -69,7 +69,7 @@ class DatasetSummary:
             kinds = f"{_list(self.formats)}; {' and '.join(str(bits) for bits in self.bits)} bits a sample"
             lines += [
                 f"files: {kinds}",
-                f"sizes: {self._sizes(self.smallest, self.largest, self.most_common)}",
+                f"sizes in pixels: {self._sizes(self.smallest, self.largest, self.most_common)}",
             ]
         if self.unreadable:
             lines.append(f"unreadable: {len(self.unreadable)}, the first: {self.unreadable[0]}")
