@@ -67,3 +67,12 @@ def size_text(size: int) -> str:
     unit = "GB" if size >= 10**9 else "MB"
     step = _UNITS[unit] // 10 if size < 10 * _UNITS[unit] else _UNITS[unit]
     return f"{-(-size // step) * step / _UNITS[unit]:g}{unit}"
+
+
+def mebibytes(size: int) -> str:
+    """``size`` bytes of a file.
+
+    >>> mebibytes(13_300_000)
+    '12.7 MiB'
+    """
+    return f"{size / 2**20:.1f} MiB"

@@ -67,6 +67,24 @@ def form(text: str, n: object) -> str:
 
 
 @lru_cache
+def plural(count: int, noun: str) -> str:
+    """So many of them, in English.
+
+    >>> plural(1, "image"), plural(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """Two digits of it, in English.
+
+    >>> percent(0.00851), percent(0.05), percent(0.9985)
+    ('0.85 %', '5 %', '100 %')
+    """
+    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
+
+
 def read_table(path: Path) -> Table:
     """The texts of a file by key and language."""
     import yaml

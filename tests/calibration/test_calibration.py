@@ -141,14 +141,14 @@ def test_few_good_parts_have_small_p_values() -> None:
 
 def test_too_few_images_are_told() -> None:
     expected = (
-        "5 good images can promise a share of false alarms of 16.7%, not 0.01: the threshold is their highest score. "
-        "For 0.01 give 99 or more; `kizu threshold` estimates from the tail what they cannot promise."
+        "5 good images can promise a share of false alarms of 16.7 %, not 1 %: the threshold is their highest score. "
+        "For 1 % give 99 or more; `kizu threshold` estimates from the tail what they cannot promise."
     )
     with pytest.warns(KizuWarning, match=f"^{re.escape(expected)}$"):
         calibration([1.0] * 5, 0.01).warn_if_few()
-    with pytest.warns(KizuWarning, match=r"^1 good image can .* 50.0%, not 0: .* No number promises none;"):
+    with pytest.warns(KizuWarning, match=r"^1 good image can .* 50 %, not 0 %: .* No number promises none;"):
         calibration([1.0]).warn_if_few()
-    with pytest.warns(KizuWarning, match="For 0.03 give 33 or more"):
+    with pytest.warns(KizuWarning, match=r"3\.03 %, not 3 %: .* For 3 % give 33 or more"):
         calibration([1.0] * 32, 0.03).warn_if_few()
 
 

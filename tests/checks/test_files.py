@@ -28,7 +28,7 @@ def test_an_unreadable_file_is_told_with_what_to_do() -> None:
         (0, "warning", "0 good images for training: too few"),
         (1, "warning", "1 good image for training: too few"),
         (FEW_GOOD - 1, "warning", "19 good images for training: too few"),
-        (49, "note", "49 good images for training: the lowest false-alarm share they can promise is 2.0%."),
+        (49, "note", "49 good images for training: the lowest false-alarm share they can promise is 2.0 %."),
     ],
 )
 def test_too_few_good_images(count: int, severity: str, words: str) -> None:
@@ -41,7 +41,7 @@ def test_images_set_apart_to_calibrate_promise_in_place_of_those_fitted_on() -> 
     fitted = [a_look(f"{n}") for n in range(30)]
     (finding,) = too_few([*fitted, *(a_look(f"c{n}", "calibration") for n in range(11))])
     assert finding.message == (
-        "11 good images to calibrate by: the lowest false-alarm share they can promise is 8.3%."
+        "11 good images to calibrate by: the lowest false-alarm share they can promise is 8.3 %."
     )
     assert finding.advice.startswith("Add good images to calibrate by: 100")
     assert list(too_few([*fitted, *(a_look(f"c{n}", "calibration") for n in range(ENOUGH_GOOD))])) == []
@@ -54,6 +54,10 @@ def test_too_few_of_a_kind_to_test_with() -> None:
     assert finding.message == "9 bad test images: shares measured on them are good to ±33 percentage points."
     (finding,) = too_few([*enough, a_look("bad", "test", "bad")])
     assert "±50 percentage points" in finding.message
+
+
+def test_a_test_set_alone_needs_no_images_to_fit_on() -> None:
+    assert list(too_few([a_look(f"{n}", "test", "good") for n in range(30)])) == []
 
 
 def test_what_a_layout_leaves_out_is_passed_on() -> None:

@@ -16,8 +16,8 @@ from workflows import tiles
     [
         ("bad", {"size": (150, 300)}, "mask_size", "the mask is 300×150 pixels, its image 300×300."),
         ("bad", {"marked": 0.0}, "mask_empty", "nothing is marked"),
-        ("bad", {"marked": 1.0}, "mask_full", "100% of the image is marked."),
-        ("good", {"marked": 0.05}, "mask_on_good", "a good image with 5.0% of it marked"),
+        ("bad", {"marked": 1.0}, "mask_full", "100 % of the image is marked."),
+        ("good", {"marked": 0.05}, "mask_on_good", "a good image with 5.0 % of it marked"),
         ("bad", {"problem": Wording("file_empty")}, "mask_unreadable", "the file is empty (0 bytes)."),
     ],
 )

@@ -340,6 +340,17 @@ def test_a_name_in_brackets_is_no_markup(
     assert "Unpacking [/bold] 1.zip" in capsys.readouterr().err
 
 
+def test_a_terminal_that_cannot_draw_over_a_line_has_a_line_a_stage_at_its_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+    with Bars().stage("Reading images", 3) as advance:
+        assert capsys.readouterr().err == "Reading images (3)\n"
+        advance(3)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_download_of_unknown_size_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     with Bars().stage("Downloading net.pth", 0, unit="bytes") as advance:
         advance(5)

@@ -155,7 +155,7 @@ def test_fitting_with_a_bad_config(kizu: Command, data: Path, tmp_path: Path, co
         (["ft"], "No such command 'ft'."),
         (["fit"], "Missing argument 'DATA'. See `kizu fit --help`."),
         (["predict"], "Missing argument 'MODEL'. See `kizu predict --help`."),
-        (["predict", "a.kizu"], "Missing argument 'PATH...'. See `kizu predict --help`."),
+        (["predict", "a.kizu"], "Missing argument 'PATH'. See `kizu predict --help`."),
         (["evaluate", "a.kizu"], "Missing argument 'DATA'. See `kizu evaluate --help`."),
         (["info"], "Missing argument 'MODEL'"),
         (["--verson"], "No such option: --verson"),

@@ -31,7 +31,7 @@ def test_findings_are_told_worst_first_and_are_no_failure(kizu: Command, spoilt:
     assert "The least ordinary of " in said.out
     assert "  1. " in said.out
     assert said.out.endswith(f"Wrote {out / 'findings.csv'} and the suspects beside it.\n")
-    assert said.err.startswith("Looking at images (42)\nComparing images (")
+    assert said.err.startswith("Looking at images (42)\nComparing pairs of images (")
 
 
 def test_many_findings_of_a_kind_are_cut_short(kizu: Command, tmp_path: Path) -> None:

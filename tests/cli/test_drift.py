@@ -101,4 +101,4 @@ def test_mistakes(kizu: Command, mine: Path, tmp_path: Path) -> None:
     assert "no such file" in kizu("drift", mine, tmp_path / "無い.csv").error
     assert "no such model file" in kizu("drift", tmp_path / "無い.kizu", good).error
     assert "not UTF-8 text" in kizu("drift", mine, mine).error
-    assert "Missing argument 'PREDICTIONS...'" in kizu("drift", mine).error
+    assert "Missing argument 'PREDICTIONS'" in kizu("drift", mine).error

@@ -29,6 +29,7 @@ def flattened(commands: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 COMMANDS = flattened(TOP)
 PARAMETERS = [(name, parameter) for name, command in COMMANDS.items() for parameter in command.params]
+ROW = r"^  {} +[A-Z].*[^.]\.$"  # of a list of commands: the whole sentence, on a terminal of 80 columns
 OPTIONS = [(name, option) for name, option in PARAMETERS if option.param_type_name == "option"]
 
 
@@ -56,7 +57,7 @@ def test_the_commands() -> None:
 def test_help_of_a_group(kizu: Command, name: str) -> None:
     said = kizu(name, "--help")
     assert (said.code, said.err) == (0, "")
-    assert all(re.search(rf"^  {command} +[A-Z].*\.$", said.out, re.MULTILINE) for command in TOP[name].commands)
+    assert all(re.search(ROW.format(command), said.out, re.MULTILINE) for command in TOP[name].commands)
     assert kizu(name).error == f"Missing command. See `kizu {name} --help`."
 
 
@@ -75,7 +76,8 @@ def test_every_option_shows_its_default(kizu: Command, command: str, option: Any
     assert start >= 0
     here = re.split(r" (?=-\w, --|--\w[\w-]+ )", text[text.index(" " + option.opts[0] + " ") + 1 :])
     described = here[1] if re.fullmatch(r"-\w,?", here[0].strip()) else here[0]
-    assert "[default: " in described, described
+    assert ("[default: " in described) != option.required, described
+    assert ("[required]" in described) == option.required, described
 
 
 def test_the_defaults_of_fit_are_those_of_the_library() -> None:
@@ -125,7 +127,11 @@ def test_help_of_all(kizu: Command, arguments: list[str]) -> None:
     said = kizu(*arguments)
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith("Usage: kizu [OPTIONS] COMMAND [ARGS]...")
-    assert all(re.search(rf"^  {name} ", said.out, re.MULTILINE) for name in TOP)
+    assert all(re.search(ROW.format(name), said.out, re.MULTILINE) for name in TOP)
+
+
+def test_usage_repeats_no_dots(kizu: Command) -> None:
+    assert kizu("predict", "--help").out.startswith("Usage: kizu predict [OPTIONS] {MODEL} {PATH}...\n")
 
 
 def test_version(kizu: Command) -> None:

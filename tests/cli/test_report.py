@@ -18,7 +18,7 @@ def test_report(kizu: Command, model: Path, parts: Path, tmp_path: Path, monkeyp
     assert first.endswith(" s: 6 OK, 0 REVIEW, 6 NG")
     assert kept.startswith("24 more good images are kept for fitting and not judged (")
     assert wrote.startswith(f"Wrote {Path('report', 'report.html')} (")
-    assert wrote.endswith(f" MB) and {Path('report', 'report.coco.json')}.")
+    assert wrote.endswith(f" MiB) and {Path('report', 'report.coco.json')}.")
     assert set(files(tmp_path / "report")) == {"report.html", "report.coco.json"}
     assert "Inspecting images" in said.err
     assert "Writing the report" in said.err

@@ -102,6 +102,8 @@ def test_what_a_budget_leaves_where_something_else_decides(kizu: Command, mine: 
     said = kizu("threshold", mine, "--value", scores[-11], "--review-budget", 0.3)
     assert "  10 of the 99 good images are above: " in said.out
     assert "  REVIEW: 20 of the 99 good images are between, for a person to look at" in said.out  # (0.01 + 0.3) · 100
+    said = kizu("threshold", mine, "--value", scores[-2], "--review-budget", 0)
+    assert "  1 of the 99 good images is above: " in said.out
     said = kizu("threshold", mine, "--value", scores[-41], "--review-budget", 0.3)
     assert "no REVIEW" in said.out
     both = "31 % of false alarms and review together"

@@ -30,7 +30,7 @@ def test_for_people(root: Path) -> None:
         "  test: 2 crack, 3 dent, 1 good",
         "  masks: 1; 1 of 5 bad test images marked",
         "  files: 5 PNG, 1 JPEG, 1 WebP, 1 BMP; 8 and 16 bits a sample",
-        "  sizes: 24×16 to 50×40, most often 32×24 (6)",
+        "  sizes in pixels: 24×16 to 50×40, most often 32×24 (6)",
         f"  unreadable: 1, the first: {broken}: not an image kizu reads (PNG, JPEG, BMP, TIFF, WebP); "
         "save it as one of these, or take it out",
         "  note: 1 images have 16 bits a sample: 65535 becomes 255 without --window. "
@@ -58,7 +58,7 @@ def test_for_programs(root: Path) -> None:
 def test_one_size_no_masks_no_test(tmp_path: Path) -> None:
     put(tmp_path, "a.png", "b.png")
     lines = load_dataset(tmp_path).summary().lines()
-    assert lines[1:] == ["  train: 2 good", "  files: 2 PNG; 8 bits a sample", "  sizes: all 32×24"]
+    assert lines[1:] == ["  train: 2 good", "  files: 2 PNG; 8 bits a sample", "  sizes in pixels: all 32×24"]
 
 
 def test_nothing_readable(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_one_odd_image_does_not_undo_it() -> None:
 @pytest.mark.parametrize(
     ("images", "why"),
     [
-        ([np.full((300, 400, 3), 90, np.uint8)], "in 1 of 1 images 0% differ from the rim"),
+        ([np.full((300, 400, 3), 90, np.uint8)], "in 1 of 1 images 0 % differ from the rim"),
         ([np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)], "in 1 of 1 images"),
         ([tile(1), tile(2)], "in 2 of 2 images"),
         ([disc(x, y) for x in range(0, 401, 80) for y in range(0, 301, 60)], ""),

@@ -56,6 +56,12 @@ def test_a_prediction(inspector: Inspector) -> None:
     assert found.review_threshold == inspector.calibration.review_threshold
 
 
+def test_what_a_notebook_shows_holds_no_arrays(inspector: Inspector) -> None:
+    found = inspector.predict(tile(1))
+    assert f"score={found.score!r}" in repr(found)
+    assert "array(" not in f"{found!r} {inspector!r}"
+
+
 def test_scratches_are_found_where_they_are(inspector: Inspector) -> None:
     from workflows.tiles import scratch
 
@@ -402,9 +408,7 @@ def test_errors_of_damaged_parts_are_sentences(
 
 
 def test_an_inspector_knows_what_few_images_mean(parts: Path) -> None:
-    with pytest.warns(
-        kizu.KizuWarning, match="24 good images can promise a share of false alarms of 4.0%, not 0.01: "
-    ):
+    with pytest.warns(kizu.KizuWarning, match="24 good images can promise a share of false alarms of 4 %, not 1 %: "):
         kizu.fit(parts, image_size=64)
 
 

@@ -213,7 +213,7 @@ def test_it_tells_how_far_it_is(parts: Path) -> None:
 
     stages = Stages()
     check(parts, suspects=False, progress=stages)
-    assert list(stages.seen) == ["Looking at images", "Comparing images"]
+    assert list(stages.seen) == ["Looking at images", "Comparing pairs of images"]
     assert all(total == done > 0 for total, done in stages.seen.values())
     check(parts, progress=stages)
     assert "Leaving each image out" in stages.seen

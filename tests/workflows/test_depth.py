@@ -283,7 +283,7 @@ def test_settings_that_cannot_be(parts: Path, given: dict[str, Any], said: str) 
 
 @pytest.mark.parametrize("window", [(0.0, 255.0), (60000.0, 65000.0)])
 def test_a_window_that_most_samples_lie_outside_of_is_doubted(data: Path, window: tuple[float, float]) -> None:
-    said = r"100% of the samples of these images lie outside the window .* black or white: .* Fit with --window auto"
+    said = r"100 % of the samples of these images lie outside the window .* black or white: .* Fit with --window auto"
     with pytest.warns(KizuWarning, match=said):
         kizu.fit(data, window=window, **SETTINGS)
 

@@ -86,7 +86,7 @@ def test_pixel_figures_are_there_with_masks_alone(model: Path, parts: Path, tmp_
 def test_maps_that_pixel_metrics_cannot_tell_apart_are_told(parts: Path) -> None:
     detector = {"name": "padim", "reduced_dims": 4, "regularisation": 1e14}
     inspector = kizu.fit(parts, image_size=64, false_alarms=0.2, detector=detector)
-    with pytest.warns(KizuWarning, match="pixel metrics say little here: 100% of what they compare looks equal"):
+    with pytest.warns(KizuWarning, match="pixel metrics say little here: 100 % of what they compare looks equal"):
         kizu.evaluate(inspector, parts)
 
 

@@ -312,7 +312,9 @@ def test_progress_tells_every_stage_to_its_end(parts: Path) -> None:
             yield advance
 
     kizu.fit(parts, **SMALL, progress=Notes())
-    assert list(stages) == ["Reading images", "Selecting the coreset", "Leaving each image out"]
+    left_out = ["Looking each image up", "Leaving each image out"]
+    assert list(stages) == ["Reading images", "Selecting the coreset", *left_out]
+    assert all(stages[name][1] == stages["Reading images"][1] for name in left_out)
     stages.clear()
     kizu.fit(parts, **SMALL, detector={"name": "padim", "reduced_dims": 4}, progress=Notes())
     assert list(stages) == ["Reading images", "Leaving each image out", "Factoring covariances"]

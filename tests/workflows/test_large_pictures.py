@@ -424,7 +424,7 @@ def test_an_area_too_thin_for_patches_is_doubted(tmp_path: Path) -> None:
     for number in range(6):
         write(tmp_path / f"{number}.png", np.tile(tile(number), (3, 3, 1))[:200, :200])
     settings: dict[str, Any] = {"image_size": 64, "false_alarms": 0.2}
-    with pytest.warns(KizuWarning, match=r"only \d+% of the inspected area is looked at: .* larger --image-size"):
+    with pytest.warns(KizuWarning, match=r"only \d+ % of the inspected area is looked at: .* larger --image-size"):
         kizu.fit(tmp_path, roi=str(ring(tmp_path / "area" / "thin.png", 5)), **settings)
     kizu.fit(tmp_path, roi=str(ring(tmp_path / "area" / "wide.png", 40)), **settings)  # warnings are errors
     corners = "10,10 11,10 11,11 10,11 10,10 190,190 191,190 191,191 190,191 190,190"

@@ -17,6 +17,7 @@ from kizu.arguments import number
 from kizu.calibration import conformal
 from kizu.calibration._decision import Decision
 from kizu.errors import DataError, KizuWarning, ModelFileError, ParameterError
+from kizu.wording import percent, plural
 
 Float64 = npt.NDArray[np.float64]
 Verdict = Literal["ok", "review", "ng"]
@@ -35,8 +36,8 @@ class Calibration:
     Raises `DataError` without scores, or for one that is not a finite number.
     """
 
-    scores: Float64
-    peaks: Float64
+    scores: Float64 = field(repr=False)
+    peaks: Float64 = field(repr=False)
     decision: Decision = field(default_factory=Decision)
     method: Method = "hold_out"
 
@@ -116,12 +117,11 @@ class Calibration:
         count, asked = len(self.scores), self.decision.false_alarms
         if self.decision.by != "false_alarms" or self.enough:
             return
-        noun = "image" if count == 1 else "images"
-        more = f"For {asked:g} give {conformal.enough(asked)} or more" if asked else "No number promises none"
+        more = f"For {percent(asked)} give {conformal.enough(asked)} or more" if asked else "No number promises none"
         warnings.warn(
-            f"{count} good {noun} can promise a share of false alarms of {self.promised:.1%}, not {asked:.2g}: the "
-            f"threshold is their highest score. {more}; `kizu threshold` estimates from the tail what they cannot "
-            "promise.",
+            f"{plural(count, 'good image')} can promise a share of false alarms of {100 * self.promised:.3g} %, not "
+            f"{percent(asked)}: the threshold is their highest score. {more}; `kizu threshold` estimates from the "
+            "tail what they cannot promise.",
             KizuWarning,
             stacklevel=2,
         )

@@ -53,7 +53,8 @@ def shallow(looks: Sequence[Look]) -> Iterator[Finding]:
 def too_few(looks: Sequence[Look]) -> Iterator[Finding]:
     """Splits of too few readable images."""
     fitted, calibrating = (_count(looks, split, "good") for split in ("train", "calibration"))
-    yield from _too_few_to_fit(fitted, calibrating)
+    if not looks or any(look.sample.split != "test" for look in looks):  # a test set alone is not fitted on
+        yield from _too_few_to_fit(fitted, calibrating)
     yield from _too_few_to_test(_count(looks, "test", "good"), "good", "few_good_to_test")
     yield from _too_few_to_test(_count(looks, "test", "bad"), "bad", "few_bad_to_test")
 
@@ -68,11 +69,11 @@ def _too_few_to_fit(count: int, calibrating: int) -> Iterator[Finding]:
     if count < FEW_GOOD:
         yield Finding("too_few", "warning", (), Wording("too_few_to_know", {"n": count}), advice)
     elif 0 < calibrating < ENOUGH_GOOD:
-        found = Wording("too_few_to_calibrate", {"n": calibrating, "share": 1 / (calibrating + 1)})
+        found = Wording("too_few_to_calibrate", {"n": calibrating, "percent": 100 / (calibrating + 1)})
         more = f"Add good images to calibrate by: {ENOUGH_GOOD} and more for a threshold of 1 %."
         yield Finding("too_few", "note", (), found, more)
     elif not calibrating and count < ENOUGH_GOOD:
-        found = Wording("too_few_to_promise", {"n": count, "share": 1 / (count + 1)})
+        found = Wording("too_few_to_promise", {"n": count, "percent": 100 / (count + 1)})
         yield Finding("too_few", "note", (), found, advice)
 
 

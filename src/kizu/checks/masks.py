@@ -39,12 +39,12 @@ def _of(look: Look, mask: MaskLook) -> tuple[str, Figures, str] | None:
         return "mask_size", sizes, "Save the mask at the size of the image, as it is shown; evaluating stops here."
     if look.sample.label == "good":
         advice = "Find out whether image or mask is wrong."
-        return ("mask_on_good", {"share": mask.marked}, advice) if mask.marked else None
+        return ("mask_on_good", {"percent": 100 * mask.marked}, advice) if mask.marked else None
     if not mask.marked:
         return "mask_empty", {}, "Mark the defect, or take the mask out."
     if mask.marked >= ALL_MARKED:
         advice = "Check whether black and white are swapped; mark the defect alone."
-        return "mask_full", {"share": mask.marked}, advice
+        return "mask_full", {"percent": 100 * mask.marked}, advice
     return None
 
 

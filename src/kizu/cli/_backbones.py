@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options
+from kizu.memory import mebibytes
 
 if TYPE_CHECKING:
     from kizu.workflows import BackboneState
@@ -51,7 +52,7 @@ def _row(state: BackboneState) -> tuple[str, str, str, str, str]:
 
 
 def _size(size: int | None) -> str:
-    return "-" if size is None else f"{size / 2**20:.1f} MiB"
+    return "-" if size is None else mebibytes(size)
 
 
 @app.command("info")
@@ -105,9 +106,7 @@ def pull(name: Name, as_json: _options.Json = False) -> None:
 
 @app.command("add")
 def add(
-    files: Annotated[
-        list[Path], typer.Argument(help="Weight files as published, under any name.", metavar="FILE...")
-    ],
+    files: Annotated[list[Path], typer.Argument(help="Weight files as published, under any name.", metavar="FILE")],
     as_json: _options.Json = False,
 ) -> None:
     """Keep weight files that were brought from elsewhere.

@@ -28,7 +28,10 @@ def check(
     max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
     as_json: _options.Json = False,
 ) -> None:
-    """Look for what is wrong with a data set: copies, leaks, odd pictures, masks, defects among the good images."""
+    """Look for what is wrong with a data set.
+
+    Copies, leaks, odd pictures, wrong masks, and defects among the good images.
+    """
     from kizu.cli import _show_check
     from kizu.cli._progress import Bars
     from kizu.workflows import check as check_data

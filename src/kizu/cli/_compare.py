@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options, _show
+from kizu.memory import mebibytes
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.metrics import VerdictComparison
@@ -20,7 +22,7 @@ _LISTED = 10  # disputed images a pair that are printed; the table has all of th
 def compare(
     models: Annotated[
         list[Path],
-        typer.Argument(help="Two model files or more; each is compared with the first.", metavar="MODEL..."),
+        typer.Argument(help="Two model files or more; each is compared with the first.", metavar="MODEL"),
     ],
     data: Annotated[Path, typer.Argument(help="Labelled images, as for `kizu evaluate`.", metavar="DATA")],
     out: Annotated[
@@ -69,21 +71,19 @@ def compare(
         print(f"The p-values allow for the {len(result.pairs)} comparisons made (Holm).")
     _show.lines(_disputed(result))
     if out is not None:
-        pictures = len(result.disputed)
-        _show.line(f"Wrote {out / 'comparison.csv'} and {pictures} picture{'' if pictures == 1 else 's'}.")
+        _show.line(f"Wrote {out / 'comparison.csv'} and {plural(len(result.disputed), 'picture')}.")
 
 
 def _summary(result: Comparison) -> Iterator[str]:
-    from kizu.cli import _show
 
     good = sum(image.label == "good" for image in result.images)
     bad = len(result.images) - good
-    images = _show.plural(len(result.images), "image")
+    images = plural(len(result.images), "image")
     yield f"{images} in {result.seconds:.1f} s, each read once: {good} good, {bad} bad"
     if result.left_out:
         yield f"Left out {result.left_out}: some model may have been fitted on them (their seeds differ)."
     if result.skipped:
-        yield f"Skipped {result.skipped} unreadable file{'' if result.skipped == 1 else 's'}."
+        yield f"Skipped {plural(result.skipped, 'unreadable file')}."
 
 
 def _table(result: Comparison) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _column(model: ComparedModel, result: Comparison) -> dict[str, str]:
         "good for a person": f"{review['good']['review']}",
         **{name: _show.figure(value) for name, value in marked.items()},
         "ms an image (median)": f"{model.milliseconds:.1f}",
-        "size": "-" if model.size is None else f"{model.size / 2**20:.1f} MiB",
+        "size": "-" if model.size is None else mebibytes(model.size),
     }
 
 

@@ -10,7 +10,9 @@ import typer
 from kizu.cli import _options
 
 app = typer.Typer(
-    help="Data sets: public ones to fetch, and synthetic defects where no real one is known.", no_args_is_help=False
+    help="Data sets: public ones to fetch, and defects to draw.\n\n"
+    "Drawn defects say how settings compare where no real defect is known.",
+    no_args_is_help=False,
 )
 
 
@@ -71,9 +73,7 @@ def fetch(
 @app.command("synthesise")
 def synthesise(
     data: Annotated[Path, typer.Argument(help="Good images in any layout, as for `kizu fit`.", metavar="DATA")],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder to write, new or empty. [default: none]", metavar="DIR")
-    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write, new or empty.", metavar="DIR")],
     kinds: Annotated[
         str, typer.Option(help="What to draw, with commas.", metavar="KINDS")
     ] = "scratch,blob,cut_paste,texture,seamless",

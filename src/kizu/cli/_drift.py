@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.workflows import DriftFound
@@ -18,7 +19,7 @@ def drift(
     model: _options.Model,
     predictions: Annotated[
         list[Path],
-        typer.Argument(help="Tables that `kizu predict --out` wrote, oldest first.", metavar="PREDICTIONS..."),
+        typer.Argument(help="Tables that `kizu predict --out` wrote, oldest first.", metavar="PREDICTIONS"),
     ],
     false_alarm_rate: Annotated[
         float,
@@ -78,12 +79,11 @@ _HOW = {
 
 
 def _lines(result: DriftFound) -> Iterator[str]:
-    from kizu.cli import _show
 
     left_out = len(result.rows) - len(result.watched)
     against = f"{result.known} calibration scores and earlier rows" if result.known else "earlier rows"
     without = f" ({left_out} at or above the threshold left out)" if left_out else ""
-    yield f"{_show.plural(len(result.rows), 'row')}{without}, each compared with {against}."
+    yield f"{plural(len(result.rows), 'row')}{without}, each compared with {against}."
     yield from _scores(result)
     yield from _ng(result)
     yield f"Both together alarm falsely with a probability of at most {result.false_alarm_rate:g}, however long."

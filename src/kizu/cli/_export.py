@@ -14,7 +14,7 @@ def export(
     model: _options.Model,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="The file to write: NAME.onnx or NAME.xml. [default: none]", metavar="FILE"),
+        typer.Option("--out", "-o", help="The file to write: NAME.onnx or NAME.xml.", metavar="FILE"),
     ],
     to: Annotated[str, typer.Option(help="The form: onnx or openvino.", metavar="FORM")] = "onnx",
     colour: Annotated[

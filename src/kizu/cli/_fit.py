@@ -3,182 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from kizu.cli import _options
-
-Data = Annotated[
-    Path,
-    typer.Argument(
-        help="A folder of good images; good/ bad/ mask/ folders; an MVTec AD layout; or a CSV or JSONL list.",
-        metavar="DATA",
-    ),
-]
+from kizu.cli import _fit_options, _options
 
 
 def fit(
-    data: Data,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="The model file to write. [default: PRODUCT.kizu]", metavar="FILE"),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="A configuration by name, of `kizu presets list`; a file and options win over it. [default: none]",
-            metavar="NAME",
-        ),
-    ] = None,
-    detector: Annotated[
-        str | None,
-        typer.Option(help="The method: patchcore, padim or ensemble. [default: patchcore]", metavar="NAME"),
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="The pretrained network. [default: efficientnet_lite0]", metavar="NAME")
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Its weights: a file (.pth, .safetensors), or none: random. [default: the publisher's]",
-            metavar="FILE",
-        ),
-    ] = None,
-    layers: Annotated[
-        str | None,
-        typer.Option(
-            help="Its feature maps, with commas. [default: blocks.1,blocks.2,blocks.4,blocks.5]", metavar="A,B"
-        ),
-    ] = None,
-    image_size: Annotated[
-        int | None, typer.Option(help="Side images are resized to, in pixels. [default: 256]", metavar="N")
-    ] = None,
-    tile_size: Annotated[
-        int | None,
-        typer.Option(
-            help="Cut images into tiles that show so many of their pixels each way. [default: no tiles]", metavar="N"
-        ),
-    ] = None,
-    tile_stride: Annotated[
-        int | None,
-        typer.Option(help="Pixels from a tile to the next at most. [default: three quarters of a tile]", metavar="N"),
-    ] = None,
-    tile_border: Annotated[
-        int | None,
-        typer.Option(
-            help="Patches at a tile's inner sides that must not be used. [default: an eighth of a tile]", metavar="N"
-        ),
-    ] = None,
-    random_tiles: Annotated[
-        int | None,
-        typer.Option(help="Fit on so many tiles of each image, drawn at random. [default: all]", metavar="N"),
-    ] = None,
-    roi: Annotated[
-        str | None,
-        typer.Option(
-            help="Inspect an area alone: X,Y,WIDTH,HEIGHT or a polygon 'X,Y X,Y X,Y', in pixels or fractions; or a "
-            "mask file. [default: everything]",
-            metavar="AREA",
-        ),
-    ] = None,
-    foreground: Annotated[
-        bool,
-        typer.Option(
-            "--foreground", help="Inspect only where good images differ from their background. [default: off]"
-        ),
-    ] = False,
-    window: Annotated[
-        str | None,
-        typer.Option(
-            help="Samples that become 0 and 255, for cameras of 10 to 16 bits: auto, as good images have them, or "
-            "LOW,HIGH. Nothing is rounded. [default: 8 bits by full range]",
-            metavar="RANGE",
-        ),
-    ] = None,
-    channels: Annotated[
-        str | None,
-        typer.Option(
-            help="Channels of a file to take, numbered from 0 over all its pages: three, or one. "
-            "[default: its colours]",
-            metavar="A,B,C",
-        ),
-    ] = None,
-    reduced_jpeg: Annotated[
-        bool,
-        typer.Option(
-            "--reduced-jpeg",
-            help="Decode large JPEG files at a half, a quarter or an eighth of their size, the smallest that is "
-            "twice what is needed. [default: off]",
-        ),
-    ] = False,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="A YAML file of settings; options given here win over it. [default: none]", metavar="FILE"),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Any setting, the detector's own too: detector.coreset_ratio=0.1. Repeatable. [default: none]",
-            metavar="KEY=VALUE",
-        ),
-    ] = None,
-    false_alarms: Annotated[
-        float | None, typer.Option(help="Share of good parts that may be called NG. [default: 0.01]", metavar="SHARE")
-    ] = None,
-    review_budget: Annotated[
-        float | None,
-        typer.Option(help="Further share of good parts that people look at. [default: 0.05]", metavar="SHARE"),
-    ] = None,
-    calibration: Annotated[
-        str | None,
-        typer.Option(
-            help="How good images score that were not fitted on: leave_one_out, k_fold or hold_out. "
-            "[default: leave_one_out]",
-            metavar="NAME",
-        ),
-    ] = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(help="What runs the backbone: onnxruntime or openvino. [default: onnxruntime]", metavar="NAME"),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            help="What the backbone computes in: float32, bfloat16 or int8. [default: float32]", metavar="NAME"
-        ),
-    ] = None,
-    providers: Annotated[
-        str | None,
-        typer.Option(
-            help="ONNX Runtime's execution providers, best first, with commas. [default: the CPU]", metavar="A,B"
-        ),
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            help="What the fit may take, as 2GB or 500MB: of more images than that, patches are learnt block by "
-            "block. [default: no limit]",
-            metavar="SIZE",
-        ),
-    ] = None,
-    auto: Annotated[
-        bool,
-        typer.Option(
-            "--auto",
-            help="Try presets and sizes on defects drawn on good images, and take the quickest of the best. "
-            "[default: off]",
-        ),
-    ] = False,
-    robust: Annotated[
-        bool,
-        typer.Option(
-            "--robust",
-            help="Set patches aside that look like defects among the good images. [default: off]",
-        ),
-    ] = False,
-    seed: Annotated[int | None, typer.Option(help="Decides everything random. [default: 0]", metavar="N")] = None,
+    data: _fit_options.Data,
+    out: _fit_options.Out = None,
+    preset: _fit_options.Preset = None,
+    detector: _fit_options.Detector = None,
+    backbone: _fit_options.Backbone = None,
+    weights: _fit_options.Weights = None,
+    layers: _fit_options.Layers = None,
+    image_size: _fit_options.ImageSize = None,
+    tile_size: _fit_options.TileSize = None,
+    tile_stride: _fit_options.TileStride = None,
+    tile_border: _fit_options.TileBorder = None,
+    random_tiles: _fit_options.RandomTiles = None,
+    roi: _fit_options.Roi = None,
+    foreground: _fit_options.Foreground = False,
+    window: _fit_options.Window = None,
+    channels: _fit_options.Channels = None,
+    reduced_jpeg: _fit_options.ReducedJpeg = False,
+    config: _fit_options.Config = None,
+    settings: _fit_options.Settings = None,
+    false_alarms: _fit_options.FalseAlarms = None,
+    review_budget: _fit_options.ReviewBudget = None,
+    calibration: _fit_options.Calibration = None,
+    engine: _fit_options.Engine = None,
+    precision: _fit_options.Precision = None,
+    providers: _fit_options.Providers = None,
+    memory: _fit_options.Memory = None,
+    auto: _fit_options.Auto = False,
+    robust: _fit_options.Robust = False,
+    seed: _fit_options.Seed = None,
     skip_unreadable: _options.SkipUnreadable = False,
     max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
     as_json: _options.Json = False,

@@ -12,7 +12,7 @@ from kizu.cli import _options
 
 def predict(
     model: _options.Model,
-    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of them.", metavar="PATH...")],
+    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of them.", metavar="PATH")],
     out: _options.Out = None,
     save: _options.Save = "",
     scale: _options.Scale = "p_value",
@@ -27,7 +27,8 @@ def predict(
 ) -> None:
     """Score new images.
 
-    Prints a line an image: path, score, threshold, verdict, milliseconds from decoded image to map.
+    Prints a line an image: path, score, threshold, verdict, p-value, milliseconds from decoded image to
+    map. P-value: about that share of good parts scores as high.
     """
     import sys
 

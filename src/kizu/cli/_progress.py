@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kizu.memory import mebibytes
 from kizu.progress import Advance, ignore
 
 if TYPE_CHECKING:
@@ -14,18 +15,20 @@ if TYPE_CHECKING:
 
 
 class Bars:
-    """A `kizu.progress.Progress` that draws one bar a stage; on a pipe or in a log file, a line a stage."""
+    """A `kizu.progress.Progress` that draws one bar a stage; on a pipe, in a log file or on a terminal that cannot
+    draw over a line (``TERM=dumb``), a line a stage.
+    """
 
     @contextmanager
     def stage(self, description: str, total: int, *, unit: str = "") -> Iterator[Advance]:
         from rich.console import Console
 
         console = Console(stderr=True)
-        if console.is_terminal:
+        if console.is_interactive:
             with _bar(console, description, total, unit) as advance:
                 yield advance
         else:
-            amount = f"{total / 2**20:.1f} MiB" if unit == "bytes" and total else total or "size unknown"
+            amount = mebibytes(total) if unit == "bytes" and total else total or "size unknown"
             console.print(f"{description} ({amount})", markup=False, highlight=False, soft_wrap=True)
             yield ignore
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options
+from kizu.memory import mebibytes
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.workflows import Report
@@ -58,7 +60,10 @@ def report(
     max_pixels: _options.MaxPixels = _options.DEFAULT_MAX_PIXELS,
     as_json: _options.Json = False,
 ) -> None:
-    """Inspect images and write a report that people can decide from: one HTML file that needs no network."""
+    """Inspect images and write a report to decide from.
+
+    One HTML file that needs no network, in English or Japanese, and as PDF. Needs `pip install "kizu[report]"`.
+    """
     from kizu.cli import _show
     from kizu.cli._progress import Bars
     from kizu.workflows import ReportTarget, load, make_report
@@ -86,7 +91,7 @@ def _say(result: Report) -> None:
     from kizu.cli import _show
 
     verdicts = ", ".join(f"{count} {verdict.upper()}" for verdict, count in result.verdicts.items())
-    print(f"{_show.plural(result.images, 'image')} in {result.seconds:.1f} s: {verdicts}")
+    print(f"{plural(result.images, 'image')} in {result.seconds:.1f} s: {verdicts}")
     _show.not_judged(result.kept_for_fitting)
     if not result.labelled:
         have = "It has" if result.images == 1 else "They have"
@@ -101,4 +106,4 @@ def wrote(path: Path, beside: Path | None = None) -> None:
     from kizu.cli import _show
 
     more = "" if beside is None else f" and {beside}"
-    _show.line(f"Wrote {path} ({path.stat().st_size / 1e6:.1f} MB){more}.")
+    _show.line(f"Wrote {path} ({mebibytes(path.stat().st_size)}){more}.")

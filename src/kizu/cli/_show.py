@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from kizu.cli._printable import printable
 from kizu.cli._streams import is_read
 from kizu.errors import ParameterError
+from kizu.memory import mebibytes
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.workflows import Evaluation, Export, Predictions
@@ -33,24 +35,6 @@ class Clock:
 def line(text: str) -> None:
     """One line, whatever the names in it hold."""
     print(printable(text))
-
-
-def percent(share: float) -> str:
-    """Two digits of it.
-
-    >>> percent(0.00851), percent(0.05), percent(0.9985)
-    ('0.85 %', '5 %', '100 %')
-    """
-    return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
-
-
-def plural(count: int, noun: str) -> str:
-    """So many of them.
-
-    >>> plural(1, "image"), plural(1200, "image")
-    ('1 image', '1,200 images')
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def lines(texts: Iterable[str]) -> None:
@@ -103,7 +87,7 @@ def predictions(results: Predictions, model: Path, out: Path | None, as_json: bo
 
 
 def _wrote(out: Path, pictures: int) -> None:
-    line(f"Wrote {out / 'predictions.csv'} and {pictures} picture{'' if pictures == 1 else 's'}.")
+    line(f"Wrote {out / 'predictions.csv'} and {plural(pictures, 'picture')}.")
 
 
 def skipped(count: int) -> None:
@@ -156,7 +140,7 @@ def exported(result: Export, model: Path, as_json: bool) -> None:
     names = " and ".join(map(str, result.files))
     size = "any size" if result.image_size == "any" else f"{result.image_size} pixels"
     samples = "" if result.dtype == "uint8" else f", the camera's samples as {result.dtype}"
-    line(f"Wrote {names} ({result.size / 2**20:.1f} MiB), for {result.colour.upper()} images of {size}{samples}.")
+    line(f"Wrote {names} ({mebibytes(result.size)}), for {result.colour.upper()} images of {size}{samples}.")
     score, map_ = f"{agreement.score:.1g} of their value", f"{agreement.map:.1g} of their range"
     print(f"Checked on {agreement.images} images: scores differ from the model's by {score} at most, maps by {map_}.")
     if result.search != "exact":

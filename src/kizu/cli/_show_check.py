@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kizu.cli._show import document, line, lines, plural
+from kizu.cli._show import document, line, lines
 from kizu.errors import some
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.checks import Finding

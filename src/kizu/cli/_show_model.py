@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kizu.cli._show import Clock, document, line, lines, percent, skipped
+from kizu.cli._show import Clock, document, line, lines, skipped
 from kizu.cli._show_set_aside import set_aside
 from kizu.errors import quoted
+from kizu.memory import mebibytes
+from kizu.wording import percent
 
 if TYPE_CHECKING:
     from kizu.datasets import DatasetSummary
@@ -38,7 +40,7 @@ def fitted(
     lines(_area(inspector, target))
     lines(set_aside(inspector))
     lines(_decisions(inspector))
-    line(f"Wrote {target} ({target.stat().st_size / 2**20:.1f} MiB). Next: kizu predict {quoted(target)} IMAGES")
+    line(f"Wrote {target} ({mebibytes(target.stat().st_size)}). Next: kizu predict {quoted(target)} IMAGES")
 
 
 SCORED = {
@@ -103,7 +105,7 @@ def _tiles(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
 def _area(inspector: Inspector, target: Path) -> Iterator[str]:
     """How much of an image is inspected, where not all of it is."""
     if inspector.area is not None:
-        share = f"{inspector.frame(inspector.area.size).inspected.mean():.1%}"
+        share = percent(inspector.frame(inspector.area.size).inspected.mean())
         yield f"Inspected: {share} of the picture. To see which: kizu info {target} --area PICTURE.png"
 
 
@@ -143,7 +145,7 @@ def info(inspector: Inspector, path: Path, as_json: bool) -> None:
     if as_json:
         document({"model": str(path), "id": identity(path), **content})
         return
-    line(f"{path} ({path.stat().st_size / 2**20:.1f} MiB), id {identity(path)}")
+    line(f"{path} ({mebibytes(path.stat().st_size)}), id {identity(path)}")
     settings = {name: value for name, value in content["config"].items() if name != "detector"}
     _section("Settings", settings)
     _section(f"Detector {inspector.detector.name}", inspector.detector.parameters())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options
-from kizu.cli._show import percent
+from kizu.wording import percent, plural
 
 if TYPE_CHECKING:
     from kizu.calibration import Calibration
@@ -151,15 +151,20 @@ def _reasons(result: Decided) -> Iterator[str]:
 
     calibration, decision = result.new, result.new.decision
     count = len(calibration.scores)
-    yield f"by {count} good image{'' if count == 1 else 's'}, {_show_model.SCORED[calibration.method]}"
+    yield f"by {plural(count, 'good image')}, {_show_model.SCORED[calibration.method]}"
     if decision.by == "false_alarms":
         yield f"NG: at most {percent(calibration.promised)} of good parts, in expectation; promised"
         yield from _too_few(result)
     else:
         yield _CHOSEN[decision.by].format(**_evidence(calibration), asked=percent(decision.false_alarms))
         low, high = map(percent, result.above_share)
-        yield f"{result.above} of the {count} good images are above: {low} to {high} of good parts, 90 % sure"
+        above = f"{result.above} of the {count} good images {_are(result.above)} above"
+        yield f"{above}: {low} to {high} of good parts, 90 % sure"
     yield from _review(calibration)
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _review(calibration: Calibration) -> Iterator[str]:
@@ -170,7 +175,7 @@ def _review(calibration: Calibration) -> Iterator[str]:
         yield f"REVIEW: {percent(decision.review_budget)} more of good parts, for a person to look at"
     elif review < limit:
         between = int(((scores > review) & (scores <= limit)).sum())
-        yield f"REVIEW: {between} of the {len(scores)} good images are between, for a person to look at"
+        yield f"REVIEW: {between} of the {len(scores)} good images {_are(between)} between, for a person to look at"
     elif decision.review_budget:
         both = percent(min(1.0, decision.false_alarms + decision.review_budget))
         yield f"REVIEW: none; as many good images are NG already as the {both} of false alarms and review together"
@@ -208,7 +213,7 @@ def _too_few(result: Decided) -> Iterator[str]:
     if calibration.enough:
         return
     more = f"For that it takes {conformal.enough(asked)}; `kizu update` adds some." if asked else "No number does."
-    yield f"asked for: {percent(asked)}, which {count} good image{'' if count == 1 else 's'} cannot promise. {more}"
+    yield f"asked for: {percent(asked)}, which {plural(count, 'good image')} cannot promise. {more}"
     if result.tail is not None:
         low, high = result.tail.low, result.tail.high
         yield (

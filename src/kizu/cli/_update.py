@@ -10,6 +10,8 @@ import typer
 
 from kizu.cli import _options
 from kizu.errors import ParameterError, some
+from kizu.memory import mebibytes
+from kizu.wording import plural
 
 if TYPE_CHECKING:
     from kizu.workflows import Restored, Update, Version
@@ -20,7 +22,7 @@ _NAMED = 3  # images in a line
 def update(
     model: _options.Model,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Good images to add, or folders of them.", metavar="PATH...")
+        list[Path] | None, typer.Argument(help="Good images to add, or folders of them.", metavar="PATH")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The model file to write. [default: MODEL]", metavar="FILE")
@@ -80,10 +82,10 @@ def update(
 
 def _updated(result: Update) -> Iterator[str]:
     detector, before, after = result.inspector.detector, result.before, result.after
-    yield f"Added {_images(len(result.added))} to {detector.name} in {result.seconds:.1f} s."
+    yield f"Added {plural(len(result.added), 'image')} to {detector.name} in {result.seconds:.1f} s."
     if result.repeated:
         names = some([path.name for path in result.repeated], _NAMED)
-        yield f"Left out {_images(len(result.repeated))} that the model has already: {names}."
+        yield f"Left out {plural(len(result.repeated), 'image')} that the model has already: {names}."
     if result.skipped:
         yield f"Skipped {result.skipped} unreadable file{'s' if result.skipped > 1 else ''}."
     changed = {name: value for name, value in detector.summary().items() if value != result.knew.get(name)}
@@ -97,10 +99,11 @@ def _updated(result: Update) -> Iterator[str]:
     )
     if result.alarming:
         now = f"still: {some([path.name for path in result.still], _NAMED)}" if result.still else "now all are OK"
-        yield f"{_images(len(result.alarming))} of those added had been NG or for review; {now}."
-    yield f"Wrote {result.path} ({_mib(result.path.stat().st_size)}), id {result.id}."
+        yield f"{plural(len(result.alarming), 'image')} of those added had been NG or for review; {now}."
+    yield f"Wrote {result.path} ({mebibytes(result.path.stat().st_size)}), id {result.id}."
     size = result.kept.stat().st_size
-    yield f"Kept the version before as {result.kept} ({_mib(size)}). To go back: kizu update {result.path} --undo"
+    kept = f"{result.kept} ({mebibytes(size)})"
+    yield f"Kept the version before as {kept}. To go back: kizu update {result.path} --undo"
 
 
 def _restored(result: Restored) -> Iterator[str]:
@@ -112,25 +115,21 @@ def _restored(result: Restored) -> Iterator[str]:
 def _listed(model: Path, versions: list[Version]) -> Iterator[str]:
     """Newest first, and what keeping them takes."""
     for version in versions:
-        where = "now" if version.current else "not kept" if version.size is None else f"kept, {_mib(version.size)}"
+        where = "now" if version.current else _kept(version.size)
         if version.aside:
             what = "set aside"
         elif version.names is None:
             what = "as fitted"
         else:
-            what = f"{_images(len(version.names))} added: {some(version.names, _NAMED)}"
+            what = f"{plural(len(version.names), 'image')} added: {some(version.names, _NAMED)}"
         yield f"{version.id}  {where:<15}  {what}"
     sizes = [version.size or 0 for version in versions if not version.current and version.path]
     if sizes:
         folder = next(version.path.parent for version in versions if not version.current and version.path)
-        yield f"{folder} takes {_mib(sum(sizes))}; delete what is not needed."
+        yield f"{folder} takes {mebibytes(sum(sizes))}; delete what is not needed."
     else:
         yield f"No other version of {model} is kept."
 
 
-def _images(count: int) -> str:
-    return f"{count} image{'' if count == 1 else 's'}"
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB"
+def _kept(size: int | None) -> str:
+    return "not kept" if size is None else f"kept, {mebibytes(size)}"

@@ -11,6 +11,7 @@ from typing import Any
 from kizu.datasets._sample import Dataset
 from kizu.errors import ImageError
 from kizu.images import Header, read_ahead, read_header
+from kizu.wording import plural
 
 _DEEP = (
     "{} images have 16 bits a sample: 65535 becomes 255 without --window. "
@@ -51,7 +52,7 @@ class DatasetSummary:
 
     def lines(self) -> list[str]:
         """The summary for people, a few lines."""
-        head = [f"{self.product}: {_plural(self.images, 'image')} ({self.layout}) in {self.root}"]
+        head = [f"{self.product}: {plural(self.images, 'image')} ({self.layout}) in {self.root}"]
         splits = [f"{split}: {_list(kinds)}" for split, kinds in self.counts.items()]
         body = [*splits, *self._mask_lines(), *self._file_lines()]
         return head + [f"  {line}" for line in [*body, *(f"note: {note}" for note in self.notes)]]
@@ -60,7 +61,7 @@ class DatasetSummary:
         if not self.defects and not self.masks:
             return []
         marked = self.defects - self.defects_without_mask
-        return [f"masks: {self.masks}; {marked} of {_plural(self.defects, 'bad test image')} marked"]
+        return [f"masks: {self.masks}; {marked} of {plural(self.defects, 'bad test image')} marked"]
 
     def _file_lines(self) -> list[str]:
         lines = []
@@ -68,7 +69,7 @@ class DatasetSummary:
             kinds = f"{_list(self.formats)}; {' and '.join(str(bits) for bits in self.bits)} bits a sample"
             lines += [
                 f"files: {kinds}",
-                f"sizes: {self._sizes(self.smallest, self.largest, self.most_common)}",
+                f"sizes in pixels: {self._sizes(self.smallest, self.largest, self.most_common)}",
             ]
         if self.unreadable:
             lines.append(f"unreadable: {len(self.unreadable)}, the first: {self.unreadable[0]}")
@@ -147,10 +148,6 @@ def _headers(paths: Iterable[Path]) -> tuple[list[Header], tuple[str, ...]]:
 
 def _list(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _size(size: tuple[int, int]) -> str:

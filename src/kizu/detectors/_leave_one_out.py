@@ -33,7 +33,7 @@ from kizu.detectors._base import Scores
 from kizu.detectors._search import whole
 from kizu.detectors._without import SPARE, Float32, Indices, Int32, Without, others, with_stand_ins
 from kizu.errors import DataError
-from kizu.progress import Advance, Progress
+from kizu.progress import Progress
 from kizu.threads import side_by_side
 
 
@@ -69,26 +69,27 @@ def left_out_scores(
     grids = learnt[0].grids
     grid, images = grids.one, len(grids.each)
     found = Scores(np.empty((images, *grid), np.float32), np.empty(images, np.float32))
-    with progress.stage("Leaving each image out", 2 * images * len(learnt)) as advance:
-        leaving = [LeavingOne(one, neighbors, advance) for one in learnt]
+    leaving = [LeavingOne(one, neighbors, progress) for one in learnt]
+    with progress.stage("Leaving each image out", images) as advance:
         scored = side_by_side(lambda image: score([one.left_out(image) for one in leaving]), range(images))
         with closing(scored):
             for image, (patches, highest) in enumerate(scored):
                 found.patches[image], found.images[image] = patches.reshape(grid), highest
-                advance(len(learnt))
+                advance(1)
     return found
 
 
 def prepared_to_leave_out(learnt: Sequence[Learnt], neighbors: int, progress: Progress) -> list[Bank]:
     """The banks, each of which can do without an image then (`Bank.without`)."""
-    steps = 2 * len(learnt[0].grids.each) * len(learnt)
-    with progress.stage("Preparing to leave each image out", steps) as advance:
-        return [_prepared(one, neighbors, advance) for one in learnt]
+    return [_prepared(one, neighbors, progress) for one in learnt]
 
 
-def _prepared(learnt: Learnt, neighbors: int, advance: Advance) -> Bank:
-    leaving, rows = LeavingOne(learnt, neighbors, advance), []
-    with closing(side_by_side(leaving.without, range(len(learnt.grids.each)))) as banks:
+def _prepared(learnt: Learnt, neighbors: int, progress: Progress) -> Bank:
+    leaving, rows, images = LeavingOne(learnt, neighbors, progress), [], len(learnt.grids.each)
+    with (
+        progress.stage("Preparing to leave each image out", images) as advance,
+        closing(side_by_side(leaving.without, range(images))) as banks,
+    ):
         for bank in banks:
             rows.append(bank.stand_ins)
             advance(1)
@@ -96,21 +97,24 @@ def _prepared(learnt: Learnt, neighbors: int, advance: Advance) -> Bank:
 
 
 class LeavingOne:
-    """Images that were ``learnt`` last, each to be left out of the bank. ``advance`` is called for each, while it is
-    looked up, ``neighbors`` rows a patch.
+    """Images that were ``learnt`` last, each to be left out of the bank, once it is looked up, ``neighbors`` rows a
+    patch.
 
     What is covered is so within the cover radius, a plain distance; of a bank that was selected in a projection,
     within that of the patches as looked up.
     """
 
-    def __init__(self, learnt: Learnt, neighbors: int, advance: Advance) -> None:
+    def __init__(self, learnt: Learnt, neighbors: int, progress: Progress) -> None:
         self._bank, self._patches, self._grids = learnt.bank, learnt.patches, learnt.grids
         self._owners: Int32 = learnt.bank.owners - np.int32(learnt.first)  # negative: earlier, not left out
         self._starts, self._neighbors = learnt.grids.starts.tolist(), neighbors
         self._exact = whole(learnt.bank.search)
         self._found: list[tuple[Float32, Indices]] = []
-        held = []
-        with closing(side_by_side(self._looked_up, range(len(self._grids.each)))) as looked_up:
+        held, images = [], len(self._grids.each)
+        with (
+            progress.stage("Looking each image up", images) as advance,
+            closing(side_by_side(self._looked_up, range(images))) as looked_up,
+        ):
             for found, by in looked_up:
                 self._found.append(found)
                 held.append(by)

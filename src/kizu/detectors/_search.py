@@ -11,6 +11,7 @@ from kizu.detectors._base import Array, Float32
 from kizu.detectors._without import SearchWithout
 from kizu.errors import KizuWarning, NotFittedError
 from kizu.neighbors import Accuracy, ApproximateNeighbors, ExactNeighbors, Graph, tuned
+from kizu.wording import percent
 
 APPROXIMATE_FROM = 2048
 """Bank rows from which ``search="auto"`` searches approximately: below, the exact search is as fast."""
@@ -39,8 +40,9 @@ def prepared(
             return found, accuracy
         if search == "approximate":
             warnings.warn(
-                f"approximate search finds distances {accuracy.error:.1%} too large on this bank, where {error:.1%} "
-                "was wanted: maps are rougher, image scores stay exact. Search with `auto` or `exact` instead.",
+                f"approximate search finds distances {percent(accuracy.error)} too large on this bank, where "
+                f"{percent(error)} was wanted: maps are rougher, image scores stay exact. Search "
+                "with `auto` or `exact` instead.",
                 KizuWarning,
                 stacklevel=6,
             )

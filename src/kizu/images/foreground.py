@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from kizu.images.area import Area
 from kizu.images.resizing import resize, resize_mask
+from kizu.wording import percent
 
 LONGEST = 256
 """Pixels that the longer side is reduced to."""
@@ -70,7 +71,7 @@ def learn_foreground(images: Iterable[NDArray[np.uint8]]) -> Foreground:
         return Foreground(None, f"in {len(problems)} of {seen} images {max(set(problems), key=problems.count)}")
     area = _with_margin(union)
     if area.mean() > LARGEST:
-        return Foreground(None, f"together the good images fill {area.mean():.0%} of the picture")
+        return Foreground(None, f"together the good images fill {percent(float(area.mean()))} of the picture")
     return Foreground(Area(resize_mask(area, size), scales=True))
 
 
@@ -86,7 +87,7 @@ def _foreground(image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], str]:
     over = levels > threshold
     mask = np.asarray(cv2.morphologyEx(over.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.bool_)
     if not SMALLEST <= mask.mean() <= LARGEST:
-        return mask, f"{mask.mean():.0%} differ from the rim"
+        return mask, f"{percent(float(mask.mean()))} differ from the rim"
     if mask[rim].mean() > ON_RIM:
         return mask, "the rim is not of one colour"
     if _between(levels, over) < APART:

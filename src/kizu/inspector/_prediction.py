@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ class Prediction:
     milliseconds: float
     size: tuple[int, int]
     seen: Box
-    anomaly_map: npt.NDArray[np.float32]
-    inside: npt.NDArray[np.bool_] | None = None
+    anomaly_map: npt.NDArray[np.float32] = field(repr=False)
+    inside: npt.NDArray[np.bool_] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.anomaly_map.ndim != 2:

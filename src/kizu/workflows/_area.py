@@ -18,6 +18,7 @@ from kizu.images.area import parse
 from kizu.inspector import Inspector
 from kizu.progress import Progress
 from kizu.report import paled, write_image
+from kizu.wording import percent
 from kizu.workflows._reading import Reader
 
 LOOKED_AT = 64
@@ -60,8 +61,8 @@ def check_covered(inspector: Inspector) -> None:
         )
     if covered < COVERED:
         warnings.warn(
-            f"only {covered:.0%} of the inspected area is looked at: the rest is so thin that patches lie mostly "
-            "outside it. Draw it wider, or use a larger --image-size.",
+            f"only {percent(covered)} of the inspected area is looked at: the rest is so thin that patches lie "
+            "mostly outside it. Draw it wider, or use a larger --image-size.",
             KizuWarning,
             stacklevel=3,
         )

@@ -173,7 +173,7 @@ def _pairs(groups: Sequence[Sequence[Look]], progress: Progress) -> list[duplica
         return similarity.similarity(thumbnails[pair[0]], thumbnails[pair[1]])
 
     with (
-        progress.stage("Comparing images", len(chosen)) as advance,
+        progress.stage("Comparing pairs of images", len(chosen)) as advance,
         closing(read_ahead(chosen, compare, workers=WORKERS, ahead=64)) as ahead,
     ):
         found = []

@@ -20,6 +20,7 @@ from kizu.metrics import ImageMetrics, PixelAccumulator, PixelMetrics, image_met
 from kizu.progress import Progress, Silent
 from kizu.regions import check_min_area
 from kizu.report import check_parts
+from kizu.wording import percent
 from kizu.workflows._figures import check_figures, write_figures
 from kizu.workflows._gathering import Gathering
 from kizu.workflows._outputs import Scaling
@@ -137,8 +138,8 @@ def _warn_if_coarse(pixel: PixelMetrics | None) -> None:
     uncertain = 0.0 if pixel is None else pixel.auroc_resolution or 0.0
     if uncertain > COARSE:
         warnings.warn(
-            f"pixel metrics say little here: {2 * uncertain:.0%} of what they compare looks equal to them. They tell "
-            "scores from 1e-6 to 1e6 apart; look at the detector's settings.",
+            f"pixel metrics say little here: {percent(2 * uncertain)} of what they compare looks equal to them. They "
+            "tell scores from 1e-6 to 1e6 apart; look at the detector's settings.",
             KizuWarning,
             stacklevel=3,
         )

@@ -11,6 +11,7 @@ from kizu.datasets import find_bad_folders, is_labelled, load_dataset
 from kizu.errors import DataError, KizuWarning
 from kizu.images import find_images
 from kizu.report import PARTS
+from kizu.wording import plural
 
 MADE = {"predictions.csv": ("pictures", *PARTS), "suspects.csv": ("suspects",)}
 """Tables of output folders, and the folders of pictures beside each."""
@@ -69,9 +70,9 @@ def _in_folder(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: no images in this folder but pictures that kizu wrote. Check the path.")
     if made:
         places = ", ".join(str(place) for place in dict.fromkeys(file.parent for file in made))
-        count = f"{len(made)} picture{'' if len(made) == 1 else 's'}"
         warnings.warn(
-            f"left out {count} that kizu seems to have written, in {places}. If they are parts, name that folder.",
+            f"left out {plural(len(made), 'picture')} that kizu seems to have written, in {places}. "
+            "If they are parts, name that folder.",
             KizuWarning,
             stacklevel=4,
         )

@@ -16,6 +16,7 @@ from kizu.datasets import Sample
 from kizu.errors import BackboneError
 from kizu.inspector import Inspector
 from kizu.progress import Progress
+from kizu.wording import percent
 from kizu.workflows._reading import Image, Reader, naming
 
 _JUDGED = 8
@@ -77,7 +78,7 @@ def _error(name: str, coarse: backbones.Engine, plain: backbones.Engine, images:
     found = quantise.error(coarse.embed(images), plain.embed(images))
     if not found <= quantise.LARGEST_ERROR:
         raise BackboneError(
-            f"{name} does not bear 8 bits: its features change by {found:.0%} of their spread, "
-            f"{quantise.LARGEST_ERROR:.0%} is the most kizu takes. Use --precision float32."
+            f"{name} does not bear 8 bits: its features change by {percent(found)} of their spread, "
+            f"{percent(quantise.LARGEST_ERROR)} is the most kizu takes. Use --precision float32."
         )
     return round(found, 4)

@@ -36,8 +36,8 @@ def recalibrated(old: Calibration, new: Calibration, before: Sequence[float], *,
     words = "higher" if changed < 1 else "lower"
     more = f"or add {conformal.enough(share)} or more at once" if share else "with all images"
     warnings.warn(
-        f"scores have changed by {changed - 1:+.0%} with what was learnt, so old calibration scores are {words} than "
-        f"those of the model now, and thresholds with them. Fit again, {more}.",
+        f"scores have changed by {100 * (changed - 1):+.0f} % with what was learnt, so old calibration scores are "
+        f"{words} than those of the model now, and thresholds with them. Fit again, {more}.",
         KizuWarning,
         stacklevel=4,
     )

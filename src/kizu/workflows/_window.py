@@ -17,6 +17,7 @@ from kizu.errors import ImageError, KizuWarning, bad_parameter
 from kizu.images import Reading, learn_window, read_header, read_samples
 from kizu.inspector import Inspector
 from kizu.progress import Progress
+from kizu.wording import percent
 from kizu.workflows._reading import Image, Reader
 
 LOOKED_AT = 64
@@ -90,8 +91,8 @@ def _warn_if_outside(
     if outside > OUTSIDE:
         lowest, highest = min(float(image.min()) for image in tried), max(float(image.max()) for image in tried)
         warnings.warn(
-            f"{outside:.0%} of the samples of these images lie outside the window {low:g} to {high:g}, and are seen "
-            f"as black or white: they go from {lowest:g} to {highest:g}. Fit with --window auto.",
+            f"{percent(outside)} of the samples of these images lie outside the window {low:g} to {high:g}, and are "
+            f"seen as black or white: they go from {lowest:g} to {highest:g}. Fit with --window auto.",
             KizuWarning,
             stacklevel=4,
         )

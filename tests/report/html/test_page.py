@@ -254,6 +254,13 @@ def test_what_printing_leaves_out_is_what_the_note_says() -> None:
     assert f"The first {PRINTED_IMAGES} of 40 images" in Outline(render(content())).said
 
 
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("hint", ["kinds_hint", "gallery_hint"])
+def test_what_paper_cannot_do_is_not_printed(language: str, hint: str) -> None:
+    said, text = Words(language)(hint), render(content(), language)
+    assert text.count(said) == text.count(f'<span class="screen">{said}</span>') == 1
+
+
 def test_unreadable_files_and_findings_are_listed() -> None:
     paths = tuple(Path(f"good/{n}.png") for n in range(11))
     findings = (

@@ -11,6 +11,7 @@ from kizu.backbones._card import BackboneCard
 from kizu.backbones.weights import _cache
 from kizu.downloads import checksum as _checksum
 from kizu.errors import BackboneError, DownloadError
+from kizu.memory import mebibytes
 from kizu.progress import Progress, Silent
 
 RANDOM = "none"
@@ -94,7 +95,7 @@ class Published:
             raise BackboneError(f"{error} {self._by_hand()}") from error
 
     def _by_hand(self) -> str:
-        size = f" ({self.size / 2**20:.1f} MiB)" if self.size else ""
+        size = f" ({mebibytes(self.size)})" if self.size else ""
         add = "" if ":" in self.backbone else f"run `kizu backbones add {self.file}`, or "  # it knows names alone
         return f"Without a network: bring {self.file}{size} from {self.url} and {add}put it into {self.path.parent}."
 
