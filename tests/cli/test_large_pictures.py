@@ -69,7 +69,7 @@ def test_what_is_cut_off_is_not_told_as_inspected(kizu: Command, data: Path, tmp
     """Of the box around the area, 100 x 50 of 200 x 150 pixels, the network sees the middle 50 x 50."""
     model, cut = tmp_path / "m.kizu", ("--image-size", 32, "--false-alarms", 0.2, "--set", "keep_aspect=true")
     said = kizu("fit", data, "-o", model, *cut, "--roi", "50,30,100,50")
-    assert "\nInspected: 8.3% of the picture." in said.out
+    assert "\nInspected: 8.3 % of the picture." in said.out
     assert kizu("info", model, "--json", "--area", tmp_path / "area.png").document["area"]["share"] == 0.0833
     picture, image = read_image(tmp_path / "area.png"), read_image(data / "0.png")
     same = (picture == image).all(axis=2)
