@@ -11,8 +11,17 @@ from typing import BinaryIO, NoReturn
 
 import pytest
 
+from cli.running import files
 from kizu.errors import OutputError
-from kizu.files import atomic_write, check_free, check_writable, new_folder, output_error, prepare_folder
+from kizu.files import (
+    atomic_write,
+    check_free,
+    check_writable,
+    new_folder,
+    output_error,
+    prepare_folder,
+    write_together,
+)
 
 
 def writes(data: bytes) -> Callable[[BinaryIO], None]:
@@ -200,6 +209,18 @@ def test_words_for_what_went_wrong(code: int, words: str) -> None:
 def test_words_where_the_system_gave_no_number() -> None:
     said = str(output_error("a", OSError("5000 requested and\n 3000 written")))
     assert said.startswith("a: cannot be written: 5000 requested and 3000 written; check that the drive is")
+
+
+def test_together_or_not_at_all(tmp_path: Path) -> None:
+    one, two = tmp_path / "1", tmp_path / "2"
+    write_together({one: b"old", two: writes(b"old")})
+    before = files(tmp_path)
+    assert before == {"1": b"old", "2": b"old"}
+    with pytest.raises(OutputError, match="2: cannot be written: no space left on the drive"):
+        write_together({one: b"new", two: breaks_off(OSError(errno.ENOSPC, "full"))})
+    with pytest.raises(OutputError, match="no: cannot be written: the folder is not there"):
+        write_together({one: b"new", tmp_path / "gone" / "no": b"new"})
+    assert files(tmp_path) == before
 
 
 def test_prepare_folder_makes_it_and_leaves_no_trace(tmp_path: Path) -> None:

@@ -63,6 +63,31 @@ def test_who_waits_comes_next(place: Path) -> None:
     assert order == [("first", True), ("second", True)]
 
 
+def test_who_waits_gets_what_is_there_then(tmp_path: Path) -> None:
+    """A file is replaced while it is held: who waited holds the new one."""
+    place = tmp_path / "file"
+    place.write_bytes(b"old")
+    held, done = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with alone(place, wait=True):
+            held.set()
+            done.wait(10)
+
+    with alone(place, wait=True):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        time.sleep(0.2)
+        new = tmp_path / "new"
+        new.write_bytes(b"new")
+        new.replace(place)
+    assert held.wait(10)
+    with alone(place, wait=False) as mine:
+        assert not mine
+    done.set()
+    waiting.join(10)
+
+
 def test_what_cannot_be_opened_is_not_in_the_way(tmp_path: Path) -> None:
     """Who works on it next says what is wrong with it."""
     with alone(tmp_path / "gone", wait=True) as mine:

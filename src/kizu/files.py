@@ -8,12 +8,15 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from kizu.errors import OutputError
+
+Data = bytes | Callable[[BinaryIO], None]
+"""What a file is to hold: its bytes, or what writes them to the open file it is given."""
 
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
@@ -37,7 +40,7 @@ def _hidden() -> str:
     return f".kizu-{secrets.token_hex(8)}.tmp"
 
 
-def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], None], *, durable: bool = True) -> None:
+def atomic_write(path: Path | str, data: Data, *, durable: bool = True) -> None:
     """Write a file whole or not at all: ``data`` is its bytes, or writes them to the open file it is given.
 
     The bytes go to a hidden file in the same folder, which then takes the target's place in one step; until
@@ -49,16 +52,36 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], None], *, 
         OutputError: the file cannot be written: no folder, no permission, no space left.
         BaseException: what ``data`` raises, other than ``OSError``, as it is.
     """
+    write_together({path: data}, durable=durable)
+
+
+def write_together(files: Mapping[Path | str, Data], *, durable: bool = True) -> None:
+    """Write files as `atomic_write` does one, and give none its name before all of them are whole: where one cannot
+    be written, as on a full drive, what is there stays as it was, all of it.
+    """
+    with ExitStack() as stack:
+        filled = {path: stack.enter_context(_filled(path, data, durable)) for path, data in files.items()}
+        for path, (partial, target) in filled.items():
+            try:
+                move_into_place(partial, target, durable=durable)
+            except OSError as error:
+                raise output_error(path, error) from error
+
+
+@contextmanager
+def _filled(path: Path | str, data: Data, durable: bool) -> Iterator[tuple[Path, Path]]:
+    """A hidden file that holds ``data``, gone after the block unless it was moved, and the file it is to become."""
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         what = _ADVICE[errno.EISDIR] if target.is_dir() else "is not an ordinary file; give another name"
         raise OutputError(f"{path}: {what}.")
     partial = target.with_name(_hidden())
     try:
-        _fill(partial, data, durable)
-        move_into_place(partial, target, durable=durable)
-    except OSError as error:
-        raise output_error(path, error) from error
+        try:
+            _fill(partial, data, durable)
+        except OSError as error:
+            raise output_error(path, error) from error
+        yield partial, target
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -127,7 +150,7 @@ def _reason(error: OSError) -> str:
     return f"{said}; check that the drive is connected and has space left, and run again"
 
 
-def _fill(partial: Path, data: bytes | Callable[[BinaryIO], None], durable: bool) -> None:
+def _fill(partial: Path, data: Data, durable: bool) -> None:
     with partial.open("xb") as file:
         if callable(data):
             data(file)

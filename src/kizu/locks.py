@@ -49,16 +49,19 @@ else:
         """A descriptor of ``path`` that holds the lock; None: another program holds it."""
         import fcntl
 
-        try:
-            opened = os.open(path, os.O_RDONLY)
-        except OSError:
-            return _WITHOUT
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
+        while True:
+            try:
+                opened = os.open(path, os.O_RDONLY)
+            except OSError:
+                return _WITHOUT
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                if os.path.samestat(os.fstat(opened), path.stat()):  # else replaced by who held it
+                    return opened
+            except BlockingIOError:
+                os.close(opened)
+                return None
+            except OSError:
+                os.close(opened)
+                return _WITHOUT
             os.close(opened)
-            return None
-        except OSError:
-            os.close(opened)
-            return _WITHOUT
-        return opened

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from kizu.errors import bad_parameter
 
 _MEMINFO = Path("/proc/meminfo")
-_GROUP = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
+_GROUPS = Path("/sys/fs/cgroup")
 
 
 def available() -> int | None:
-    """Bytes a program can still take before the system kills one: free memory and swap, or what a container's limit
-    (control group, version 2) leaves of it. None where the system does not say, as on Windows and macOS, which
-    refuse memory that they do not have.
+    """Bytes a program can still take before the system kills one: free memory and swap, or what the
+    limit of a container or service (control groups, version 1 and 2) leaves of it. None where the system does not
+    say, as on Windows and macOS, which refuse memory that they do not have.
     """
-    found = [left for left in (_free(), _left_in_group()) if left is not None]
+    found = [left for left in (_free(), *map(_left_in_group, _groups())) if left is not None]
     return min(found, default=None)
 
 
@@ -29,14 +31,39 @@ def _free() -> int | None:
         return None
 
 
-def _left_in_group() -> int | None:
-    """What the control group still allows; file caches it would give up count as free."""
+def _groups() -> Iterator[Path]:
+    """The control groups that bound this program: its own and those around it (man 7 cgroups). A container may show
+    another part of the tree than ``/proc`` names; its limit is then at the root.
+    """
     try:
-        limit, used = (int((_GROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
-        fields = dict(line.split() for line in (_GROUP / "memory.stat").read_text(encoding="ascii").splitlines())
-        return limit - used + int(fields["inactive_file"])
-    except (OSError, ValueError, LookupError):  # no such group, or no limit: the word max
-        return None
+        lines = [line.split(":", 2) for line in _MEMBERSHIP.read_text(encoding="utf-8").splitlines()]
+        paths = {kind: path for _, kinds, path in lines for kind in kinds.split(",")}
+    except (OSError, ValueError):
+        paths = {}
+    for kind, root in (("", _GROUPS), ("memory", _GROUPS / "memory")):  # version 2 has no kinds
+        own = root / paths.get(kind, "").strip("/")
+        yield from (group for group in (own, *own.parents) if group.is_relative_to(root))
+
+
+def _left_in_group(group: Path) -> int | None:
+    """What a control group still allows; file caches it would give up count as free."""
+    for limit, used, cache in _FILES:
+        try:
+            bounds = [int((group / name).read_text(encoding="ascii")) for name in (limit, used)]
+            fields = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
+            return bounds[0] - bounds[1] + int(fields[cache])
+        except (OSError, ValueError, LookupError):  # no such group, or no limit: the word max
+            continue
+    return None
+
+
+_FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+"""Of each version the files of a group that hold its limit and what it uses, and the file caches' name in its
+``memory.stat``.
+"""
 
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

@@ -135,7 +135,7 @@ def test_every_output_is_looked_at(model: Path, name: str, change: Any, words: s
 @pytest.mark.parametrize(
     ("precision", "advice"),
     [
-        ("int8", r"computes in int8 with onnxruntime, .* export to the one it was fitted with, or fit it with"),
+        ("int8", r"computes in int8 with onnxruntime, .* --engine onnxruntime and export it to onnx, or fit it with"),
         ("bfloat16", r"computes in bfloat16, exports in float32: fit it with --precision float32\."),
     ],
 )

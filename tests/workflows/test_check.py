@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.running import files
 from kizu.datasets import load_dataset
 from kizu.errors import DataError, OutputError
 from kizu.images import read_image
@@ -133,6 +136,37 @@ def test_pictures_of_an_earlier_check_go_and_other_files_stay(parts: Path, tmp_p
     assert {f"suspects/{path.name}" for path in (out / "suspects").iterdir()} == {*listed, "suspects/99_mine.png"}
     assert mine.read_bytes() == kept
     assert [one.path for one in first.suspects] != [one.path for one in again.suspects]
+
+
+@pytest.mark.parametrize("table", ["rank,path,picture\n1,a\n", "rank,path\n1,a\n", "\x00", ""])
+def test_a_damaged_table_of_an_earlier_check_is_replaced(parts: Path, tmp_path: Path, table: str) -> None:
+    (tmp_path / "suspects.csv").write_text(table)
+    found = check(parts, out=tmp_path)
+    assert len(rows(tmp_path / "suspects.csv")) == len(found.suspects)
+
+
+FULL = """
+import resource, sys
+import kizu
+from kizu.workflows import check
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    check(sys.argv[1], out=sys.argv[2])
+except kizu.KizuError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_leaves_the_earlier_check(parts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "検査"
+    check(parts, out=out)
+    before = files(out)
+    tiles.good(tmp_path / "他", 12, first=50)
+    command = [sys.executable, "-X", "utf8", "-c", FULL, str(tmp_path / "他"), str(out)]
+    said = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    assert "cannot be written: no space left on the drive" in said.stdout
+    assert files(out) == before
 
 
 def test_a_sound_data_set_has_nothing_but_a_note_on_its_size(parts: Path) -> None:

@@ -75,6 +75,17 @@ def test_results_never_take_the_place_of_the_images(model: Path, tmp_path: Path)
     assert len(list(predict(model, [inputs[1], inputs[2]], out=root, save=["overlay"]))) == 2
 
 
+def test_a_link_to_itself_is_one_file_that_cannot_be_read(model: Path, tmp_path: Path) -> None:
+    seen = tiles.write(tmp_path / "a" / "1.png", tile(2))
+    (tmp_path / "a" / "2.png").symlink_to("2.png")
+    out = tmp_path / "検査"
+    (out / "pictures").mkdir(parents=True)
+    with pytest.raises(ImageError, match=r"2\.png: cannot be read"):
+        list(predict(model, [tmp_path / "a"], out=out))
+    with pytest.warns(KizuWarning, match=r"skipped .*2\.png: cannot be read"):
+        assert [p.path for p in predict(model, [tmp_path / "a"], out=out, skip_unreadable=True)] == [seen]
+
+
 def test_truth_masks_are_not_overwritten(model: Path, tmp_path: Path) -> None:
     data = tiles.good_bad(tmp_path / "部品")
     before = {path: path.read_bytes() for path in (data / "mask").iterdir()}

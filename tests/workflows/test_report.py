@@ -3,6 +3,9 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +33,31 @@ def images(page: Path) -> list[dict[str, object]]:
     found = data(page)["images"]
     assert isinstance(found, list)
     return found
+
+
+FULL = """
+import resource, sys
+import kizu
+from kizu.workflows import make_report
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000,) * 2)
+try:
+    make_report(sys.argv[1], sys.argv[2], sys.argv[3], check=False)
+except kizu.KizuError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_leaves_the_report_that_is_there(
+    model: Path, parts: Path, written: Report, tmp_path: Path
+) -> None:
+    page = tmp_path / "報告" / "report.html"
+    shutil.copytree(written.page.parent, page.parent)
+    before = files(page.parent)
+    command = [sys.executable, "-X", "utf8", "-c", FULL, str(model), str(parts / "good"), str(page.parent)]
+    said = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    assert said.stdout == f"{page}: cannot be written: no space left on the drive; free some and run again.\n"
+    assert files(page.parent) == before
 
 
 @pytest.fixture(scope="module")

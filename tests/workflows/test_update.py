@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from inspector.archives import rewritten
 from kizu.calibration import Calibration, Decision
 from kizu.datasets import load_dataset
 from kizu.errors import DataError, ImageError, KizuWarning, ModelFileError, OutputError, ParameterError
-from kizu.inspector import identity
+from kizu.inspector import Inspector, identity
 from kizu.workflows import Update, _budget, history, restore, undo
 from workflows.tiles import SMALL, good, tile, write
 
@@ -372,6 +373,30 @@ def test_updates_at_once_come_one_after_the_other(part: Path, batch: Path, monke
     assert len(problems) == 1
     assert "was changed by another program meanwhile" in str(problems[0])
     assert len(kizu.load(part).provenance["history"]) == 1
+
+
+@pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")
+@pytest.mark.parametrize("there", [True, False])
+def test_updates_of_two_models_into_one_file_lose_none(
+    model: Path, padim_model: Path, batch: Path, tmp_path: Path, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes second keeps what the first has written, however close they are."""
+
+    def save(self: Inspector, path: Path) -> None:
+        time.sleep(0.3)  # long enough for the other to come
+        plain(self, path)
+
+    plain = Inspector.save
+    monkeypatch.setattr(Inspector, "save", save)
+    target = tmp_path / "both.kizu"
+    if there:
+        shutil.copy(model, target)
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(kizu.update, one, batch, out=target) for one in (model, padim_model)]
+    made = {one.result().id for one in done}
+    kept = {path.stem for path in target.with_name("both.kizu.versions").iterdir()}
+    assert made - kept == {identity(target)}
+    assert kept - made == {identity(model), identity(padim_model)}
 
 
 def test_a_name_too_long_for_versions_is_told_first(model: Path, batch: Path, tmp_path: Path) -> None:

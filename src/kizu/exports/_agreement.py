@@ -113,8 +113,9 @@ def _refusal(name: str, what: str, inspector: Inspector) -> ExportError:
         advice = "The model computes in bfloat16, exports in float32: fit it with --precision float32."
     elif config.precision == "int8":
         advice = (
-            f"The model computes in int8 with {config.engine}, and int8 differs a little from runtime to runtime: "
-            "export to the one it was fitted with, or fit it with --precision float32."
+            f"The model computes in int8 with {config.engine}, and int8 differs a little from runtime to runtime, in "
+            "OpenVINO from graph to graph too: fit it with --engine onnxruntime and export it to onnx, or fit it "
+            "with --precision float32."
         )
     problem = f"the export does not agree with the model: on {name} it {what}."
     return ExportError(f"{problem} Nothing was written. {advice}")

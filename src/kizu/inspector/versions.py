@@ -10,7 +10,7 @@ from __future__ import annotations
 import filecmp
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,6 +47,18 @@ def keep(model: Path, folder: Path) -> Path:
     return target
 
 
+@contextmanager
+def keeping(target: Path) -> Iterator[Path]:
+    """The folder for the versions of ``target``, made if need be; no other kizu keeps any there meanwhile, nor writes
+    a ``target`` that is not there yet.
+
+    Raises `OutputError`.
+    """
+    folder = prepare_folder(folder_of(target))
+    with alone(folder, wait=True):
+        yield folder
+
+
 def version(model: Path, named: str) -> Path:
     """The version of ``model`` whose id ``named`` is, or begins with; verified.
 
@@ -75,12 +87,15 @@ def check_folder(model: Path) -> None:
 
 
 @contextmanager
-def unchanged(model: Path, previous: str) -> Iterator[None]:
-    """While ``model`` is replaced, no other kizu replaces it; before that it is still of the id ``previous``.
+def unchanged(model: Path, previous: str, target: Path) -> Iterator[None]:
+    """While ``target`` is written, ``model`` itself or another file, no other kizu replaces either of them; before
+    that the model is still of the id ``previous``.
 
     Raises `OutputError` when another program changed it, `ModelFileError` when it cannot be read.
     """
-    with alone(model, wait=True):
+    with ExitStack() as stack:
+        for file in sorted({os.path.realpath(model), os.path.realpath(target)}):  # all take them in the same order
+            stack.enter_context(alone(Path(file), wait=True))
         if _model_file.identity(model) != previous:
             raise OutputError(f"{model}: was changed by another program meanwhile; nothing was written. Run again.")
         yield
@@ -95,7 +110,7 @@ def restore(model: Path, named: str) -> Path:
     if not model.exists():
         _copy(found, model)
         return found
-    with unchanged(model, _model_file.identity(model)):
+    with unchanged(model, _model_file.identity(model), model):
         keep(model, folder_of(model))
         _copy(found, model)
     return found

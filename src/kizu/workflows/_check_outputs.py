@@ -6,15 +6,17 @@ import csv
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from kizu.checks import Finding, Suspect
-from kizu.files import atomic_write, prepare_folder
+from kizu.files import Data, atomic_write, prepare_folder, write_together
 from kizu.images import Reading
-from kizu.report import View, compose, csv_table, picture_names, write_image
+from kizu.report import View, compose, csv_table, encode_image, picture_names
 
 FINDINGS = ("finding", "kind", "severity", "path", "message", "advice")
 """The columns of ``findings.csv``; ``finding`` is a number, the same for all files of one finding."""
@@ -54,20 +56,30 @@ def write_findings(folder: Path, findings: Sequence[Finding]) -> None:
 def write_suspects(folder: Path, found: Suspicion, max_pixels: int) -> Suspicion:
     """``suspects.csv`` and ``suspects/01_NAME.png`` and so on; the suspects again, with their pictures.
 
-    Pictures that an earlier check left there go. Raises `OutputError`, and `ImageError` for an image.
+    They come together, or none does; then pictures that an earlier check left there go. Raises `OutputError`, and
+    `ImageError` for an image.
     """
-    _forget(folder)
-    prepare_folder(folder / _FOLDER)
-    names = picture_names([suspect.path for suspect in found.suspects])
+    pictures = prepare_folder(folder / _FOLDER)
+    before, names = _listed(folder), picture_names([suspect.path for suspect in found.suspects])
     digits = max(2, len(str(len(found.suspects))))
+    written: dict[Path | str, Data] = {}
     shown = []
     for suspect, anomaly_map in zip(found.suspects, found.maps, strict=True):
-        picture = folder / _FOLDER / f"{suspect.rank:0{digits}}_{names[suspect.path]}.png"
-        write_image(picture, compose(_view(suspect, anomaly_map, found, max_pixels)))
+        picture = pictures / f"{suspect.rank:0{digits}}_{names[suspect.path]}.png"
+        written[picture] = partial(_draw, suspect, anomaly_map, found, max_pixels)
         shown.append(replace(suspect, picture=picture))
     rows = [[_cell(getattr(suspect, name), folder) for name in SUSPECTS] for suspect in shown]
-    atomic_write(folder / _TABLE, csv_table(SUSPECTS, rows))
+    write_together({**written, folder / _TABLE: csv_table(SUSPECTS, rows)})
+    with suppress(OSError):
+        for picture in before - written.keys():
+            picture.unlink(missing_ok=True)
     return replace(found, suspects=tuple(shown))
+
+
+def _draw(
+    suspect: Suspect, anomaly_map: npt.NDArray[np.float32], found: Suspicion, max_pixels: int, file: BinaryIO
+) -> None:
+    file.write(encode_image(compose(_view(suspect, anomaly_map, found, max_pixels)), ".png"))
 
 
 def _view(suspect: Suspect, anomaly_map: npt.NDArray[np.float32], found: Suspicion, max_pixels: int) -> View:
@@ -89,11 +101,11 @@ def _cell(value: object, folder: Path) -> Path | str | float | int:
     return value if isinstance(value, int | float) else str(value)
 
 
-def _forget(folder: Path) -> None:
-    """Remove the pictures that the ``suspects.csv`` there lists, and nothing else."""
-    with suppress(OSError, ValueError, csv.Error, KeyError):
+def _listed(folder: Path) -> set[Path]:
+    """The pictures that the ``suspects.csv`` there lists, as far as it can be read."""
+    try:
         with (folder / _TABLE).open(encoding="utf-8-sig", newline="") as file:
             listed = [Path(row["picture"]) for row in csv.DictReader(file)]
-        for picture in listed:
-            if picture.parent == Path(_FOLDER) and picture.suffix == ".png":
-                (folder / picture).unlink(missing_ok=True)
+    except (OSError, ValueError, TypeError, csv.Error, KeyError):  # TypeError: a line that is too short
+        return set()
+    return {folder / picture for picture in listed if picture.parent == Path(_FOLDER) and picture.suffix == ".png"}

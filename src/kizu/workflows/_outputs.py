@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -199,7 +200,7 @@ def _check_apart(folders: Iterable[Path], samples: Sequence[Sample]) -> None:
 
 def _target(path: Path) -> tuple[Path, ...]:
     """The folder that a link leads into; nothing for another file."""
-    return (path.resolve().parent,) if path.is_symlink() else ()
+    return (Path(os.path.realpath(path)).parent,) if path.is_symlink() else ()  # resolve() raises for a loop
 
 
 def view_of(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
-from kizu.files import atomic_write, check_writable, keep_others
+from kizu.files import check_writable, keep_others, write_together
 from kizu.inspector import Inspector, identity
 from kizu.progress import Progress
 from kizu.report.coco import is_coco_of_kizu
@@ -84,9 +84,8 @@ class ReportTarget:
         return self.page.with_suffix(".pdf")
 
     def write(self, content: ReportContent, progress: Progress) -> None:
-        """Write the COCO file and the page, each whole or not at all. Raises `OutputError`."""
+        """Write the COCO file and the page, both of them or neither. Raises `OutputError`."""
         with progress.stage("Writing the report", 1) as advance:
             page = render(content, self.language, coco_name=self.coco.name).encode()
-            atomic_write(self.coco, coco_text(content).encode())
-            atomic_write(self.page, page)
+            write_together({self.coco: coco_text(content).encode(), self.page: page})
             advance(1)

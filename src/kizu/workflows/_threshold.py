@@ -130,7 +130,7 @@ def decide(
         base = replace(base, by="false_alarms", threshold=None, evidence={})
     new = old.deciding(base)
     if wished:
-        with versions.unchanged(source, previous):
+        with versions.unchanged(source, previous, target):
             inspector.calibrated(new).save(target)
     return replace(_decided(target, old, new, wished, expected), kept_for_fitting=kept)
 

@@ -229,8 +229,7 @@ def _say(text: str) -> None:
 
 def _written(inspector: Inspector, source: Path, target: Path, previous: str) -> Path:
     """Write the model once its previous version is kept, and any other in its place too; where the first is now."""
-    folder = versions.folder_of(target)
-    with versions.unchanged(source, previous):
+    with versions.unchanged(source, previous, target), versions.keeping(target) as folder:
         if target.exists():
             versions.keep(target, folder)
         kept = versions.keep(source, folder)
