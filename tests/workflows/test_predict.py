@@ -221,6 +221,22 @@ def test_unreadable_images(model: Path, tmp_path: Path) -> None:
     assert len(table(tmp_path / "predictions.csv")) == 3
 
 
+@pytest.mark.parametrize("left_empty", [False, True], ids=["gone", "empty"])
+def test_a_drive_that_goes_away_is_no_unreadable_image(model: Path, tmp_path: Path, left_empty: bool) -> None:
+    tiles.good(tmp_path / "棚", 40)
+    found = predict(model, [tmp_path / "棚"], out=tmp_path / "out", skip_unreadable=True)
+    first = next(found)
+    (tmp_path / "棚").rename(tmp_path / "away")
+    if left_empty:  # where a drive was mounted
+        (tmp_path / "棚").mkdir()
+    with pytest.raises(
+        DataError, match=r"棚: the folder has gone since the first images were read\. Connect its drive"
+    ):
+        list(found)
+    assert found.skipped == 0
+    assert table(tmp_path / "out" / "predictions.csv.part")[0]["path"] == str(first.path)
+
+
 @pytest.mark.filterwarnings("ignore::kizu.KizuWarning")
 def test_nothing_readable(model: Path, tmp_path: Path) -> None:
     for name in "ab":

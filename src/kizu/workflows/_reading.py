@@ -6,9 +6,10 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -72,6 +73,18 @@ def _nothing(sample: Sample, image: Image) -> None:
     pass
 
 
+def _check_there(folder: Path) -> None:
+    """Raise `DataError` when a folder that images were read from is gone or empty: no file in it is to be blamed,
+    nor skipped.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        if any(entries):
+            return
+    raise DataError(
+        f"{folder}: the folder has gone since the first images were read. Connect its drive and run again."
+    )
+
+
 class Reader:
     """Reads samples as a product's ``reading`` says, in order, so many ``ahead``. ``count`` of them so far,
     ``skipped`` those left out.
@@ -132,11 +145,15 @@ class Reader:
         self, samples: Sequence[Sample], attempts: Generator[_Attempt[Result], None, None], advance: Advance
     ) -> Generator[tuple[Sample, Image, Result], None, None]:
         already = len(self.skipped)
+        folders: set[Path] = set()
         with closing(attempts):  # an error must not leave that to the garbage collector, in whatever thread
             for sample, read in attempts:
                 if isinstance(read, ImageError):
+                    if sample.path.parent in folders:
+                        _check_there(sample.path.parent)
                     self.skip(read)
                 else:
+                    folders.add(sample.path.parent)
                     self._add(sample.path.name, read.digest)
                     yield sample, read.image, read.result
                 advance(1)
