@@ -125,7 +125,7 @@ OPTIONS: dict[str, tuple[list[object], str]] = {
     "pixels": (["--max-pixels", "0"], "Invalid value for '--max-pixels': "),
     "few pixels": (["--max-pixels", "100"], "96×96 is 9,216 pixels, more than the limit of 100"),
     "unknown option": (["--detecter", "padim"], "No such option: --detecter"),
-    "option without value": (["--seed"], "Option '--seed' requires an argument."),
+    "option without value": (["--seed"], "Option '--seed' requires an argument. See `kizu fit --help`."),
     "one argument too many": (["more"], "unexpected extra argument"),
 }
 

@@ -114,7 +114,7 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if not isinstance(error, (KizuError, _UsageError, MemoryError, OSError)) and not _out_of_memory(error):
             raise
-        print(f"error: {one_line(_words(error))}", file=sys.stderr)
+        print(f"error: {one_line(_words(error, arguments))}", file=sys.stderr)
         return 2
 
 
@@ -139,12 +139,24 @@ def _out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
-def _words(error: Any) -> str:
+def _called(arguments: list[str]) -> str:
+    """The command that is called, as far as its words are known: ``kizu data fetch``."""
+    command: Any = typer.main.get_command(app)
+    words = ["kizu"]
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        words.append(word)
+    return " ".join(words)
+
+
+def _words(error: Any, arguments: list[str]) -> str:
     """One line for an error: what, where, what to do."""
     if isinstance(error, KizuError):
         return str(error)
     if isinstance(error, _UsageError):
-        where = error.ctx.command_path if error.ctx else "kizu"
+        where = error.ctx.command_path if error.ctx else _called(arguments)  # the parser names no context
         problem = error.format_message().rstrip(".")
         return f"{problem}{'' if problem.endswith('?') else '.'} See `{where} --help`."
     if _out_of_memory(error):
