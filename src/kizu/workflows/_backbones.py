@@ -10,7 +10,7 @@ from kizu import backbones
 from kizu.backbones import MIN_IMAGE_SIZE, Backbone, BackboneCard, Located, Preparable, weights
 from kizu.downloads import checksum
 from kizu.errors import BackboneError
-from kizu.files import atomic_write, prepare_folder
+from kizu.files import atomic_write
 from kizu.progress import Progress, Silent
 
 _READY = "ready"
@@ -117,7 +117,7 @@ def _keep(source: Path, name: str, sha256: str, target: Path) -> None:
     """Copy it to the cache once it is seen to hold that network's weights."""
     chosen = backbones.get(name, weights=str(source))
     chosen.build(chosen.card.default_layers[:1], MIN_IMAGE_SIZE)
-    prepare_folder(target.parent)
+    weights.prepare_cache("weights")
     if source.resolve() != target.resolve():
         atomic_write(target, weights.read(source, sha256))
 

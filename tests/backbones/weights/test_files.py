@@ -9,7 +9,7 @@ from backbones.publishing import Publisher
 from downloads.test_fetch import Recorder
 from kizu.backbones import get, prepare
 from kizu.backbones.weights import _cache, _files
-from kizu.errors import BackboneError
+from kizu.errors import BackboneError, OutputError
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -140,3 +140,14 @@ def test_what_has_no_name_cannot_be_added(publisher: Publisher) -> None:
         given.fetch()
     said = f"Without a network: bring {publishing.FILE} from {publisher.url} and put it into {publisher.kept.parent}."
     assert str(caught.value).endswith(said)
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_how_to_name_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("KIZU_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match=r"weights: .*KIZU_CACHE names another folder"):
+        _cache.prepare("weights")
+    monkeypatch.setenv("KIZU_CACHE", str(tmp_path / "棚"))
+    assert _cache.prepare("graphs") == tmp_path / "棚" / "graphs"

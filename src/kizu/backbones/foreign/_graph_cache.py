@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kizu.backbones.weights import _cache
-from kizu.files import atomic_write, prepare_folder
+from kizu.files import atomic_write
 
 MadeOf = Mapping[str, Any]
 """Plain values, ``name`` among them, that decide what an entry is."""
@@ -58,7 +58,7 @@ def write_graph(made_of: MadeOf, graph: bytes, difference: float) -> None:
 
 def prepare() -> None:
     """Make sure that entries can be written, before long work. Raises `OutputError`."""
-    prepare_folder(_cache.folder("graphs"))
+    _cache.prepare("graphs")
 
 
 def _path(made_of: MadeOf, suffix: str) -> Path:

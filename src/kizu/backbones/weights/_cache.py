@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kizu.errors import OutputError
+from kizu.files import prepare_folder
+
 VARIABLE = "KIZU_CACHE"
 
 
@@ -19,3 +22,11 @@ def folder(kind: str) -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("kizu", appauthor=False) / kind
+
+
+def prepare(kind: str) -> Path:
+    """That folder, in which files can be written. Raises `OutputError`, which tells how to name another one."""
+    try:
+        return prepare_folder(folder(kind))
+    except OutputError as error:
+        raise OutputError(f"{error} {VARIABLE} names another folder for what kizu keeps between runs.") from error

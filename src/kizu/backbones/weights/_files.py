@@ -89,6 +89,7 @@ class Published:
             return self.path
         from kizu.downloads import fetch
 
+        _cache.prepare("weights")
         try:
             return fetch(self.url, self.path, sha256=self.sha256, size=self.size, progress=progress or Silent())
         except DownloadError as error:
