@@ -234,6 +234,15 @@ def links():
                 yield document, target
 
 
+def test_every_decision_is_in_the_index_under_its_title():
+    folder = ROOT / "docs" / "decisions"
+    records = sorted(path for path in folder.glob("*.md") if path.name != "README.md")
+    titles = [path.read_text("utf-8").partition("\n")[0].removeprefix("# ").split(". ", 1) for path in records]
+    listed = [f"| {number} | [{title}]({path.name}) |" for path, (number, title) in zip(records, titles, strict=True)]
+    rows = (folder / "README.md").read_text("utf-8").splitlines()
+    assert [row for row in rows if row.startswith("| ") and "](" in row] == listed
+
+
 def test_links_lead_somewhere():
     unpacked = (ROOT / "PKG-INFO").exists()  # of a source distribution
     for document, target in links():
