@@ -43,6 +43,11 @@ def test_tiles(kizu: Command, data: Path, tmp_path: Path) -> None:
     assert "a model that cuts images into tiles cannot be exported" in said.error
 
 
+def test_tiles_of_another_size_than_the_networks_are_told(kizu: Command, data: Path, tmp_path: Path) -> None:
+    said = kizu("fit", data, "-o", tmp_path / "m.kizu", "--tile-size", 110, "--false-alarms", 0.2)
+    assert "A 200 x 150 image is 6 tiles, each brought from 110 to 96 pixels.\n" in said.out
+
+
 def test_memory_is_refused_with_tiles(kizu: Command, data: Path, tmp_path: Path) -> None:
     said = kizu("fit", data, "-o", tmp_path / "m.kizu", *TILES, "--memory", "2GB")
     assert said.code == 2

@@ -10,7 +10,7 @@ from kizu.cli._show import Clock, document, line, lines, skipped
 from kizu.cli._show_set_aside import set_aside
 from kizu.errors import quoted
 from kizu.memory import mebibytes
-from kizu.wording import percent
+from kizu.wording import percent, plural
 
 if TYPE_CHECKING:
     from kizu.datasets import DatasetSummary
@@ -98,8 +98,9 @@ def _tiles(inspector: Inspector, size: tuple[int, int] | None) -> Iterator[str]:
     tiles = sum(len(row) for row in inspector.frame((size[1], size[0])).rows_of_tiles())
     fitted = inspector.config.random_tiles
     drawn = f", {min(fitted, tiles)} of them fitted on, drawn at random" if fitted else ""
-    noun = "tile" if tiles == 1 else "tiles"
-    yield f"A {size[0]} x {size[1]} image is {tiles} {noun}{drawn}."
+    shown, seen = inspector.config.tile_size, inspector.engine.image_size
+    scaled = "" if shown == seen else f", each brought from {shown} to {seen} pixels"
+    yield f"A {size[0]} x {size[1]} image is {plural(tiles, 'tile')}{scaled}{drawn}."
 
 
 def _area(inspector: Inspector, target: Path) -> Iterator[str]:

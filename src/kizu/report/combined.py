@@ -57,7 +57,7 @@ def _captions(canvas: Picture, layout: Layout, view: View) -> None:
     for index, text in ((0, size), (1, truth), (3, grey), (4, found)):
         write(canvas, text, lines(layout.caption(index))[0], SMALL)
     if view.inspected is not None:
-        write(canvas, "pale: not inspected", lines(layout.caption(0))[1], SMALL)
+        write(canvas, "pale elsewhere: not inspected", lines(layout.caption(0))[1], SMALL)
     colour_bar(canvas, layout.caption(2), view.pixel_threshold)
     legend(canvas, layout.caption(5), view, truth=False)
 

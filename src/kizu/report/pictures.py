@@ -31,7 +31,7 @@ def compose(view: View) -> Picture:
     size, left_out = lines(layout.caption(0))
     write(canvas, f"{view.size[1]} x {view.size[0]} pixels", size, SMALL)
     if view.inspected is not None:
-        write(canvas, "pale: not inspected", left_out, SMALL)
+        write(canvas, "pale elsewhere: not inspected", left_out, SMALL)
     colour_bar(canvas, layout.caption(1), view.pixel_threshold)
     legend(canvas, layout.caption(2), view)
     return canvas
