@@ -66,7 +66,6 @@ def form(text: str, n: object) -> str:
     return more if several and n != 1 else one
 
 
-@lru_cache
 def plural(count: int, noun: str) -> str:
     """So many of them, in English.
 
@@ -85,6 +84,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
 
 
+@lru_cache
 def read_table(path: Path) -> Table:
     """The texts of a file by key and language."""
     import yaml
