@@ -75,7 +75,6 @@ def compare(
 
 
 def _summary(result: Comparison) -> Iterator[str]:
-
     good = sum(image.label == "good" for image in result.images)
     bad = len(result.images) - good
     images = plural(len(result.images), "image")

@@ -79,7 +79,6 @@ _HOW = {
 
 
 def _lines(result: DriftFound) -> Iterator[str]:
-
     left_out = len(result.rows) - len(result.watched)
     against = f"{result.known} calibration scores and earlier rows" if result.known else "earlier rows"
     without = f" ({left_out} at or above the threshold left out)" if left_out else ""
