@@ -1,10 +1,13 @@
 """README and docs against the program: commands run, options and names are documented."""
 
+import ast
+import inspect
 import json
 import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -209,6 +212,33 @@ def test_parameters_in_the_reference_are_all_there_are_with_their_defaults():
 def test_every_public_name_is_in_the_reference():
     for name in kizu.__all__:
         assert name.startswith("_") or f"kizu.{name}" in REFERENCE, name
+
+
+def called(block):
+    """The functions that a block of Python has from kizu, and the calls of them in it."""
+    tree, imported = ast.parse(block), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("kizu"):
+            imported |= {name.name: getattr(import_module(node.module), name.name) for name in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in imported:
+            yield imported[node.func.id], node
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).startswith("kizu."):
+            name = ast.unparse(node.func).removeprefix("kizu.")
+            assert name in kizu.__all__, f"`import kizu` alone does not give kizu.{name}"
+            yield getattr(kizu, name), node
+
+
+def test_python_in_the_documents_calls_what_is_there_with_what_it_takes():
+    blocks = [
+        block
+        for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    ]
+    calls = [call for block in blocks for call in called(block)]
+    assert len(calls) >= 8
+    for function, call in calls:
+        inspect.signature(function).bind(*call.args, **{word.arg: word.value for word in call.keywords})
 
 
 def text_of(document):

@@ -91,6 +91,17 @@ def test_an_empty_area_is_refused() -> None:
         area_of("1.2,1.2 1.4,1.2 1.2,1.4", (40, 60))
 
 
+def test_two_corners_in_place_of_a_corner_and_a_size_are_told() -> None:
+    with pytest.raises(ParameterError, match=r"inside the images.*Four numbers are X,Y,WIDTH,HEIGHT"):
+        area_of("0.5,0.5,0.9,0.9", (40, 60))
+
+
+def test_two_areas_that_lie_apart_are_refused_as_such() -> None:
+    left, right = area_of("0,0,0.3,1", (40, 60)), area_of("0.5,0,0.5,1", (40, 60))
+    with pytest.raises(DataError, match="the area drawn and the foreground found have no pixel in common"):
+        left.within(right)
+
+
 def test_what_lies_in_two_areas() -> None:
     left, upper = area_of("0,0,0.5,1", (8, 8)), area_of("0,0,8,4", (8, 8))
     both = left.within(upper)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
-from kizu.images import learn_foreground
+from kizu.images import Foreground
+from kizu.images import learn_foreground as learn
 from workflows.tiles import tile
 
 
@@ -16,6 +19,48 @@ def disc(x: int, y: int, *, background: int = 30, noise: float = 4, radius: int 
     inside = np.hypot(rows - y, columns - x) < radius
     image = np.where(inside, 150 + 30 * np.sin(columns / 7), background) + rng.normal(0, noise, (300, 400))
     return np.repeat(image.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def learn_foreground(images: Iterable[np.ndarray], size: tuple[int, int] = (300, 400)) -> Foreground:
+    """Of pictures as they are drawn here."""
+    return learn(images, size)
+
+
+def labelled(*, fall: float = 0) -> np.ndarray:
+    """A dark disc with a bright label in its middle; the light on the background ``fall`` levels apart."""
+    rows, columns = np.mgrid[:300, :400]
+    away = np.hypot(rows - 150, columns - 200)
+    rng = np.random.default_rng(0)
+    image = fall * (1 - away / away.max()) ** 2 + rng.normal(8, 3, (300, 400))
+    image[away < 100] = rng.normal(70, 8, (300, 400))[away < 100]
+    image[away < 40] = 250
+    return np.repeat(image.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_a_bright_label_does_not_hide_the_dark_part_around_it() -> None:
+    found = learn_foreground([labelled()])
+    rows, columns = np.mgrid[:300, :400]
+    away = np.hypot(rows - 150, columns - 200)
+    assert found.area is not None
+    assert found.area.mask[away < 100].all()
+    assert not found.area.mask[away > 120].any()
+
+
+def test_light_that_falls_off_evenly_is_no_part() -> None:
+    image = labelled(fall=40)
+    rows, columns = np.mgrid[:300, :400]
+    away = np.hypot(rows - 150, columns - 200)
+    image[(away >= 40) & (away < 100)] = image[(away >= 100) & (away < 110)].mean().astype(np.uint8)
+    found = learn_foreground([image])
+    assert found.area is not None
+    assert not found.area.mask[away > 80].any()
+
+
+def test_a_stray_small_image_does_not_make_it_coarse() -> None:
+    image = np.full((300, 400, 3), 20, np.uint8)
+    image[20:280, 200:208] = 200
+    images = [image[::15, ::15], *[image] * 12]
+    assert learn_foreground(images).area is not None
 
 
 def test_it_is_where_any_of_the_good_images_has_its_part() -> None:

@@ -168,6 +168,15 @@ def test_a_foreground(tmp_path: Path) -> None:
     assert hit > before
 
 
+def test_a_foreground_is_learnt_at_the_size_of_most_images(tmp_path: Path) -> None:
+    for number in range(12):
+        image = with_part(number)
+        write(tmp_path / f"{number:02}.png", image if number else image[::15, ::15])
+    inspector = kizu.fit(tmp_path, image_size=64, false_alarms=0.2, foreground=True)
+    assert inspector.area is not None
+    assert inspector.area.size == (150, 200)
+
+
 def test_no_clear_foreground_is_said_and_all_is_inspected(folder: Path) -> None:
     with pytest.warns(KizuWarning, match=r"no clear foreground: .* Everything is inspected; or draw the area"):
         inspector = kizu.fit(folder, image_size=64, false_alarms=0.2, foreground=True)

@@ -65,8 +65,14 @@ class Area:
         return Box(top, left, int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left)
 
     def within(self, other: Area) -> Area:
-        """What lies in both, of images of this size."""
-        return Area(self.mask & other.of(self.size), self.scales and other.scales)
+        """What lies in both, of images of this size. Raises `DataError` where nothing does."""
+        both = self.mask & other.of(self.size)
+        if not both.any():
+            raise DataError(
+                "the area drawn and the foreground found have no pixel in common. Draw the area where the part is, "
+                "or leave one of the two out."
+            )
+        return Area(both, self.scales and other.scales)
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,8 @@ class Shape:
         scale = (width, height) if self.fractions else (1, 1)
         points = [(x * scale[0], y * scale[1]) for x, y in self.points]
         if not all(0 <= x <= width and 0 <= y <= height for x, y in points):
-            raise bad_parameter("roi", f"inside the images, which are {width} x {height} pixels", self.text)
+            hint = "Four numbers are X,Y,WIDTH,HEIGHT; corners are pairs X,Y with blanks between them."
+            raise bad_parameter("roi", f"inside the images, which are {width} x {height} pixels", self.text, hint)
         return Area(filled(points, size), self.fractions)
 
 

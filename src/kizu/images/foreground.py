@@ -4,9 +4,10 @@ Once and not for each image: a defect that looks like background, a broken-off c
 foreground of its own image, and with it out of the inspection.
 
 An image's background is the median colour of its rim. What differs from it more than a threshold after Otsu ("A
-threshold selection method from gray-level histograms", IEEE Trans. SMC 9, 1979) is foreground; the inspected area is
-what is foreground in any image, and a margin around it. It is clear where the threshold parts two heaps (Otsu's η),
-the rim is nearly free of foreground, and neither heap is next to nothing.
+threshold selection method from gray-level histograms", IEEE Trans. SMC 9, 1979) is foreground; where what is left
+parts once more, as with a part of dark metal and a white label, so does what differs more than the lower threshold.
+The inspected area is what is foreground in any image, and a margin around it. It is clear where the threshold parts
+two heaps (Otsu's η), the rim is nearly free of foreground, and neither heap is next to nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ RIM = 0.02
 APART = 0.7
 """Otsu's η at least: the share of the variance that lies between background and foreground."""
 
+AGAIN_APART = 0.85
+"""η at least where what lies under a threshold is parted once more: light that falls off evenly has 0.75."""
+
 ON_RIM = 0.25
 """Share of the rim that may be foreground: parts may reach the edge."""
 
@@ -52,17 +56,15 @@ class Foreground:
     why: str = ""
 
 
-def learn_foreground(images: Iterable[NDArray[np.uint8]]) -> Foreground:
-    """From good images ``(H, W, 3)``; the area is of images of the first one's size, and scales.
+def learn_foreground(images: Iterable[NDArray[np.uint8]], size: tuple[int, int]) -> Foreground:
+    """From good images ``(H, W, 3)``; the area is of images of ``size`` (H, W), and scales.
 
     Each image is let go before the next is taken.
     """
-    size, union, seen, problems = (0, 0), np.zeros((0, 0), np.bool_), 0, []
+    share = min(1.0, LONGEST / max(size))
+    union = np.zeros([max(1, round(length * share)) for length in size], np.bool_)
+    seen, problems = 0, []
     for image in images:
-        if not seen:
-            size = (image.shape[0], image.shape[1])
-            share = min(1.0, LONGEST / max(size))
-            union = np.zeros([max(1, round(length * share)) for length in size], np.bool_)
         seen += 1
         found, problem = _foreground(resize(image, (union.shape[0], union.shape[1])))
         union |= found
@@ -83,16 +85,34 @@ def _foreground(image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], str]:
     background = np.median(image[rim], axis=0)
     apart = np.abs(image.astype(np.float32) - background.astype(np.float32)).max(axis=2)
     levels = apart.clip(0, 255).astype(np.uint8)
-    threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_OTSU)
-    over = levels > threshold
+    first = _otsu(levels)
+    over = levels > _lowest(first, levels, rim)
     mask = np.asarray(cv2.morphologyEx(over.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.bool_)
     if not SMALLEST <= mask.mean() <= LARGEST:
         return mask, f"{percent(float(mask.mean()))} differ from the rim"
     if mask[rim].mean() > ON_RIM:
         return mask, "the rim is not of one colour"
-    if _between(levels, over) < APART:
+    if _between(levels, levels > first) < APART:
         return mask, "there is no gap between background and part"
     return mask, ""
+
+
+def _lowest(threshold: float, levels: NDArray[np.uint8], rim: NDArray[np.bool_]) -> float:
+    """The last threshold that clearly parts the levels under the one before, above what the rim shows."""
+    plain = float(np.quantile(levels[rim], 1 - ON_RIM))
+    while plain < threshold:
+        under = levels[levels <= threshold]
+        lower = _otsu(under)
+        if not plain < lower < threshold or _between(under, under > lower) < AGAIN_APART:
+            break
+        threshold = lower
+    return threshold
+
+
+def _otsu(levels: NDArray[np.uint8]) -> float:
+    import cv2
+
+    return float(cv2.threshold(levels, 0, 255, cv2.THRESH_OTSU)[0])
 
 
 def _rim(size: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -101,11 +101,12 @@ def _usual_size(reader: Reader, samples: Sequence[Sample]) -> tuple[int, int]:
 
 def _foreground(reader: Reader, samples: Sequence[Sample], progress: Progress) -> Area | None:
     chosen = samples[:: -(-len(samples) // LOOKED_AT)]
+    size = _usual_size(reader, chosen)
     with (
         progress.stage("Learning the foreground", len(chosen)) as advance,
         closing(reader.images(chosen, advance)) as read,
     ):
-        found = learn_foreground(reader.reading.view(image) for _, image in read)
+        found = learn_foreground((reader.reading.view(image) for _, image in read), size)
     if found.area is None:
         warnings.warn(
             f"no clear foreground: {found.why}. Everything is inspected; or draw the area with --roi.",
