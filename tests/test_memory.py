@@ -53,6 +53,13 @@ def test_a_services_own_limit_counts_and_those_around_it(system: Path) -> None:
     assert memory.available() == 350_000
 
 
+def test_files_read_more_than_once_are_given_up_too(system: Path) -> None:
+    limit(system, "1000000", 900_000, 50_000)
+    with (system / "memory.stat").open("a") as file:
+        file.write("active_file 600000\n")
+    assert memory.available() == 750_000
+
+
 @pytest.mark.parametrize("path", ["/", "/docker/8477", "/elsewhere/than/shown"])
 def test_limits_of_version_1(system: Path, path: str) -> None:
     (system / "cgroup").write_text(f"9:name=systemd:/x\n4:cpu,memory:{path}\n0::/\n")

@@ -130,8 +130,13 @@ def some(names: Sequence[object], most: int) -> str:
 
 
 def quoted(path: Path | str) -> str:
-    """A path as this system's command line takes it; letters of any script need no quotes."""
+    """A path as this system's command line takes it, not as an option; letters of any script need no quotes.
+
+    >>> quoted("-part.kizu")
+    './-part.kizu'
+    """
     text = str(path)
+    text = f"./{text}" if text.startswith("-") else text
     if os.name == "nt":
         import subprocess
 

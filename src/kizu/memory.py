@@ -47,22 +47,22 @@ def _groups() -> Iterator[Path]:
 
 def _left_in_group(group: Path) -> int | None:
     """What a control group still allows; file caches it would give up count as free."""
-    for limit, used, cache in _FILES:
+    for limit, used, *caches in _FILES:
         try:
             bounds = [int((group / name).read_text(encoding="ascii")) for name in (limit, used)]
             fields = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
-            return bounds[0] - bounds[1] + int(fields[cache])
+            return bounds[0] - bounds[1] + sum(int(fields.get(kind, 0)) for kind in caches)
         except (OSError, ValueError, LookupError):  # no such group, or no limit: the word max
             continue
     return None
 
 
 _FILES = (
-    ("memory.max", "memory.current", "inactive_file"),
-    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ("memory.max", "memory.current", "inactive_file", "active_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "total_active_file"),
 )
-"""Of each version the files of a group that hold its limit and what it uses, and the file caches' name in its
-``memory.stat``.
+"""Of each version the files of a group that hold its limit and what it uses, and in its ``memory.stat``
+the file caches: those read more than once (active) are given up before a program is killed, too.
 """
 
 

@@ -274,6 +274,7 @@ def test_a_broken_link_is_found_before_the_download(kizu: Command, card: Any, si
 
 def test_paths_as_the_command_line_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert errors.quoted("絵 1") == "'絵 1'"
+    assert errors.quoted("-bolt 1.kizu") == "'./-bolt 1.kizu'"
     monkeypatch.setattr(errors.os, "name", "nt")
     assert [errors.quoted(path) for path in (r"C:\絵\bolt", r"C:\my data\bolt")] == [
         r"C:\絵\bolt",

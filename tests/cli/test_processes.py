@@ -44,6 +44,47 @@ def test_light_commands_load_nothing_heavy(code: str) -> None:
     assert [name for name in heavy if name in loaded] == []
 
 
+@pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interrupt_that_a_library_makes_an_error_of(sent: str, code: int) -> None:
+    program = f"""
+import signal, kizu.cli._app as app
+def command(arguments):
+    try:
+        signal.raise_signal(signal.{sent})
+    except BaseException:
+        raise ImportError("initialization failed") from None
+app._command = command
+app.main([])
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (code, "\ninterrupted: existing files are as they were.\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ignores interrupts in another way")
+def test_an_ignored_interrupt_stays_ignored() -> None:
+    program = """
+import signal, kizu.cli._app as app
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+def command(arguments):
+    signal.raise_signal(signal.SIGINT)
+    return 0
+app._command = command
+app.main([])
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_what_libraries_log_is_not_shown() -> None:
+    program = """
+import logging, kizu.cli._app as app
+app._command = lambda arguments: logging.getLogger("matplotlib").warning("a cache") or 0
+app.main([])
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
 def test_python_m_kizu() -> None:
     said = in_its_own_process(["--version"])
     assert (said.code, said.err) == (0, "")

@@ -27,6 +27,14 @@ def batch(tmp_path: Path) -> Path:
     return tmp_path / "新規"
 
 
+def test_commands_for_a_name_with_blanks(kizu: Command, part: Path, batch: Path) -> None:
+    blank = part.rename(part.with_name("ねじ 1.kizu"))
+    assert f"To go back: kizu update '{blank}' --undo" in kizu("update", blank, batch).out
+    assert f"To bring that back: kizu update '{blank}' --restore " in kizu("update", blank, "--undo").out
+    assert f"kizu threshold '{blank}' --false-alarms 0.005" in kizu("threshold", blank).out
+    assert f"kizu threshold '{blank}' ..." in kizu("threshold", blank, "--false-alarms", 0.1).out
+
+
 def test_add_list_undo_and_back(kizu: Command, part: Path, batch: Path) -> None:
     old, first = part.read_bytes(), identity(part)
     said = kizu("update", part, batch)

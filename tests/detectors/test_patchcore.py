@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from kizu.detectors import _highest, _search, _selection, build, patchcore
+from kizu.detectors import _highest, _patches, _search, _selection, build, patchcore
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import KizuWarning, ParameterError
 from kizu.neighbors import Accuracy, _approximate
@@ -368,3 +368,27 @@ def test_a_search_that_misses_what_was_wanted_is_told():
 def test_auto_does_without_it(monkeypatch):
     monkeypatch.setattr(_search, "APPROXIMATE_UP_TO", 1)
     assert PatchCore(coreset_ratio=1.0).fit([copies()]).summary()["search"] == "exact"
+
+
+@pytest.mark.parametrize("name", ["patchcore", "ensemble"])
+def test_patches_that_memory_does_not_hold_are_told_before_they_come(name, monkeypatch):
+    """1,000 images of 20 patches of 6 channels: 0.48 MB."""
+    monkeypatch.setattr(_patches, "available", lambda: 400_000)
+    taken = []
+
+    def stream():
+        for _ in range(1000):
+            taken.append(1)
+            yield embeddings(1)
+
+    with pytest.raises(
+        ParameterError, match=r"patches of 1,000 images take 0\.5MB, and 0\.4MB are free\. .*--memory 1GB"
+    ):
+        build(name, {}).fit(stream(), images=1000)
+    assert len(taken) == 1
+
+
+@pytest.mark.parametrize("available", [None, 480_000])
+def test_patches_that_memory_holds_or_not_known(available, monkeypatch):
+    monkeypatch.setattr(_patches, "available", lambda: available)
+    assert PatchCore().fit([embeddings(1000)]).summary()["bank rows"] > 0

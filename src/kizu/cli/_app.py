@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -78,8 +79,9 @@ def main(arguments: list[str] | None = None) -> None:
     when told to end.
     """
     _streams.prepare()
-    with _heeding_termination():
-        code = _run(sys.argv[1:] if arguments is None else arguments)
+    logging.getLogger().addHandler(logging.NullHandler())  # what libraries log concerns developers
+    with _heeding_signals() as heard:
+        code = _run(sys.argv[1:] if arguments is None else arguments, heard)
     sys.exit(code)
 
 
@@ -88,34 +90,46 @@ class _Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def _heeding_termination() -> Iterator[None]:
-    def terminate(*_: object) -> None:
-        raise _Terminated
+def _heeding_signals() -> Iterator[list[KeyboardInterrupt]]:
+    """Raise what signals mean, and keep it in the list: libraries make errors of their own of it."""
+    heard: list[KeyboardInterrupt] = []
 
-    before = None
+    def end(number: int, _: object) -> None:
+        heard.append(_Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise heard[-1]
+
+    before = {}
     with suppress(ValueError):  # not in the main thread: then it is another's affair
-        before = signal.signal(signal.SIGTERM, terminate)
+        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, end)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else ignored, as with nohup
+            before[signal.SIGINT] = signal.signal(signal.SIGINT, end)
     try:
-        yield
+        yield heard
     finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], heard: Sequence[KeyboardInterrupt] = ()) -> int:
     warnings.showwarning = _show_warning
     try:
         code = _command(arguments or ["--help"])
         sys.stdout.flush()  # here, where a full disk or a reader that went away can still be told
         return code
     except (KeyboardInterrupt, typer.Abort) as ended:
-        print("\ninterrupted: existing files are as they were.", file=sys.stderr)
-        return 143 if isinstance(ended, _Terminated) else 130
+        return _interrupted(ended)
     except Exception as error:
+        if heard:
+            return _interrupted(heard[-1])
         if not isinstance(error, (KizuError, _UsageError, MemoryError, OSError)) and not _out_of_memory(error):
             raise
         print(f"error: {one_line(_words(error, arguments))}", file=sys.stderr)
         return 2
+
+
+def _interrupted(ended: BaseException) -> int:
+    print("\ninterrupted: existing files are as they were.", file=sys.stderr)
+    return 143 if isinstance(ended, _Terminated) else 130
 
 
 def _command(arguments: list[str]) -> int:

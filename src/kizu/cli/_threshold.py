@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options
+from kizu.errors import quoted
 from kizu.wording import percent, plural
 
 if TYPE_CHECKING:
@@ -135,9 +136,9 @@ def _lines(result: Decided) -> Iterator[str]:
     yield from _table(result)
     yield ""
     if result.written:
-        yield f"Wrote {result.path}. Nothing was fitted; to change it again: kizu threshold {result.path} ..."
+        yield f"Wrote {result.path}. Nothing was fitted; to change it again: kizu threshold {quoted(result.path)} ..."
     else:
-        yield f"To change it: kizu threshold {result.path} --false-alarms 0.005"
+        yield f"To change it: kizu threshold {quoted(result.path)} --false-alarms 0.005"
 
 
 def _thresholds(calibration: Calibration) -> str:

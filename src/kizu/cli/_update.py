@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kizu.cli import _options
-from kizu.errors import ParameterError, some
+from kizu.errors import ParameterError, quoted, some
 from kizu.memory import mebibytes
 from kizu.wording import plural
 
@@ -103,13 +103,14 @@ def _updated(result: Update) -> Iterator[str]:
     yield f"Wrote {result.path} ({mebibytes(result.path.stat().st_size)}), id {result.id}."
     size = result.kept.stat().st_size
     kept = f"{result.kept} ({mebibytes(size)})"
-    yield f"Kept the version before as {kept}. To go back: kizu update {result.path} --undo"
+    yield f"Kept the version before as {kept}. To go back: kizu update {quoted(result.path)} --undo"
 
 
 def _restored(result: Restored) -> Iterator[str]:
     yield f"{result.path} is {result.id} again."
     if result.replaced and result.replaced != result.id:
-        yield f"Kept {result.replaced}. To bring that back: kizu update {result.path} --restore {result.replaced}"
+        back = f"kizu update {quoted(result.path)} --restore {result.replaced}"
+        yield f"Kept {result.replaced}. To bring that back: {back}"
 
 
 def _listed(model: Path, versions: list[Version]) -> Iterator[str]:

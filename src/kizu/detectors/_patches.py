@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.detectors._base import Float32, finite
-from kizu.errors import DataError
+from kizu.errors import DataError, ParameterError
+from kizu.memory import available, size_text
 
 PROBES = 2048
 """Patches on which the accuracy of the approximate search is measured, about."""
@@ -56,7 +57,7 @@ def different_grids(one: tuple[int, int], other: tuple[int, int]) -> str:
 
 def gathered(embeddings: Iterable[Float32], images: int | None) -> tuple[Float32, Grids]:
     """All patches as rows ``(N, D)``, and the grids of the images; memory for ``images`` images is taken once, grown
-    when more come.
+    when more come. Raises `ParameterError` where this machine has not that memory.
     """
     rows = np.empty((0, 0), dtype=np.float32)
     filled, grids = 0, list[tuple[int, int]]()
@@ -64,6 +65,7 @@ def gathered(embeddings: Iterable[Float32], images: int | None) -> tuple[Float32
         patches = batch.reshape(-1, batch.shape[-1])
         if not filled:
             expected = (images or len(batch)) * batch.shape[1] * batch.shape[2]
+            _require_free(4 * expected * batch.shape[-1], images or len(batch))
             rows = np.empty((expected, batch.shape[-1]), dtype=np.float32)
         if filled + len(patches) > len(rows):
             rows.resize((max(filled + len(patches), len(rows) * 5 // 4), rows.shape[1]), refcheck=False)
@@ -74,6 +76,15 @@ def gathered(embeddings: Iterable[Float32], images: int | None) -> tuple[Float32
         raise DataError("no embeddings to fit on; give at least one good image.")
     rows.resize((filled, rows.shape[1]), refcheck=False)
     return rows, Grids(tuple(grids))
+
+
+def _require_free(needed: int, images: int) -> None:
+    free = available()
+    if free is not None and needed > free:
+        raise ParameterError(
+            f"the patches of {images:,} images take {size_text(needed)}, and {size_text(max(free, 0))} are free. Fit "
+            "within less, as with `kizu fit --memory 1GB`, or give fewer images at a time or a smaller image_size."
+        )
 
 
 def thinned(rows: Float32, keep: npt.NDArray[np.int64]) -> Float32:
