@@ -45,6 +45,20 @@ def test_whole_images_score_as_if_left_out_at_once(parameters: dict[str, Any]) -
             np.testing.assert_allclose(found.patches, at_once.patches[[number]], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("neighbors", [1, 3])
+def test_each_patch_is_compared_with_the_rows_of_others_and_the_stand_ins(neighbors: int) -> None:
+    given = images(12)
+    detector = PatchCore(coreset_ratio=0.2, neighbors=neighbors).fit(given, leave_one_out=True, later=True)
+    assert detector._bank.stand_ins is not None
+    at_once = PatchCore(coreset_ratio=0.2, neighbors=neighbors).fit(given, leave_one_out=True).left_out_
+    for number, image in enumerate(given):
+        rest = [detector.bank_[detector.owners_ != number], detector._bank.stand_ins.rows[number]]
+        apart = np.linalg.norm(image.reshape(-1, 1, CHANNELS) - np.concatenate(rest), axis=2)
+        expected = np.sort(apart, axis=1)[:, :neighbors].mean(axis=1).reshape(1, *GRID)
+        for found in (detector.without(number).score(image).patches, at_once.patches[[number]]):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 PARTS = [[0, 3], [2, 5]]
 
 
