@@ -214,3 +214,12 @@ def test_parts_may_be_searched_differently() -> None:
     scores = joined(parts, scales)
     assert scores.max() == pytest.approx(exact.max(), rel=1e-6)
     assert (scores >= exact * (1 - 1e-6)).all()
+
+
+def test_each_part_is_fitted_as_the_whole_was_asked_to() -> None:
+    asked = {"coreset_ratio": 0.2, "coreset_start": "first", "search": "exact", "search_error": 0.02}
+    image = np.random.default_rng(0).standard_normal((2, 4, 5, 6), dtype=np.float32)
+    detector = Ensemble(parts=[[0, 4], [2, 6]], **asked).fit([image])
+    for member, first in zip(detector.members_, (0, 2), strict=True):
+        assert asked.items() <= member.parameters().items()
+        np.testing.assert_array_equal(member.bank_[0], image[0, 0, 0, first : first + 4])
