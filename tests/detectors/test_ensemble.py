@@ -217,7 +217,7 @@ def test_parts_may_be_searched_differently() -> None:
 
 
 def test_each_part_is_fitted_as_the_whole_was_asked_to() -> None:
-    asked = {"coreset_ratio": 0.2, "coreset_start": "first", "search": "exact", "search_error": 0.02}
+    asked: dict[str, Any] = {"coreset_ratio": 0.2, "coreset_start": "first", "search": "exact", "search_error": 0.02}
     image = np.random.default_rng(0).standard_normal((2, 4, 5, 6), dtype=np.float32)
     detector = Ensemble(parts=[[0, 4], [2, 6]], **asked).fit([image])
     for member, first in zip(detector.members_, (0, 2), strict=True):
