@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from kizu.errors import DataError, ParameterError
-from kizu.maps import anomaly_map, default_sigma, predicted_mask, resize_map
+from kizu.maps import anomaly_map, default_sigma, nearest, predicted_mask, resize_map
 from reference.metrics import plain_bilinear
 
 
@@ -119,3 +119,16 @@ def test_no_grid(shape):
 def test_nan_threshold():
     with pytest.raises(ParameterError, match="`threshold`"):
         predicted_mask(grid(2, 2), math.nan)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.9, 1.0])
+@pytest.mark.parametrize("size", [(17, 40), (30, 11), (1, 25)])
+def test_each_cell_is_given_the_nearest_marked_one_nearly(size, share):
+    marked = np.random.default_rng(1).random(size) < share
+    marked[0, 3] = True
+    cells, places = np.argwhere(np.ones(size, bool)), np.argwhere(marked)
+    found = nearest(marked)
+    apart = np.linalg.norm(places[found.ravel()] - cells, axis=1)
+    least = ndimage.distance_transform_edt(~marked).ravel()
+    assert (apart <= 1.05 * least + 1e-9).all()
+    assert found[marked].tolist() == list(range(len(places)))

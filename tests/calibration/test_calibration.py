@@ -114,6 +114,15 @@ def test_impossible_decisions(wrong: dict[str, Any]) -> None:
         Decision(**wrong)
 
 
+@pytest.mark.parametrize(("count", "budget", "review"), [(100, 0.0, 200.0), (5, 0.05, 200.0), (100, 0.05, 94.0)])
+def test_above_all_scores_nobody_looks_unless_they_are_to_and_the_scores_say_where(
+    count: int, budget: float, review: float
+) -> None:
+    scores = np.arange(count, dtype=float)
+    decision = Decision("value", false_alarms=0.01, review_budget=budget, threshold=200.0)
+    assert Calibration(scores, scores, decision).review_threshold == review
+
+
 def test_ng_is_strictly_above() -> None:
     made = calibration([1.0, 2.0, 3.0])
     assert made.verdict(3.0) == "ok"

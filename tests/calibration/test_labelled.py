@@ -141,6 +141,26 @@ def test_intervals_hold_the_true_shares() -> None:
     assert (np.mean(held, axis=0) > [0.75, 0.75, 0.8]).all()  # of 90 %; that thresholds differ is not in them
 
 
+@pytest.mark.parametrize(("good", "bad", "turned"), [(10, 10, False), (10, 5, True), (5, 10, True)])
+def test_intervals_of_cost_and_f1_are_those_of_jeffreys_posteriors(good: int, bad: int, turned: bool) -> None:
+    """Of defects that all score higher than good parts, and that all score lower: either kind is all wrong then."""
+    labels = np.arange(good + bad) >= good
+    scores = np.arange(good + bad) * (-1.0 if turned else 1.0)
+    found = cross_validate(scores, labels, Cost(1, 1))
+    missed, alarms = (
+        stats.beta(share * count + 0.5, (1 - share) * count + 0.5).rvs(400_000, random_state=count)
+        for share, count in ((found.missed, bad), (found.false_alarms, good))
+    )
+    caught = (1 - missed) * bad
+    cost, f1 = missed * bad + alarms * good, 2 * caught / (caught + alarms * good + bad)
+    expected = np.quantile(cost / (good + bad), [0.05, 0.95])
+    assert found.cost_interval == pytest.approx(tuple(expected), abs=0.012)
+    assert found.f1_interval == pytest.approx(tuple(np.quantile(f1, [0.05, 0.95])), abs=0.02)
+    wrong, called = found.missed * bad + found.false_alarms * good, (1 - found.missed) * bad
+    assert found.cost == pytest.approx(wrong / (good + bad))
+    assert found.f1 == pytest.approx(2 * called / (called + found.false_alarms * good + bad))
+
+
 def test_perfect_parts_leave_something_open() -> None:
     labels = np.arange(20) >= 10
     scores = np.where(labels, 30.0, 0.0) + np.arange(20)

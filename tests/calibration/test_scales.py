@@ -54,6 +54,13 @@ def test_p_values_are_those_of_the_calibration() -> None:
 
 
 @pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("unit", [2.0**-20, 2.0**-4, 2.0**20])
+def test_the_unit_of_scores_does_not_matter(scale: str, unit: float) -> None:
+    found = scaled(scale, unit * NEW, calibration(unit * GOOD.scores, false_alarms=0.4))
+    np.testing.assert_allclose(found, scaled(scale, NEW, GOOD), atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", SCALES)
 def test_a_number_gives_a_number(scale: str) -> None:
     found = scaled(scale, 4.9, GOOD)
     assert type(found) is float

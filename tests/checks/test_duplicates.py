@@ -91,6 +91,9 @@ def test_look_alikes_are_one_note_unless_they_stand_on_both_sides_of_the_test() 
     (finding,) = near(looks, pairs_of(10, 0.8))
     assert (finding.kind, finding.severity, names(finding)) == ("look_alikes", "warning", ["0"])
     assert finding.message.endswith("; for 1 test image it is among the images for training.")
+    looks[1] = [a_look("1", "test")]
+    (finding,) = near(looks, pairs_of(10, 0.8))
+    assert (finding.kind, finding.severity, len(finding.paths)) == ("look_alikes", "note", 20)
 
 
 def test_a_good_image_with_a_look_alike_called_bad_is_told_nearest_first() -> None:

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from kizu.checks import look
 from kizu.datasets import Sample
 from kizu.errors import ImageError
+from kizu.images import resize
 from workflows.tiles import tile, write
 
 
@@ -33,6 +35,7 @@ def test_figures_are_those_of_the_pixels(tmp_path: Path) -> None:
     image = np.zeros((100, 200, 3), np.uint8)
     image[:50] = 255
     image[:, :100, 0] = 100
+    image[[0, 1, 60, 61], 150:] = np.array([253, 254, 1, 2])[:, None, None]
     found = look(at(write(tmp_path / "a.png", image)))
     grey = np.asarray(Image.fromarray(image).convert("L"))
     assert found.size == (100, 200)
@@ -42,6 +45,14 @@ def test_figures_are_those_of_the_pixels(tmp_path: Path) -> None:
     assert found.black == pytest.approx((grey <= 1).mean(), abs=1e-6)
     assert found.thumbnail.shape == (128, 128)
     assert look(at(write(tmp_path / "b.png", grey))).grey
+
+
+def test_detail_and_noise_are_how_edges_fade_as_an_image_is_blurred(tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (90, 120), dtype=np.uint8)
+    levels = [grey.astype(float), *(ndimage.gaussian_filter(grey.astype(float), s, mode="mirror") for s in (1, 2))]
+    fine, middle, coarse = (ndimage.laplace(level, mode="mirror").std() for level in levels)
+    found = look(at(write(tmp_path / "a.png", grey)))
+    assert (found.noise, found.detail) == pytest.approx((np.log(fine / middle), np.log(middle / coarse)), abs=0.01)
 
 
 def test_masks_are_measured_and_one_that_cannot_be_read_is_no_error(tmp_path: Path) -> None:
@@ -69,3 +80,10 @@ def test_an_image_that_cannot_be_read_is(tmp_path: Path) -> None:
 def test_a_large_picture_is_measured_at_a_size_that_takes_no_time(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (8, 4000), np.uint8)
     assert np.isfinite(look(at(write(tmp_path / "a.png", image))).detail)
+
+
+def test_a_large_picture_is_as_sharp_as_it_is_at_that_size(tmp_path: Path) -> None:
+    image = resize(np.random.default_rng(0).integers(0, 256, (150, 500), np.uint8), (600, 2000))
+    small = look(at(write(tmp_path / "small.png", resize(image, (307, 1024)))))
+    found = look(at(write(tmp_path / "large.png", image)))
+    assert (found.detail, found.noise) == pytest.approx((small.detail, small.noise), abs=1e-5)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kizu.detectors._joining import Found, joined, spread
+from kizu.detectors._scoring import Lookup
 from kizu.detectors.ensemble import Ensemble
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import DataError, ModelFileError, ParameterError
@@ -195,3 +196,30 @@ def test_banks_of_other_parts() -> None:
     state["part0_bank"], state["part1_bank"] = state["part1_bank"], state["part0_bank"]
     with pytest.raises(ModelFileError, match="do not have their parts' channels"):
         Ensemble.from_state(detector.parameters(), state)
+
+
+def test_parts_may_be_searched_differently() -> None:
+    """One in two steps, one in one, one exactly at once: no score is too low, and the highest is exact."""
+    rng = np.random.default_rng(0)
+    truth = rng.gamma(2, 1, (3, 50)).astype(np.float32)
+    found = truth * (1 + np.array([[0.5], [0.2], [0]]) * rng.random((3, 50))).astype(np.float32)
+    queries, scales = np.arange(50, dtype=np.float32)[:, None], np.array([0.5, 2.0, 1.0])
+
+    def search(distances: np.ndarray) -> Lookup:
+        return lambda some, _: (distances[some[:, 0].astype(int), None], np.zeros((len(some), 1), np.int64))
+
+    closer = [search((truth[0] + found[0]) / 2), search(truth[0])], [search(truth[1])], []
+    parts = [Found(queries, distances, looks) for distances, looks in zip(found, closer, strict=True)]
+    exact = np.sqrt(np.square(truth / scales[:, None]).mean(axis=0))
+    scores = joined(parts, scales)
+    assert scores.max() == pytest.approx(exact.max(), rel=1e-6)
+    assert (scores >= exact * (1 - 1e-6)).all()
+
+
+def test_each_part_is_fitted_as_the_whole_was_asked_to() -> None:
+    asked: dict[str, Any] = {"coreset_ratio": 0.2, "coreset_start": "first", "search": "exact", "search_error": 0.02}
+    image = np.random.default_rng(0).standard_normal((2, 4, 5, 6), dtype=np.float32)
+    detector = Ensemble(parts=[[0, 4], [2, 6]], **asked).fit([image])
+    for member, first in zip(detector.members_, (0, 2), strict=True):
+        assert asked.items() <= member.parameters().items()
+        np.testing.assert_array_equal(member.bank_[0], image[0, 0, 0, first : first + 4])

@@ -63,6 +63,17 @@ def test_leaving_out_is_fitting_without(name: str, parameters: dict, count: int)
         np.testing.assert_allclose(found.patches, truth.patches, rtol=1e-5)
 
 
+@pytest.mark.parametrize("parameters", [{}, {"neighbors": 3}, {"search": "approximate"}])
+def test_of_images_whose_patches_are_most_like_their_own(parameters: dict) -> None:
+    """All the rows that are looked up may be the image's own: then those of the others are looked for, for each."""
+    images = embeddings(8) + 20 * np.random.default_rng(1).standard_normal((8, 1, 1, CHANNELS), dtype=np.float32)
+    given = {"coreset_ratio": 1.0, **parameters}
+    found, truth = left_out("patchcore", given, [images]), refitted("patchcore", given, images)
+    np.testing.assert_allclose(found.images, truth.images, rtol=1e-5)
+    if parameters.get("search") != "approximate":
+        np.testing.assert_allclose(found.patches, truth.patches, rtol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore:PaDiM fits:kizu.KizuWarning")
 @pytest.mark.parametrize("name", ["patchcore", "padim"])
 def test_batches_do_not_matter(name: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter
+from scipy.stats import false_discovery_control, norm
 
 from kizu import detectors
 from kizu.detectors import _robust
@@ -126,6 +127,41 @@ def test_of_good_scores_next_to_none_stand_out() -> None:
     """By chance alone some highest value does at times; a false share of 0.2 of nothing else allows that."""
     found = [standing_out(np.random.default_rng(seed).lognormal(0, 0.3, 300)).sum() for seed in range(300)]
     assert np.mean(found) / 300 < 0.002
+
+
+def test_what_stands_out_is_told_by_benjamini_and_hochberg() -> None:
+    """Of values whose upper half lies farther apart than their lower half says."""
+    numbers = set()
+    for seed in range(40):
+        values = np.random.default_rng(seed).normal(0, 0.3, 200)
+        values[values > 0] *= np.random.default_rng(seed).uniform(1, 1.9)
+        tenth, middle = np.quantile(values, [0.1, 0.5])
+        deviation = (middle - tenth) / -norm.ppf(0.1) * (1 + _robust.UNSURE / np.sqrt(200))
+        expected = false_discovery_control(norm.sf(values, middle, deviation)) <= _robust.FALSE_SHARE
+        np.testing.assert_array_equal(standing_out(np.exp(values)), expected)
+        numbers.add(int(expected.sum()))
+    assert len(numbers) > 10
+    assert max(numbers) < _robust.AT_MOST * 200
+
+
+def test_what_is_ordinary_is_told_by_those_among() -> None:
+    """Values that are not among them widen nothing, and are judged all the same."""
+    values = np.random.default_rng(0).lognormal(0, 0.2, 100)
+    values[:15], values[15], values[16] = 0.02, 5.0, 5.0
+    among = np.arange(100) > 15
+    assert np.flatnonzero(standing_out(values, among)).tolist() == [15, 16]
+    assert not standing_out(values).any()
+
+
+def test_who_vouches_is_the_second_nearest_of_those_ordinary() -> None:
+    rng = np.random.default_rng(0)
+    distances = np.sort(rng.random((30, 7, 8), np.float32), axis=2)
+    others = np.argsort(rng.random((30, 7, 30)), axis=2)[..., :8].astype(np.int32)
+    ordinary = rng.random(30) < 0.3
+    found = _robust._vouched(distances, others, ordinary)
+    for image, position in np.ndindex(30, 7):
+        known = distances[image, position][ordinary[others[image, position]]]
+        assert found[image, position] == (known[1] if len(known) > 1 else distances[image, position, -1])
 
 
 def test_of_few_scores_none_stands_out() -> None:

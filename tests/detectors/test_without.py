@@ -45,6 +45,39 @@ def test_whole_images_score_as_if_left_out_at_once(parameters: dict[str, Any]) -
             np.testing.assert_allclose(found.patches, at_once.patches[[number]], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("neighbors", [1, 3])
+def test_each_patch_is_compared_with_the_rows_of_others_and_the_stand_ins(neighbors: int) -> None:
+    given = images(12)
+    detector = PatchCore(coreset_ratio=0.2, neighbors=neighbors).fit(given, leave_one_out=True, later=True)
+    assert detector._bank.stand_ins is not None
+    at_once = PatchCore(coreset_ratio=0.2, neighbors=neighbors).fit(given, leave_one_out=True).left_out_
+    for number, image in enumerate(given):
+        rest = [detector.bank_[detector.owners_ != number], detector._bank.stand_ins.rows[number]]
+        apart = np.linalg.norm(image.reshape(-1, 1, CHANNELS) - np.concatenate(rest), axis=2)
+        expected = np.sort(apart, axis=1)[:, :neighbors].mean(axis=1).reshape(1, *GRID)
+        for found in (detector.without(number).score(image).patches, at_once.patches[[number]]):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_weight_of_an_image_is_that_among_the_rows_of_others_and_the_stand_ins() -> None:
+    """Equation 7 of the paper; in some images the nearest row is a stand-in."""
+    given = images(12)
+    detector = PatchCore(coreset_ratio=0.1, reweight=True, reweight_neighbors=4)
+    detector.fit(given, leave_one_out=True, later=True)
+    assert detector._bank.stand_ins is not None
+    by_stand_in = 0
+    for number, image in enumerate(given):
+        others = detector.bank_[detector.owners_ != number]
+        rows = np.concatenate([others, detector._bank.stand_ins.rows[number]]).astype(np.float64)
+        apart = np.linalg.norm(image.reshape(-1, 1, CHANNELS) - rows, axis=2)
+        top = apart[apart.min(axis=1).argmax()]
+        by_stand_in += top.argmin() >= len(others)
+        around = np.linalg.norm(rows - rows[top.argmin()], axis=1).argsort()[:4]
+        expected = (1 - np.exp(top.min()) / np.exp(top[around]).sum()) * top.min()
+        assert detector.without(number).score(image).images[0] == pytest.approx(expected, rel=1e-4)
+    assert by_stand_in
+
+
 PARTS = [[0, 3], [2, 5]]
 
 

@@ -62,6 +62,8 @@ def test_a_mask_file_of_the_images_size(tmp_path: Path) -> None:
     np.testing.assert_array_equal(area_of(str(path), (40, 60)).mask, mask > 0)
     with pytest.raises(DataError, match=r"領域\.png: the mask is 60 x 40 pixels, the images are 30 x 40\. Draw"):
         area_of(str(path), (40, 30))
+    with pytest.raises(DataError, match=r"drawn in pixels of 60 x 40 images; this one is 120 x 80\. Give"):
+        area_of(str(path), (40, 60)).of((80, 120))
 
 
 @pytest.mark.parametrize("roi", ["1,2,3", "1,2,0,4", "1,2 3,4", "1,2 3,4 5", "--", "1,,2"])

@@ -84,6 +84,17 @@ def test_a_hole_in_a_later_image_stays_inspected() -> None:
     assert not own[140:160, 190:210].any()
 
 
+def test_a_part_that_fills_most_of_the_picture_is_found_and_a_margin_around_it() -> None:
+    """The background is what the rim shows, not what most of the picture does."""
+    image = np.repeat(np.random.default_rng(0).integers(20, 40, (300, 400, 1), dtype=np.uint8), 3, axis=2)
+    image[30:270, 30:370] += np.random.default_rng(1).integers(100, 180, (240, 340, 1), dtype=np.uint8)
+    found = learn_foreground([image])
+    assert found.area is not None
+    box = found.area.box((300, 400))  # 400 / 32 pixels around the part, to two
+    assert np.abs([box.top - 17.5, box.left - 17.5, box.height - 265, box.width - 365]).max() <= 2
+    assert found.area.mask[box.top, 40:360].mean() > 0.9
+
+
 def test_one_odd_image_does_not_undo_it() -> None:
     images = [disc(200, 150, seed=n) for n in range(20)]
     images[3] = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)

@@ -159,6 +159,15 @@ def test_a_table_that_is_still_written(inspector: kizu.Inspector, tmp_path: Path
     assert len(read_predictions([part])) == 20
 
 
+@pytest.mark.parametrize(("header", "more"), [("path,score,threshold", f",{LIMIT:.6g}"), ("path,score", "")])
+def test_nothing_is_told_of_the_same_threshold_nor_of_none(
+    inspector: kizu.Inspector, tmp_path: Path, header: str, more: str
+) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(f"{header}\n" + "".join(f"a,{score}{more}\n" for score in drawn(20)))
+    assert len(find_drift(inspector, [path]).rows) == 20  # a warning is an error here
+
+
 def test_another_threshold_is_told_once(inspector: kizu.Inspector, tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text("path,score,threshold\n" + "".join(f"a,{score},{LIMIT * 1.1}\n" for score in drawn(20)))
