@@ -70,7 +70,7 @@ def test_which_model_cannot_run_so_is_said(model: Path, padim_model: Path, hard:
     quantised = tmp_path / "八.kizu"
     inspector = load(padim_model)
     replace(inspector, config=inspector.config.model_copy(update={"precision": "int8"})).save(quantised)
-    with pytest.raises(ParameterError, match="^[^:]*八.kizu: this model was quantised and runs in int8 alone"):
+    with pytest.raises(ParameterError, match=r"^.*八\.kizu: this model was quantised and runs in int8 alone"):
         compare([model, quantised], hard, precision="float32")
 
 
