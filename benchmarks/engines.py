@@ -2,7 +2,8 @@
 
 DATA is a folder or list with defects. PatchCore is fitted on it with default settings in every engine and precision
 that this machine has, and judged; then all take turns at one image after another, the backbone alone and the whole
-inspection. Scores are compared image by image with those of ONNX Runtime in float32; coresets differ a little too.
+inspection. Scores are compared image by image with those of ONNX Runtime in float32. Each fit picks
+its own coreset, and most of a change may come from that.
 --speed-only adds backbones with random weights, which take the same time and mean nothing.
 """
 

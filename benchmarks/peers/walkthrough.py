@@ -6,7 +6,7 @@ scikit-learn's ball tree, nine neighbours, plain distances; the image scores its
 1 − max(exp d)/Σ exp d over that patch's nine; the map is blurred with SciPy, σ = 4.
 
 Not as published: EfficientNet-Lite0 instead of Wide ResNet-50-2, in ONNX Runtime, on all of the image instead of the
-middle 254 of 256 pixels. Where the projection would have more dimensions than these features (152; always, from 514
+middle 254 of 256 pixels. Where the projection would have more dimensions than these features (152; always, from 492
 patches on) scikit-learn refuses, and the selection is on the features themselves.
 """
 

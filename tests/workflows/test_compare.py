@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,11 @@ from PIL import Image
 
 import kizu
 from kizu.datasets import load_dataset
-from kizu.errors import DataError, ImageError, KizuWarning, ParameterError
+from kizu.errors import DataError, ImageError, KizuWarning, MissingExtraError, ParameterError
 from kizu.images import read_image
 from kizu.inspector import Inspector
 from kizu.metrics import compare_auroc
-from kizu.workflows import compare, load
+from kizu.workflows import _compare, compare, load
 from workflows import tiles
 from workflows.tiles import SMALL, tile
 
@@ -37,8 +39,6 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def at(path: Path, threshold: float) -> Inspector:
     """A model with another threshold."""
-    from dataclasses import replace
-
     inspector = load(path)
     assert inspector.calibration is not None
     decision = replace(inspector.calibration.decision, by="value", threshold=threshold)
@@ -64,6 +64,27 @@ def test_each_model_does_as_it_does_alone(model: Path, padim_model: Path, hard: 
     assert [m.detector for m in found.models] == ["patchcore", "padim"]
     assert (len(found.images), found.left_out, found.skipped) == (28, 0, 0)
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_which_model_cannot_run_so_is_said(model: Path, padim_model: Path, hard: Path, tmp_path: Path) -> None:
+    quantised = tmp_path / "八.kizu"
+    inspector = load(padim_model)
+    replace(inspector, config=inspector.config.model_copy(update={"precision": "int8"})).save(quantised)
+    with pytest.raises(ParameterError, match=r"^.*八\.kizu: this model was quantised and runs in int8 alone"):
+        compare([model, quantised], hard, precision="float32")
+
+
+def test_which_model_wants_what_is_not_installed(
+    model: Path, padim_model: Path, hard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bare(path: Path, **running: object) -> Inspector:
+        if path == padim_model:
+            raise MissingExtraError("OpenVINO is not installed.")
+        return load(path)
+
+    monkeypatch.setattr(_compare, "load", bare)
+    with pytest.raises(MissingExtraError, match=f"^{re.escape(str(padim_model))}: OpenVINO is not installed"):
+        compare([model, padim_model], hard)
 
 
 def test_the_tests_are_those_of_the_same_images(model: Path, padim_model: Path, hard: Path) -> None:

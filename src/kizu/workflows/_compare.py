@@ -18,7 +18,7 @@ import numpy.typing as npt
 from kizu.arguments import OnePath, path_of, several
 from kizu.calibration import VERDICTS
 from kizu.datasets import Dataset, Sample, load_dataset, load_mask
-from kizu.errors import DataError, ImageError, ParameterError
+from kizu.errors import DataError, ImageError, MissingExtraError, ParameterError
 from kizu.files import atomic_write, prepare_folder
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, Prediction
@@ -101,11 +101,17 @@ def _models(models: OnePath | Inspector | Iterable[OnePath | Inspector], running
     if not 2 <= len(given) <= len(names):
         raise ParameterError(f"2 to {len(names)} models are compared; got {len(given)}. Name the model files first.")
     return [
-        _Model(name, None, model)
-        if isinstance(model, Inspector)
-        else _Model(name, path_of(model), load(path_of(model), **running))
+        _Model(name, None, model) if isinstance(model, Inspector) else _loaded(name, path_of(model), running)
         for name, model in zip(names, given, strict=False)
     ]
+
+
+def _loaded(name: str, path: Path, running: Mapping[str, Any]) -> _Model:
+    """A model from its file, which is named where its engine or precision cannot be had."""
+    try:
+        return _Model(name, path, load(path, **running))
+    except (MissingExtraError, ParameterError) as error:
+        raise type(error)(f"{path}: {error}") from None
 
 
 def _samples(inspectors: Sequence[Inspector], data: str | Path | Dataset) -> tuple[list[Sample], int]:
