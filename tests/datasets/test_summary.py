@@ -33,7 +33,7 @@ def test_for_people(root: Path) -> None:
         "  sizes in pixels: 24×16 to 50×40, most often 32×24 (6)",
         f"  unreadable: 1, the first: {broken}: not an image kizu reads (PNG, JPEG, BMP, TIFF, WebP); "
         "save it as one of these, or take it out",
-        "  note: 1 images have 16 bits a sample: 65535 becomes 255 without --window. "
+        "  note: 16 bits a sample in 1 image: 65535 becomes 255 without --window. "
         "If the camera fills only part of that, fit with --window auto",
     ]
 
@@ -53,6 +53,12 @@ def test_for_programs(root: Path) -> None:
         "most_common_count": 6,
     }
     assert len(found["unreadable"]) == len(found["notes"]) == 1
+
+
+def test_of_sizes_that_all_differ_none_is_the_most_frequent(tmp_path: Path) -> None:
+    put(tmp_path, "a.png")
+    put(tmp_path, "b.png", size=(16, 24))
+    assert load_dataset(tmp_path).summary().lines()[-1] == "  sizes in pixels: 24×16 to 32×24"
 
 
 def test_one_size_no_masks_no_test(tmp_path: Path) -> None:

@@ -382,7 +382,7 @@ def test_patches_that_memory_does_not_hold_are_told_before_they_come(name, monke
             yield embeddings(1)
 
     with pytest.raises(
-        ParameterError, match=r"patches of 1,000 images take 0\.5MB, and 0\.4MB are free\. .*--memory 1GB"
+        ParameterError, match=r"patches of 1,000 images take 0\.5MB, and 0\.4MB are free\. .*--memory SIZE"
     ):
         build(name, {}).fit(stream(), images=1000)
     assert len(taken) == 1

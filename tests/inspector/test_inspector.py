@@ -390,7 +390,7 @@ def test_errors_of_damaged_parts_name_the_file(model: Path, tmp_path: Path) -> N
     ("part", "odd", "problem"),
     [
         ("calibration", None, "'NoneType' object is not subscriptable"),
-        ("detector", {}, "'name'"),
+        ("detector", {}, ": it lacks 'name'"),
         ("config", {"seed": -1}, "`seed`: input should be greater than or equal to 0; got -1"),
     ],
 )

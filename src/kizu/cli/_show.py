@@ -142,7 +142,8 @@ def exported(result: Export, model: Path, as_json: bool) -> None:
     samples = "" if result.dtype == "uint8" else f", the camera's samples as {result.dtype}"
     line(f"Wrote {names} ({mebibytes(result.size)}), for {result.colour.upper()} images of {size}{samples}.")
     score, map_ = f"{agreement.score:.1g} of their value", f"{agreement.map:.1g} of their range"
-    print(f"Checked on {agreement.images} images: scores differ from the model's by {score} at most, maps by {map_}.")
+    checked = plural(agreement.images, "image")
+    print(f"Checked on {checked}: scores differ from the model's by {score} at most, maps by {map_}.")
     if result.search != "exact":
         print(
             "The model searches its memory bank approximately, the export exactly; it was compared with exact search."

@@ -156,7 +156,7 @@ def info(inspector: Inspector, path: Path, as_json: bool) -> None:
         _section("Inspected area", content["area"])
     _section("Data", made["data"])
     if steps:
-        _section("Updates", {f"after {step.id}": f"{len(step.names)} images" for step in steps})
+        _section("Updates", {f"after {step.id}": plural(len(step.names), "image") for step in steps})
     _section("Backbone", made["backbone"])
     _section("Versions", made["versions"])
 

@@ -14,7 +14,7 @@ from kizu.images import Header, read_ahead, read_header
 from kizu.wording import plural
 
 _DEEP = (
-    "{} images have 16 bits a sample: 65535 becomes 255 without --window. "
+    "16 bits a sample in {}: 65535 becomes 255 without --window. "
     "If the camera fills only part of that, fit with --window auto"
 )
 
@@ -78,8 +78,8 @@ class DatasetSummary:
     def _sizes(self, smallest: tuple[int, int], largest: tuple[int, int], common: tuple[int, int]) -> str:
         if smallest == largest:
             return f"all {_size(common)}"
-        most = f"most often {_size(common)} ({self.most_common_count})"
-        return f"{_size(smallest)} to {_size(largest)}, {most}"
+        most = f", most often {_size(common)} ({self.most_common_count})" if self.most_common_count > 1 else ""
+        return f"{_size(smallest)} to {_size(largest)}{most}"
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain values for JSON."""
@@ -132,7 +132,7 @@ def summarise(dataset: Dataset, *, windowed: bool = False) -> DatasetSummary:
         most_common=common[0][0] if common else None,
         most_common_count=common[0][1] if common else 0,
         unreadable=unreadable,
-        notes=(*dataset.notes, *((_DEEP.format(bits[16]),) if bits[16] and not windowed else ())),
+        notes=(*dataset.notes, *((_DEEP.format(plural(bits[16], "image")),) if bits[16] and not windowed else ())),
     )
 
 

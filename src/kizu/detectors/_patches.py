@@ -83,7 +83,7 @@ def _require_free(needed: int, images: int) -> None:
     if free is not None and needed > free:
         raise ParameterError(
             f"the patches of {images:,} images take {size_text(needed)}, and {size_text(max(free, 0))} are free. Fit "
-            "within less, as with `kizu fit --memory 1GB`, or give fewer images at a time or a smaller image_size."
+            "within a limit, `kizu fit --memory SIZE`, or give fewer images at a time or a smaller image_size."
         )
 
 

@@ -303,9 +303,8 @@ class Inspector:
         except _NotInstalledError as error:
             raise ModelFileError(f"{path}: {error}") from None
         except (KeyError, TypeError, ValueError, ParameterError, ImageError, DataError, ModelFileError) as error:
-            raise ModelFileError(
-                f"{path}: the model file is damaged: {sentence(error)} Restore it or fit again."
-            ) from None
+            problem = f"it lacks {error}." if isinstance(error, KeyError) else sentence(error)
+            raise ModelFileError(f"{path}: the model file is damaged: {problem} Restore it or fit again.") from None
         if exact:
             detector.search_exactly()
         try:
