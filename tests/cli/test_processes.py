@@ -48,6 +48,7 @@ def test_light_commands_load_nothing_heavy(code: str) -> None:
 def test_an_interrupt_that_a_library_makes_an_error_of(sent: str, code: int) -> None:
     program = f"""
 import signal, kizu.cli._app as app
+signal.signal(signal.SIGINT, signal.default_int_handler)  # else it is ignored where the tests run in the background
 def command(arguments):
     try:
         signal.raise_signal(signal.{sent})
