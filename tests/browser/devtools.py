@@ -111,11 +111,16 @@ class Page:
         self.send("Input.dispatchKeyEvent", type="keyUp", **code)
 
     def click(self, selector: str) -> None:
-        """A click of the left button in the middle of the first such element."""
-        place = self.run(
-            f"""(() => {{ const it = document.querySelector({json.dumps(selector)});
-            it.scrollIntoView({{block: "center", behavior: "instant"}}); const box = it.getBoundingClientRect();
-            return [box.x + box.width / 2, box.y + box.height / 2]; }})()"""
+        """A click of the left button in the middle of the first such element, once it stands still there."""
+        place = self.until(
+            f"""(async () => {{ const it = document.querySelector({json.dumps(selector)});
+            it.scrollIntoView({{block: "center", behavior: "instant"}});
+            const middle = () => {{ const box = it.getBoundingClientRect();
+              return [box.x + box.width / 2, box.y + box.height / 2]; }};
+            const [x, y] = middle();
+            await new Promise((done) => setTimeout(done, 50));
+            const still = middle().every((now, axis) => now === [x, y][axis]);
+            return still && it.contains(document.elementFromPoint(x, y)) && [x, y]; }})()"""
         )
         at = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
         self.send("Input.dispatchMouseEvent", type="mousePressed", **at)

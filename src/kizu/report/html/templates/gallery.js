@@ -229,7 +229,7 @@
       link.href = URL.createObjectURL(new Blob([byId("report-coco").textContent], { type: "application/json" }));
       link.download = "regions.coco.json";
       link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+      setTimeout(() => URL.revokeObjectURL(link.href), 60000); // a busy machine begins late to save it
     });
   }
 
