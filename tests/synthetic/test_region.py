@@ -27,6 +27,12 @@ def test_an_object_on_a_plain_background(side: int, background: int, level: int)
     assert (found & ~inside).sum() < 0.01 * inside.sum()
 
 
+def test_a_dark_object_with_a_bright_label_is_all_of_it() -> None:
+    image, inside = disc(200, 10, 40)
+    image[70:130, 70:130] = 245
+    assert (object_region(image) & inside).sum() > 0.9 * inside.sum()
+
+
 def test_an_object_with_a_hole_is_one() -> None:
     image, _ = disc(200, 245, 120)
     image[90:110, 90:110] = 245

@@ -85,21 +85,25 @@ def _foreground(image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], str]:
     background = np.median(image[rim], axis=0)
     apart = np.abs(image.astype(np.float32) - background.astype(np.float32)).max(axis=2)
     levels = apart.clip(0, 255).astype(np.uint8)
-    first = _otsu(levels)
-    over = levels > _lowest(first, levels, rim)
+    over = levels > lowest_threshold(levels, float(np.quantile(levels[rim], 1 - ON_RIM)))
     mask = np.asarray(cv2.morphologyEx(over.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.bool_)
     if not SMALLEST <= mask.mean() <= LARGEST:
         return mask, f"{percent(float(mask.mean()))} differ from the rim"
     if mask[rim].mean() > ON_RIM:
         return mask, "the rim is not of one colour"
-    if _between(levels, levels > first) < APART:
+    if _between(levels, levels > _otsu(levels)) < APART:
         return mask, "there is no gap between background and part"
     return mask, ""
 
 
-def _lowest(threshold: float, levels: NDArray[np.uint8], rim: NDArray[np.bool_]) -> float:
-    """The last threshold that clearly parts the levels under the one before, above what the rim shows."""
-    plain = float(np.quantile(levels[rim], 1 - ON_RIM))
+def lowest_threshold(levels: NDArray[np.uint8], plain: float) -> float:
+    """The last threshold that clearly parts ``levels`` under the one before, above ``plain``, which is background.
+
+    >>> levels = np.repeat(np.array([2, 40, 240], np.uint8), 100)
+    >>> lowest_threshold(levels, plain=1), lowest_threshold(levels, plain=30)
+    (2.0, 40.0)
+    """
+    threshold = _otsu(levels)
     while plain < threshold:
         under = levels[levels <= threshold]
         lower = _otsu(under)

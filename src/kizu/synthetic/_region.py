@@ -9,6 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kizu.images import resize, resize_mask
+from kizu.images.foreground import lowest_threshold
+
 WORKING_SIDE = 128
 """Pixels of the longer side at which it is looked for."""
 
@@ -25,8 +28,6 @@ def object_region(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     >>> bool(region[32, 32]), bool(region[2, 2]), bool(object_region(image[16:48, 16:48])[0, 0])
     (True, False, True)
     """
-    from kizu.images import resize, resize_mask
-
     height, width = image.shape[:2]
     scale = min(1.0, WORKING_SIDE / max(height, width))
     small = resize(image, (max(8, round(height * scale)), max(8, round(width * scale))))
@@ -43,8 +44,8 @@ def _foreground(image: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     border = np.concatenate([colours[0], colours[-1], colours[1:-1, 0], colours[1:-1, -1]])
     background = np.median(border, axis=0)
     away = np.abs(colours - background).max(axis=2)
-    limit = _limit(away)
     at_border = np.abs(border - background).max(axis=1)
+    limit = lowest_threshold(away.clip(0, 255).astype(np.uint8), float(np.quantile(at_border, _PLAIN)))
     if (at_border <= limit).mean() < _PLAIN or limit > 100:
         return None
     kernel = np.ones((3, 3), np.uint8)
@@ -53,14 +54,6 @@ def _foreground(image: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     mask = cv2.erode(_filled(np.asarray(mask, np.uint8)), kernel)  # its edge belongs to neither
     share = float(mask.mean())
     return mask.astype(np.bool_) if _LEAST <= share <= _MOST else None
-
-
-def _limit(away: NDArray[np.float32]) -> float:
-    """Otsu's threshold between what looks like the background and what does not."""
-    import cv2
-
-    levels = np.clip(away, 0, 255).astype(np.uint8)
-    return float(cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0])
 
 
 def _filled(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
