@@ -32,6 +32,7 @@ def a_look(name: str, split: Any = "train", label: Any = "good", **given: Any) -
         "white": 0.0,
         "detail": 1.0,
         "noise": 1.0,
+        "more_pages": False,
         "mask": mask,
     }
     return Look(sample, **{**usual, **given})

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from checks.making import a_look
-from kizu.checks.files import ENOUGH_GOOD, FEW_GOOD, left_out, too_few, unreadable
+from kizu.checks.files import ENOUGH_GOOD, FEW_GOOD, further_pages, left_out, too_few, unreadable
 from kizu.datasets import Dataset
 from kizu.errors import ImageError
 from kizu.wording import Wording
@@ -66,3 +66,13 @@ def test_what_a_layout_leaves_out_is_passed_on() -> None:
     (finding,) = left_out(Dataset(Path("x"), "list", (), (ignored, masks)))
     assert (finding.kind, finding.severity, finding.paths) == ("left_out", "note", ())
     assert finding.message == "ignored in the data folder: notes/."
+
+
+def test_pages_that_nobody_looks_at_are_told() -> None:
+    looks = [a_look("a.tif", more_pages=True), a_look("b.tif"), a_look("c.tif", more_pages=True)]
+    (finding,) = further_pages(looks)
+    assert (finding.kind, finding.severity) == ("pages", "warning")
+    assert finding.paths == (Path("a.tif"), Path("c.tif"))
+    assert finding.message == "2 files of several pages, of which the first alone is inspected."
+    assert "--channels" in finding.advice
+    assert list(further_pages(looks[1:2])) == []

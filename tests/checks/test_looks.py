@@ -87,3 +87,13 @@ def test_a_large_picture_is_as_sharp_as_it_is_at_that_size(tmp_path: Path) -> No
     small = look(at(write(tmp_path / "small.png", resize(image, (307, 1024)))))
     found = look(at(write(tmp_path / "large.png", image)))
     assert (found.detail, found.noise) == pytest.approx((small.detail, small.noise), abs=1e-5)
+
+
+def test_pages_after_the_first_are_seen(tmp_path: Path) -> None:
+    pages = [Image.fromarray(tile(seed)) for seed in range(3)]
+    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
+    pages[0].save(tmp_path / "one.tif")
+    stack, one = (look(at(tmp_path / name)) for name in ("stack.tif", "one.tif"))
+    assert (stack.more_pages, one.more_pages) == (True, False)
+    assert stack.digest == one.digest
+    assert not look(at(write(tmp_path / "one.png", tile(0)))).more_pages

@@ -10,12 +10,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import kizu
 from capabilities import quantises
 from kizu import workflows
 from kizu.errors import DataError, ImageError, KizuWarning, ParameterError
 from kizu.images import Reading, read_image, read_samples
+from kizu.workflows import make_report
 from workflows.tiles import SMALL, tile
 
 SIDE = 96
@@ -239,13 +241,23 @@ def test_the_check_says_that_8_bits_are_too_few_and_looks_deeper(data: Path, tmp
 
 
 def test_a_report_tells_of_depth_only_where_it_is_lost(data: Path, deep: kizu.Inspector, tmp_path: Path) -> None:
-    from kizu.workflows import make_report
-
     with pytest.warns(KizuWarning, match="16-bit images"):
         shallow = kizu.fit(data, **SETTINGS)
     for name, model in (("shallow", shallow), ("deep", deep)):
         page = make_report(model, data, tmp_path / f"{name}.html").page.read_text(encoding="utf-8")
         assert ("Too few grey levels in 8 bits" in page) == (name == "shallow")
+
+
+def test_a_report_tells_of_pages_only_where_they_are_not_read(tmp_path: Path) -> None:
+    for number in range(24):
+        folder = tmp_path / "data" / ("train" if number < 20 else "test") / "good"
+        folder.mkdir(parents=True, exist_ok=True)
+        pages = [Image.fromarray(tile(seed)[..., 0]) for seed in (number, 100 + number, 200 + number)]
+        pages[0].save(folder / f"{number}.tif", save_all=True, append_images=pages[1:])
+    for name, channels in (("first", None), ("all", [0, 1, 2])):
+        model = kizu.fit(tmp_path / "data", channels=channels, **SETTINGS)
+        page = make_report(model, tmp_path / "data", tmp_path / f"{name}.html").page.read_text(encoding="utf-8")
+        assert ("24 files of several pages" in page) == (name == "first")
 
 
 def test_the_check_says_nothing_of_8_bits_or_of_all_16(parts: Path, tmp_path: Path) -> None:

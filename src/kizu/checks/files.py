@@ -1,4 +1,4 @@
-"""Files that cannot be read, what a layout left out, whether there are enough images, and whether 8 bits do."""
+"""Files that cannot be read or have more pages, what a layout left out, whether images and 8 bits are enough."""
 
 from __future__ import annotations
 
@@ -48,6 +48,17 @@ def shallow(looks: Sequence[Look]) -> Iterator[Finding]:
         figures = {"n": len(deep), "highest": round(reach * (2**16 - 1)), "levels": round(reach * 255) + 1}
         advice = "Fit with --window auto, which keeps what the camera saw. This check saw 8 bits, but for suspects."
         yield Finding("depth", "warning", (), Wording("shallow", figures), advice)
+
+
+def further_pages(looks: Sequence[Look]) -> Iterator[Finding]:
+    """Files of several pages, of which the first is inspected."""
+    paths = tuple(look.sample.path for look in looks if look.more_pages)
+    if paths:
+        advice = (
+            "Fit with --channels 0,1,2 or others where pages are channels, which are counted through all pages. "
+            "Else save each page as a file."
+        )
+        yield Finding("pages", "warning", paths, Wording("further_pages", {"n": len(paths)}), advice)
 
 
 def too_few(looks: Sequence[Look]) -> Iterator[Finding]:

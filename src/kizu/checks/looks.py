@@ -36,7 +36,8 @@ class Look:
     share of what a file of its depth can hold; all that follows is of the image in 8 bits. ``thumbnail``:
     ``(128, 128)`` grey uint8. ``brightness``: mean grey level, 0 to 255; ``black`` and ``white``: share of pixels at
     either end. ``detail``: the logarithm of how much finer the image is than a slightly blurred one, low where it is
-    out of focus; ``noise``: the same a step finer, high where it is noisy.
+    out of focus; ``noise``: the same a step finer, high where it is noisy. ``more_pages``: whether the file has pages
+    that nobody looks at, as the first is the image.
     """
 
     sample: Sample
@@ -52,6 +53,7 @@ class Look:
     white: float
     detail: float
     noise: float
+    more_pages: bool
     mask: MaskLook | None
 
 
@@ -78,6 +80,7 @@ def look(sample: Sample, max_pixels: int = DEFAULT_MAX_PIXELS) -> Look:
         white=float((grey >= _WHITE).mean()),
         detail=detail,
         noise=noise,
+        more_pages=header.more_pages,
         mask=_look_at_mask(sample, max_pixels),
     )
 

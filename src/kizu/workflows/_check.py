@@ -158,6 +158,7 @@ def _findings(
     yield from uniformity.odd_ones(looks)
     yield from appearance.odd_looks(looks)
     yield from files.shallow(looks)
+    yield from files.further_pages(looks)
     yield from files.too_few(looks)
     yield from files.left_out(dataset)
 

@@ -14,7 +14,7 @@ from kizu.calibration import VERDICTS
 from kizu.datasets import Dataset, Sample, load_dataset
 from kizu.datasets.folder import LAYOUT as PLAIN
 from kizu.errors import DataError
-from kizu.images import DEFAULT_MAX_PIXELS, is_image
+from kizu.images import DEFAULT_MAX_PIXELS, Reading, is_image
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
 from kizu.report.pdf import find_chromium, print_pdf
@@ -102,8 +102,8 @@ def make_report(
     findings = None
     if check and dataset.layout != NO_LABELS:
         found = check_data(dataset, suspects=False, max_pixels=max_pixels, progress=shown).findings
-        windowed = inspector.reading.window is not None  # what 8 bits would lose is then no matter
-        findings = tuple(finding for finding in found if not (windowed and finding.kind == "depth"))
+        seen_to = _seen_to(inspector.reading)
+        findings = tuple(finding for finding in found if finding.kind not in seen_to)
     content = gathered.content(target, reader.skipped, findings)
     target.write(content, shown)
     if program is not None:
@@ -153,3 +153,9 @@ def _dataset(data: str | Path | Dataset, seed: int) -> Dataset:
 
 def _unlabelled(path: Path) -> Dataset:
     return Dataset(path, NO_LABELS, tuple(Sample(file, "test", None, "") for file in find_files([path])))
+
+
+def _seen_to(reading: Reading) -> set[str]:
+    """The kinds of findings that are no matter to a model, as it reads what they say would be lost."""
+    met = {"depth": reading.window is not None, "pages": reading.channels is not None}
+    return {kind for kind, is_met in met.items() if is_met}

@@ -48,6 +48,8 @@ class Header:
     """Bytes ``[start, stop)`` to zero before decoding, lest the decoder multiply colours by alpha (TIFF)."""
     opaque: bool = False
     """Whether the decoder gives an alpha that the file does not have (CMYK TIFF)."""
+    more_pages: bool = False
+    """Whether pages follow the first (TIFF)."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -45,6 +45,7 @@ def _header(data: Bytes) -> Header:
         inverted=bits == 16 and tags.first(_PHOTOMETRIC, _ZERO_IS_BLACK) == _ZERO_IS_WHITE,
         blank=_alpha_tag(tags),
         opaque=tags.first(_PHOTOMETRIC, _ZERO_IS_BLACK) == _CMYK,
+        more_pages=tags.following != 0,
     )
 
 
