@@ -34,8 +34,8 @@ def load_libraries() -> None:
     import faiss  # noqa: F401
 
     since = mark("import faiss", since)
-    import kizu.cli
-    import kizu.workflows  # noqa: F401
+    import kizu.cli  # noqa: F401
+    from kizu.workflows import load, predict  # noqa: F401
 
     mark("import the rest", since)
 
@@ -58,11 +58,11 @@ def watch_sessions() -> None:
 
 def predict(model: str, path: str) -> None:
     """Load, read, score, print."""
-    import kizu
     from kizu import images
+    from kizu.workflows import load
 
     since = time.time()
-    inspector = kizu.load(model)
+    inspector = load(model)
     since = mark("model and session", since)
     STAGES["model"] = STAGES.pop("model and session") - STAGES["session"]
     image = images.read_image(path)

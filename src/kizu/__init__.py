@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kizu._late import loader
 from kizu._version import __version__
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ __all__ = [
     "update",
 ]
 
-_ELSEWHERE = {
+_HOMES = dict.fromkeys(__all__, "kizu.workflows") | {
     "Calibration": "kizu.calibration",
     "Config": "kizu.config",
     "Decision": "kizu.calibration",
@@ -77,17 +78,10 @@ _ELSEWHERE = {
     "KizuWarning": "kizu.errors",
     "Prediction": "kizu.inspector",
 }
-"""Where public names live that are not in `kizu.workflows`."""
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name when it is first used: ``import kizu`` alone loads nothing heavy."""
-    from importlib import import_module
-
-    if name not in __all__:
-        raise AttributeError(f"module 'kizu' has no attribute {name!r}")
-    return getattr(import_module(_ELSEWHERE.get(name, "kizu.workflows")), name)
+__getattr__ = loader(__name__, _HOMES)

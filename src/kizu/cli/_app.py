@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import logging
 import signal
 import sys
@@ -82,6 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
     logging.getLogger().addHandler(logging.NullHandler())  # what libraries log concerns developers
     with _heeding_signals() as heard:
         code = _run(sys.argv[1:] if arguments is None else arguments, heard)
+    if code == 0:  # all is put away, and a last search for garbage takes as long as inspecting some images
+        atexit.register(gc.freeze)
     sys.exit(code)
 
 
