@@ -4,6 +4,8 @@
 prediction goes to stderr; seconds by stage go to stdout as JSON, with the time they ended.
 """
 
+import atexit
+import gc
 import json
 import sys
 import time
@@ -78,6 +80,7 @@ def main() -> None:
     load_libraries()
     watch_sessions()
     predict(*sys.argv[2:4])
+    atexit.register(gc.freeze)  # as the command does
     print(json.dumps({**STAGES, "ended": time.time()}), flush=True)
 
 
