@@ -36,7 +36,7 @@ def load_libraries() -> None:
     import faiss  # noqa: F401
 
     since = mark("import faiss", since)
-    import kizu.cli  # noqa: F401
+    import kizu.cli._app  # noqa: F401
     from kizu.workflows import load, predict  # noqa: F401
 
     mark("import the rest", since)

@@ -61,6 +61,14 @@ app.main([])
     assert (said.returncode, said.stderr) == (code, "\ninterrupted: existing files are as they were.\n")
 
 
+def test_an_interrupt_while_the_commands_load(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    here = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    said = subprocess.run([*KIZU, "--version"], env=here, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (130, "")
+    assert said.stderr == "\ninterrupted: existing files are as they were.\n"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ignores interrupts in another way")
 def test_an_ignored_interrupt_stays_ignored() -> None:
     program = """

@@ -16,6 +16,7 @@ from typing import Any
 import typer
 
 from kizu.cli import (
+    INTERRUPTED,
     _backbones,
     _check,
     _compare,
@@ -132,7 +133,7 @@ def _run(arguments: list[str], heard: Sequence[KeyboardInterrupt] = ()) -> int:
 
 
 def _interrupted(ended: BaseException) -> int:
-    print("\ninterrupted: existing files are as they were.", file=sys.stderr)
+    print(INTERRUPTED, file=sys.stderr)
     return 143 if isinstance(ended, _Terminated) else 130
 
 
