@@ -206,8 +206,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=200, help="measurements of each (200)")
     parser.add_argument("--queries", type=int, default=50, help="different images inspected (50)")
     parser.add_argument("--side", type=int, default=256, help="side of the decoded image in pixels (256)")
-    rest = "seconds of rest before each, in which the threads of an exact search's BLAS stop running in circles (0.1)"
-    parser.add_argument("--pause", type=float, default=0.1, help=rest)
+    parser.add_argument("--pause", type=float, default=0.02, help="seconds of rest before each (0.02)")
     return parser
 
 
