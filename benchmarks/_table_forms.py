@@ -42,10 +42,12 @@ def latency(row: Cells) -> dict[str, str] | None:
     rows = f", {whole(row['bank_rows'])} × {row['dimensions']}" if row["bank_rows"] else f", {row['dimensions']} d"
     return {
         "": CASES[row["case"]] + rows,
+        "rest before": f"{float(row['pause']):g} s",
         "of the backbone's time": fixed(row["ratio_to_engine"], 1),
         "of a bare session's": fixed(row["ratio_to_bare"], 1),
         "ms": fixed(row["ms"], 1),
         "95 % within": fixed(row["ms_p95"], 1),
+        "the first": fixed(row["first_ms"], 1),
         "backbone": fixed(row["embed_ms"], 1),
         "search": fixed(row["search_ms"] or row["score_ms"], 1),
         "made exact": fixed(row["confirm_ms"], 1),

@@ -1,9 +1,10 @@
 """One image, from a decoded array to score and map, as a ratio to the backbone's own ONNX Runtime time.
 
 Every figure of a row comes from one run in which whole inspection, kizu's engine, a bare ONNX Runtime session with
-default options, and the single stages take turns. Before each measurement the same work is done once unmeasured on
-another image, after a pause: idle threads of what ran before have then gone to sleep, and caches are as in a steady
-stream. ``resize`` is that of a cell as it is on disk (300²); images of --side 256 need none, so the total has none.
+default options, and the single stages take turns. Each has a pause first, in which idle threads of what ran before go
+to sleep, and does its work once on another image, so that caches are as in a steady stream: what that takes is in the
+columns ``first_…``, the second is the measurement. ``resize`` is that of a cell as it is on disk (300²); images of
+--side 256 need none, so the total has none.
 """
 
 from __future__ import annotations
@@ -120,27 +121,35 @@ def subjects(inspector: kizu.Inspector, cells: Sequence[Image], side: int) -> li
 
 
 def interleave(takers: Sequence[Subject], runs: int, pause: float) -> dict[str, list[float]]:
-    """Milliseconds by name, one a run, after two runs to warm up."""
+    """Milliseconds by name, one a run, after two runs to warm up; by ``first`` and the name those right after the
+    pause.
+    """
     times: dict[str, list[float]] = {}
     for run in range(-2, runs):
         for subject in takers:
             time.sleep(pause)
-            subject(run - 1)
-            for name, milliseconds in subject(run).items():
+            first = {f"first {name}": milliseconds for name, milliseconds in subject(run - 1).items()}
+            for name, milliseconds in {**first, **subject(run)}.items():
                 if run >= 0:
                     times.setdefault(name, []).append(milliseconds)
     return times
 
 
-def row(case: str, inspector: kizu.Inspector, times: Mapping[str, list[float]], side: int) -> _results.Row:
+def row(
+    case: str, inspector: kizu.Inspector, times: Mapping[str, list[float]], *, side: int, pause: float
+) -> _results.Row:
     median = {name: statistics.median(values) for name, values in times.items()}
     summary, state = inspector.detector.summary(), inspector.detector.state()
     return {
         "case": case,
+        "pause": pause,
         "ratio_to_engine": median["total"] / median["engine"],
         "ratio_to_bare": median["total"] / median["bare"],
         "ms": median["total"],
         "ms_p95": float(np.percentile(times["total"], 95)),
+        "first_ratio_to_engine": median["first total"] / median["first engine"],
+        "first_ms": median["first total"],
+        "first_ms_p95": float(np.percentile(times["first total"], 95)),
         "engine_ms": median["engine"],
         "engine_ms_p95": float(np.percentile(times["engine"], 95)),
         "bare_ms": median["bare"],
@@ -191,10 +200,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options().parse_args(arguments)
     cells, found = queries(options.queries), []
     for case, inspector in inspectors(options):
-        _results.note(f"{case}: {options.runs} runs")
-        times = interleave(subjects(inspector, cells, options.side), options.runs, options.pause)
-        found.append(row(case, inspector, times, options.side))
-    _results.save("latency", found, key=("case", "image_side"), folder=options.results)
+        takers = subjects(inspector, cells, options.side)
+        for pause in options.pauses:
+            _results.note(f"{case}: {options.runs} runs, {pause:g} s of rest before each")
+            times = interleave(takers, options.runs, pause)
+            found.append(row(case, inspector, times, side=options.side, pause=pause))
+    _results.save("latency", found, key=("case", "pause", "image_side"), folder=options.results)
 
 
 def _options() -> argparse.ArgumentParser:
@@ -206,7 +217,10 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=200, help="measurements of each (200)")
     parser.add_argument("--queries", type=int, default=50, help="different images inspected (50)")
     parser.add_argument("--side", type=int, default=256, help="side of the decoded image in pixels (256)")
-    parser.add_argument("--pause", type=float, default=0.02, help="seconds of rest before each (0.02)")
+    pauses = [0.02, 0.3]
+    parser.add_argument(
+        "--pauses", type=_results.listed(float), default=pauses, help="seconds of rest before (0.02,0.3)"
+    )
     return parser
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -101,6 +102,57 @@ def test_what_goes_wrong_with_a_part_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         threads.together(fails, [1, 0])
     assert threads.together(fails, [1, 1]) == [1, 1]
+
+
+@pytest.fixture
+def fresh_threads() -> Iterator[None]:
+    threads._kept.cache_clear()
+    yield
+    threads._kept.cache_clear()
+
+
+def allowed(parts: int) -> list[set[int]]:
+    """The cores that each of so many threads may compute on."""
+    met = threading.Barrier(parts, timeout=30)
+
+    def work(_: int) -> set[int]:
+        met.wait()
+        return os.sched_getaffinity(0)
+
+    return threads.together(work, range(parts))
+
+
+binds = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system binds no thread to a core")
+
+
+@binds
+@pytest.mark.usefixtures("fresh_threads")
+def test_threads_that_fill_the_machine_have_a_core_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = os.sched_getaffinity(0)
+    if len(cores) < 2:
+        pytest.skip("one core")
+    monkeypatch.setattr(threads, "THREADS", len(cores))
+    monkeypatch.setattr(threads, "available", lambda: len(cores))
+    found = allowed(len(cores))
+    assert all(len(own) == 1 for own in found)
+    assert set().union(*found) == cores
+    assert os.sched_getaffinity(0) == cores  # the caller's own thread is not bound
+
+
+@binds
+@pytest.mark.usefixtures("fresh_threads")
+def test_threads_fewer_than_the_cores_are_bound_to_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = os.sched_getaffinity(0)
+    monkeypatch.setattr(threads, "available", lambda: len(cores) - 1)
+    assert allowed(2) == [cores, cores]
+
+
+@binds
+@pytest.mark.usefixtures("fresh_threads")
+def test_a_core_that_is_gone_binds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_cores", lambda: [100_000, 100_001])
+    cores = os.sched_getaffinity(0)
+    assert allowed(2) == [cores, cores]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is a copy of another here")

@@ -14,7 +14,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from itertools import islice
 from threading import Lock, local
@@ -129,7 +129,28 @@ def one_thread() -> Iterator[None]:
 @cache
 def _kept() -> ThreadPoolExecutor:
     """Threads that stay: to start them takes as long as their part of a small image."""
-    return ThreadPoolExecutor(THREADS, "kizu", initializer=_one_thread)
+    cores = iter(_cores())
+
+    def begin() -> None:
+        _one_thread()
+        for core in islice(cores, 1):
+            with suppress(OSError):  # it was taken from this process since
+                os.sched_setaffinity(0, {core})  # of the calling thread, not of the process
+
+    return ThreadPoolExecutor(THREADS, "kizu", initializer=begin)
+
+
+def _cores() -> list[int]:
+    """A core for each of the threads that stay, or none where the system shall place them.
+
+    After a rest Linux may wake the second thread on the core of the first though the other core sleeps (seen on a
+    virtual machine), and the two take turns. Only where these threads fill the machine are they bound: elsewhere
+    several programs would all keep to its first cores.
+    """
+    if not hasattr(os, "sched_getaffinity"):  # Windows, macOS
+        return []
+    cores = sorted(os.sched_getaffinity(0))
+    return cores if len(cores) == available() else []
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where no process is a copy of another
