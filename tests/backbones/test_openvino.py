@@ -93,13 +93,16 @@ import sys
 sys.modules["openvino"] = None
 from kizu.backbones import embedding_graph, get, open_engine
 from kizu.errors import MissingExtraError
-try:
-    open_engine(embedding_graph(get("efficientnet_lite0"), ["blocks.2"], 64), engine="openvino")
-except MissingExtraError as error:
-    print(error)
+graph = embedding_graph(get("efficientnet_lite0"), ["blocks.2"], 64)
+for precision in ("float32", "bfloat16"):
+    try:
+        open_engine(graph, engine="openvino", precision=precision)
+    except MissingExtraError as error:
+        print(error)
 """
 
 
 def test_without_the_package() -> None:
     said = subprocess.run([sys.executable, "-c", MISSING], capture_output=True, text=True, check=True)
-    assert said.stdout == 'OpenVINO is not installed. Run: pip install "kizu[openvino]"\n'
+    install = 'OpenVINO is not installed. Run: pip install "kizu[openvino]"'
+    assert said.stdout == f"{install}, or use --engine onnxruntime: it computes the same\n{install}\n"

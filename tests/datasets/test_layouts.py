@@ -197,6 +197,22 @@ def test_folders_that_are_no_data_set(tmp_path: Path, names: list[str], problem:
     assert "\n" not in str(caught.value)
 
 
+def test_a_table_of_something_else_is_not_advised(tmp_path: Path) -> None:
+    (tmp_path / "1cls.csv").write_text(
+        "object,split,label,image,mask\ncandle,train,normal,a.JPG,\n", encoding="utf-8"
+    )
+    with pytest.raises(
+        DataError, match=r"no images, but the files 1cls\.csv; .* Put the images of good parts there$"
+    ):
+        load_dataset(tmp_path)
+    (tmp_path / "parts.csv").write_text("label, Path\ngood,a.png\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"To use the list, give \S*parts\.csv$"):
+        load_dataset(tmp_path)
+    (tmp_path / "parts.csv").write_text("path,label\na.png,good\n", encoding="utf-16")
+    with pytest.raises(DataError, match=r"To use the list, give \S*parts\.csv$"):  # which then says: not UTF-8
+        load_dataset(tmp_path)
+
+
 def test_paths_that_are_no_data_set(tmp_path: Path) -> None:
     put(tmp_path, "一.png")
     (tmp_path / "a.docx").touch()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from datasets.tree import put
 from images.making import encode, huge_png
@@ -85,3 +86,13 @@ def test_images_without_label(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("path,split,label\na.png,train,good\nb.png,test,\n", encoding="utf-8")
     summary = load_dataset(tmp_path / "list.csv").summary()
     assert summary.counts == {"train": {"good": 1}, "test": {"unlabelled": 1}}
+
+
+def test_files_of_several_pages_are_told_of_unless_channels_were_chosen(tmp_path: Path) -> None:
+    pages = [Image.new("L", (32, 24), level) for level in (10, 20)]
+    (tmp_path / "two.tif").write_bytes(encode(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    (tmp_path / "one.tif").write_bytes(encode(pages[0], "TIFF"))
+    dataset = load_dataset(tmp_path)
+    (note,) = dataset.summary().notes
+    assert note.startswith("1 file of several pages: the first is the image.")
+    assert dataset.summary(channelled=True).notes == ()

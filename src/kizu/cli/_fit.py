@@ -64,7 +64,7 @@ def fit(
     dataset = load_dataset(data, seed=chosen.seed)
     target = out or Path(f"{dataset.product}.kizu")
     check_target(target)
-    summary = dataset.summary(windowed=chosen.window is not None)
+    summary = dataset.summary(windowed=chosen.window is not None, channelled=chosen.channels is not None)
     if not as_json:
         _show.lines(summary.lines())
     clock, choice = _show.Clock(), None

@@ -94,7 +94,7 @@ def _advice(root: Path) -> str:
     """What to give instead: a list or a data set that lies inside, or the good images."""
     folders, files = list_folder(root)
     for file in files:
-        if file.suffix.lower() in file_list.SUFFIXES:
+        if file.suffix.lower() in file_list.SUFFIXES and file_list.may_be_one(file):
             return f"To use the list, give {file}"
     for inner in folders:
         if is_labelled(inner):

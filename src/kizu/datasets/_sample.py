@@ -94,10 +94,11 @@ class Dataset:
             kinds[kind] = kinds.get(kind, 0) + 1
         return found
 
-    def summary(self, *, windowed: bool = False) -> DatasetSummary:
+    def summary(self, *, windowed: bool = False, channelled: bool = False) -> DatasetSummary:
         """Count what was found; reads the header of every image, but decodes none. ``windowed``: images are seen
-        through a window, so that nothing need be said of 16 bits.
+        through a window, so that nothing need be said of 16 bits; ``channelled``: their channels were chosen, so that
+        nothing need be said of pages.
         """
         from kizu.datasets._summary import summarise
 
-        return summarise(self, windowed=windowed)
+        return summarise(self, windowed=windowed, channelled=channelled)

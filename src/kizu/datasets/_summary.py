@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,11 @@ from kizu.wording import plural
 _DEEP = (
     "16 bits a sample in {}: 65535 becomes 255 without --window. "
     "If the camera fills only part of that, fit with --window auto"
+)
+
+_PAGES = (
+    "{} of several pages: the first is the image. "
+    "Where pages are channels, fit with --channels; else save each as a file"
 )
 
 
@@ -107,9 +112,9 @@ class DatasetSummary:
         }
 
 
-def summarise(dataset: Dataset, *, windowed: bool = False) -> DatasetSummary:
-    """Count a data set; reads the header of every image, several at a time. ``windowed``: as
-    `kizu.datasets.Dataset.summary` has it.
+def summarise(dataset: Dataset, *, windowed: bool = False, channelled: bool = False) -> DatasetSummary:
+    """Count a data set; reads the header of every image, several at a time. ``windowed`` and ``channelled``: as
+    `kizu.datasets.Dataset.summary` has them.
     """
     headers, unreadable = _headers(sample.path for sample in dataset.samples)
     sizes = Counter((header.size[1], header.size[0]) for header in headers)
@@ -132,8 +137,18 @@ def summarise(dataset: Dataset, *, windowed: bool = False) -> DatasetSummary:
         most_common=common[0][0] if common else None,
         most_common_count=common[0][1] if common else 0,
         unreadable=unreadable,
-        notes=(*dataset.notes, *((_DEEP.format(plural(bits[16], "image")),) if bits[16] and not windowed else ())),
+        notes=(*dataset.notes, *_of_files(headers, windowed=windowed, channelled=channelled)),
     )
+
+
+def _of_files(headers: Sequence[Header], *, windowed: bool, channelled: bool) -> Iterator[str]:
+    """What a fit would make of the files without a word, and how to have it otherwise."""
+    deep = sum(header.bits == 16 for header in headers)
+    if deep and not windowed:
+        yield _DEEP.format(plural(deep, "image"))
+    paged = sum(header.more_pages for header in headers)
+    if paged and not channelled:
+        yield _PAGES.format(plural(paged, "file"))
 
 
 def _headers(paths: Iterable[Path]) -> tuple[list[Header], tuple[str, ...]]:

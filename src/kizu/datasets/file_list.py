@@ -49,6 +49,15 @@ def load(path: Path) -> Dataset:
     return Dataset(path, LAYOUT, tuple(samples), _remarks(samples))
 
 
+def may_be_one(path: Path) -> bool:
+    """Whether a file of such a suffix is meant as a list: not where a first line has names, but no ``path``."""
+    try:
+        header = next(csv.reader(io.StringIO(_read(path)), skipinitialspace=True), [])
+    except (DataError, csv.Error):
+        return True  # to load it says what is wrong
+    return path.suffix.lower() != ".csv" or not header or "path" in [name.strip().lower() for name in header]
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")

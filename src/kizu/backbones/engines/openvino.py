@@ -37,7 +37,8 @@ class OpenVinoEngine(GraphEngine):
 
     def __init__(self, model: bytes, *, precision: str = "float32", threads: int | None = None) -> None:
         check_threads(threads)
-        core = import_openvino().Core()
+        instead = ", or use --engine onnxruntime: it computes the same" if precision == "float32" else ""
+        core = import_openvino(instead).Core()
         if precision == "bfloat16" and "BF16" not in capabilities(core):
             raise ParameterError(
                 'this processor does not compute in bfloat16. Use --precision float32 (`precision="float32"`).'
@@ -70,15 +71,17 @@ def capabilities(core: Any) -> list[str]:
     return found
 
 
-def import_openvino() -> ModuleType:
-    """The package, which on its own would tell its maker that it is used. Raises `MissingExtraError`."""
+def import_openvino(instead: str = "") -> ModuleType:
+    """The package, which on its own would tell its maker that it is used. Raises `MissingExtraError`, which ends with
+    what can be done ``instead`` of installing it.
+    """
     try:
         with _without_telemetry():
             import openvino
     except ImportError as error:
         if error.name is not None and error.name.partition(".")[0] != "openvino":
             raise
-        raise MissingExtraError('OpenVINO is not installed. Run: pip install "kizu[openvino]"') from None
+        raise MissingExtraError(f'OpenVINO is not installed. Run: pip install "kizu[openvino]"{instead}') from None
     found: ModuleType = openvino
     return found
 
