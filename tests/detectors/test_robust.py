@@ -178,7 +178,9 @@ def test_a_few_odd_ones_do_not_move_what_is_ordinary() -> None:
     assert found[60:].sum() <= 15
 
 
-def test_patches_give_way_to_the_nearest_of_their_image() -> None:
+@pytest.mark.parametrize("pairs", [_robust.PAIRS, 20, 1])
+def test_patches_give_way_to_the_nearest_of_their_image(monkeypatch: pytest.MonkeyPatch, pairs: int) -> None:
+    monkeypatch.setattr(_robust, "PAIRS", pairs)
     images = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4, 1)
     aside = np.zeros((2, 3, 4), bool)
     aside[1, 0, :2] = aside[1, 1, 0] = True

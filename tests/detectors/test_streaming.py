@@ -107,6 +107,33 @@ def test_other_parameters_hold_too(parameters):
     np.testing.assert_array_equal(again.score(good[:3]).patches, detector.score(good[:3]).patches)
 
 
+@pytest.mark.usefixtures("nothing_fixed")
+@pytest.mark.parametrize("build", [PatchCore, Ensemble])
+def test_images_are_not_left_out_of_blocks(build):
+    detector = build(coreset_ratio=0.1)
+    with pytest.raises(ParameterError, match=r"^`memory` is too small to leave images out, .*hold images out"):
+        detector.fit([embeddings(100)], images=100, memory=SMALL, leave_one_out=True)
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+def test_blocks_are_of_images_of_one_size():
+    other = embeddings(1, width=6)
+    with pytest.raises(
+        DataError, match=r"^images give grids of 5 x 4 and of 6 x 4 patches, .* block by block .*--memory"
+    ):
+        PatchCore(coreset_ratio=0.05).fit([embeddings(60), other], images=100, memory=SMALL)
+
+
+@pytest.mark.usefixtures("nothing_fixed")
+def test_the_projected_copy_counts():
+    """As wide again as the patches themselves."""
+    needed = _streaming.whole(100 * 20, 6, 200)
+    assert not PatchCore(coreset_ratio=0.1).streams(needed, 100, (4, 5), 6)
+    projected = PatchCore(coreset_ratio=0.1, projection_dim=6)
+    assert projected.streams(needed, 100, (4, 5), 6)
+    assert not projected.streams(_streaming.whole(100 * 20, 12, 200), 100, (4, 5), 6)
+
+
 def test_what_fits_is_fitted_as_without_a_limit():
     good = embeddings(40)
     plain = PatchCore(coreset_ratio=0.1).fit([good], leave_one_out=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 from kizu.detectors._bank import StandIns
 from kizu.detectors.ensemble import Ensemble
@@ -57,6 +58,26 @@ def test_each_patch_is_compared_with_the_rows_of_others_and_the_stand_ins(neighb
         expected = np.sort(apart, axis=1)[:, :neighbors].mean(axis=1).reshape(1, *GRID)
         for found in (detector.without(number).score(image).patches, at_once.patches[[number]]):
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("neighbors", [1, 3])
+def test_patches_whose_rows_looked_up_are_all_their_own_are_searched_beside_the_stand_ins(neighbors: int) -> None:
+    """A strange image owns most rows around its patches, and stand-ins of other images lie far from these."""
+    rng, with_stand_ins = np.random.default_rng(0), 0
+    for _ in range(40):
+        given = rng.normal(size=(5, 1, *GRID, 2)).astype(np.float32)
+        given[0] *= rng.uniform(2, 6)
+        parameters: dict[str, Any] = {"coreset_ratio": rng.uniform(0.2, 0.7), "neighbors": neighbors}
+        at_once = PatchCore(**parameters).fit(list(given), leave_one_out=True).left_out_
+        detector = PatchCore(**parameters).fit(list(given), leave_one_out=True, later=True)
+        assert detector._bank.stand_ins is not None
+        added = detector._bank.stand_ins.rows[0]
+        with_stand_ins += len(added) > 0
+        apart = cdist(given[0].reshape(-1, 2), np.concatenate([detector.bank_[detector.owners_ != 0], added]))
+        expected = np.sort(apart, axis=1)[:, :neighbors].mean(axis=1).reshape(1, *GRID)
+        for found in (detector.without(0).score(given[0]).patches, at_once.patches[[0]]):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert with_stand_ins > 10
 
 
 def test_the_weight_of_an_image_is_that_among_the_rows_of_others_and_the_stand_ins() -> None:

@@ -20,6 +20,7 @@ from cli.running import files
 from inspector.archives import rewritten
 from kizu.calibration import Calibration, Decision
 from kizu.datasets import load_dataset
+from kizu.detectors import _patches
 from kizu.errors import DataError, ImageError, KizuWarning, ModelFileError, OutputError, ParameterError
 from kizu.inspector import Inspector, identity
 from kizu.workflows import Update, _budget, history, restore, undo
@@ -452,6 +453,20 @@ def test_more_than_the_limit_of_the_fit_holds_is_refused(
     paths[-2].unlink()
     found = kizu.update(model, [eight, *known], skip_unreadable=True)
     assert (len(found.added), found.skipped) == (6, 1)
+
+
+def test_images_that_the_model_has_take_no_memory(
+    model: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = 4 * int(np.prod(kizu.load(model).engine.grid)) * kizu.load(model).engine.channels
+    for module in (_budget, _patches):
+        monkeypatch.setattr(module, "available", lambda: 3 * one)
+    known = [sample.path for sample in load_dataset(parts, seed=0).train_good()]
+    assert len(known) > 3
+    found = kizu.update(model, [*known, *good(tmp_path / "two", 2, first=200)], out=tmp_path / "new.kizu")
+    assert (len(found.added), len(found.repeated)) == (2, len(known))
+    with pytest.raises(ParameterError, match=r"^the patches of 8 images take .*fewer images at a time"):
+        kizu.update(model, good(tmp_path / "eight", 8, first=300), out=tmp_path / "other.kizu")
 
 
 @pytest.mark.filterwarnings("ignore::kizu.errors.KizuWarning")

@@ -36,6 +36,9 @@ from kizu.errors import DataError
 from kizu.progress import Progress
 from kizu.threads import side_by_side
 
+COPIED = 4096
+"""Patches copied at a time to be compared with one."""
+
 
 def require_two(images: int) -> None:
     """Raises `DataError` where there are fewer."""
@@ -129,7 +132,7 @@ class LeavingOne:
         own = slice(*np.searchsorted(self._owners, [image, image + 1]).tolist())
         freed = self._freed[image]
         rest = Without(self._exact, own, self._patches[:0])
-        added = _stand_ins(self._patches[freed], self._held["otherwise"][freed], rest, self._radius)
+        added = _stand_ins(self._patches, freed, self._held["otherwise"][freed], rest, self._radius)
         return Without(self._exact, own, added)
 
     def left_out(self, image: int) -> LeftOut:
@@ -168,18 +171,30 @@ def _freed(held: npt.NDArray[np.void], radius: float, images: int) -> list[Indic
     return [order[bounds[image] : bounds[image + 1]] for image in range(images)]
 
 
-def _stand_ins(freed: Float32, otherwise: Float32, bank: Without, radius: float) -> Float32:
-    """What greedy k-center picks of ``freed`` ``(n, D)`` until each is within ``radius`` of a row or a pick.
+def _stand_ins(patches: Float32, freed: Indices, otherwise: Float32, bank: Without, radius: float) -> Float32:
+    """What greedy k-center picks of the rows ``freed`` ``(n,)`` of ``patches`` ``(N, D)`` until each is within
+    ``radius`` of a row of ``bank`` or a pick.
 
     ``otherwise`` ``(n,)``: how far each is from the nearest row of ``bank``, as looked up; inf: not known.
     """
     left, unknown = otherwise.copy(), np.flatnonzero(np.isinf(otherwise))
-    near = bank.search(freed[unknown], 1)[0]
+    near = bank.search(patches[freed[unknown]], 1)[0]
     if near.shape[1]:
         left[unknown] = near[:, 0]
     picks: list[int] = []
-    while left.max(initial=0) > radius:
-        picks.append(int(left.argmax()))
-        left = np.minimum(left, np.linalg.norm(freed - freed[picks[-1]], axis=1))
-        left[picks[-1]] = 0
-    return freed[picks]
+    freed, left = freed[left > radius], left[left > radius]
+    while len(left):
+        picks.append(int(freed[left.argmax()]))
+        left = np.minimum(left, _distances(patches, freed, picks[-1]))
+        far = (left > radius) & (freed != picks[-1])
+        freed, left = freed[far], left[far]
+    return patches[picks]
+
+
+def _distances(patches: Float32, numbers: Indices, pick: int) -> Float32:
+    """From the rows ``numbers`` of ``patches`` to one of them; few are copied at a time."""
+    found = np.empty(len(numbers), np.float32)
+    for first in range(0, len(numbers), COPIED):
+        some = slice(first, first + COPIED)
+        found[some] = np.linalg.norm(patches[numbers[some]] - patches[pick], axis=1)
+    return found

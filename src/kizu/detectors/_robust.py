@@ -76,6 +76,9 @@ UNSURE = 1.5
 """A standard deviation from the tenth and fiftieth percentile of n numbers is off by about UNSURE/√n of itself; it is
 taken that much larger."""
 
+PAIRS = 2**20
+"""Pairs of patches whose places are compared at once."""
+
 
 @dataclass(frozen=True)
 class Suspicion:
@@ -197,8 +200,11 @@ def overwrite(rows: Float32, aside: Bools) -> None:
     by_image = rows.reshape(images, height * width, -1)
     for image in np.flatnonzero(aside.any(axis=(1, 2))):
         gone, kept = np.flatnonzero(aside[image]), np.flatnonzero(~aside[image])
-        apart = np.square(places[gone][:, None] - places[kept]).sum(axis=2)
-        by_image[image, gone] = by_image[image, kept[apart.argmin(axis=1)]]
+        at_once = max(1, PAIRS // len(kept))
+        for first in range(0, len(gone), at_once):
+            some = gone[first : first + at_once]
+            apart = np.square(places[some][:, None] - places[kept]).sum(axis=2)
+            by_image[image, some] = by_image[image, kept[apart.argmin(axis=1)]]
 
 
 def level(rows: Float32, aside: Bools) -> None:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from kizu.coreset import k_center_greedy
 from kizu.detectors._base import Float32, finite
-from kizu.detectors._patches import different_grids, probe_images, probes_from, thinned
+from kizu.detectors._patches import probe_images, probes_from, thinned
 from kizu.detectors._selection import Selection
 from kizu.errors import DataError, KizuWarning, ParameterError
 from kizu.memory import size_text
@@ -52,6 +52,11 @@ FEWEST_IMAGES = 4
 
 FEWEST_ROWS = 1024
 """Rows of a bank, at least, where as many are asked for."""
+
+_OF_ONE_SIZE = (
+    "images give grids of {} and of {} patches, but a fit that learns them block by block takes them of one size. "
+    "Give images of one size, or more --memory."
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,15 @@ class Streamed:
     probes: Float32
 
 
+def require_no_leaving_out(leave_one_out: bool) -> None:
+    """Raise `ParameterError` where images are to be left out of a fit that streams."""
+    if leave_one_out:
+        raise ParameterError(
+            "`memory` is too small to leave images out, for which all patches are held at once. Give more, or leave "
+            "`leave_one_out` out and hold images out for the threshold."
+        )
+
+
 def planned(
     budget: int, images: int, grid: tuple[int, ...], channels: int, selection: Selection, *, robust: bool
 ) -> Plan | None:
@@ -128,6 +142,7 @@ def planned(
     patches = grid[0] * grid[1]
     total = images * patches
     count = selection.wanted(total)
+    channels += selection.projected(total, channels) or 0  # the projected copy of what is picked from
     least = whole(total, channels, count)
     if robust and budget < least:
         raise ParameterError(
@@ -191,7 +206,7 @@ class _Blocks:
                     self._rows = np.empty((self._size, one.shape[2]), np.float32)
                     wanted = {0, *probe_images(self._images, self.patches, self._rng).tolist()}
                 if one.shape[:2] != grid:
-                    raise DataError(different_grids(grid, (one.shape[0], one.shape[1])))
+                    raise DataError(_OF_ONE_SIZE.format(*(f"{g[1]} x {g[0]}" for g in (grid, one.shape[:2]))))
                 if filled == len(self._rows):
                     yield self._rows, _numbers(image, filled // self.patches)
                     filled = 0

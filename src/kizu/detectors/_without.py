@@ -84,13 +84,13 @@ def with_stand_ins(
     queries: Float32, distances: Float32, nearest: Indices, bank: Without, neighbors: int
 ) -> tuple[Float32, Indices]:
     """What was found, and what the stand-ins add; patches of which too little was found are searched exactly."""
+    unknown = np.flatnonzero(~np.isfinite(distances).all(axis=1))
     if len(bank.stand_ins):
         added, rows = ExactNeighbors(bank.stand_ins).search(queries, neighbors)
         distances = np.concatenate([distances, added], axis=1)
         nearest = np.concatenate([nearest, bank.first_stand_in + rows], axis=1)
         order = np.argsort(distances, axis=1, kind="stable")[:, :neighbors]
         distances, nearest = np.take_along_axis(distances, order, 1), np.take_along_axis(nearest, order, 1)
-    unknown = np.flatnonzero(~np.isfinite(distances).all(axis=1))
     if len(unknown):
         found, rows = bank.search(queries[unknown], neighbors)
         distances, nearest = distances[:, : found.shape[1]], nearest[:, : found.shape[1]]

@@ -36,7 +36,7 @@ from kizu.detectors._leave_one_out import LeftOut, left_out_scores, prepared_to_
 from kizu.detectors._parts import check_parts, part_of_state, scales_of_state, spans_of, state_of_parts
 from kizu.detectors._patches import gathered
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
-from kizu.detectors._streaming import Plan, peeked, planned, streamed, tell
+from kizu.detectors._streaming import Plan, peeked, planned, require_no_leaving_out, streamed, tell
 from kizu.detectors.patchcore import PatchCore
 from kizu.errors import ModelFileError
 from kizu.progress import Progress, Silent
@@ -134,6 +134,7 @@ class Ensemble(Detector):
             first, embeddings = peeked(embeddings)
             chosen = self._plan(memory, images, first.shape[1:3], first.shape[3]) if len(first) else None
             if chosen is not None:
+                require_no_leaving_out(leave_one_out)
                 tell(chosen, memory)
                 return self._fit_stream(embeddings, chosen, self._spans(first.shape[3]), images, rng, progress)
         rows, grids = gathered(embeddings, images)

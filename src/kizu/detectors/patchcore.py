@@ -32,7 +32,7 @@ from kizu.detectors._patches import gathered
 from kizu.detectors._robust import NOTHING_ASIDE, described, put_aside, set_aside
 from kizu.detectors._scoring import Weight, confirmed, finished, paper_weight, walkthrough_weight
 from kizu.detectors._selection import Selection
-from kizu.detectors._streaming import Plan, peeked, planned, streamed, tell
+from kizu.detectors._streaming import Plan, peeked, planned, require_no_leaving_out, streamed, tell
 from kizu.neighbors import Accuracy
 from kizu.progress import Progress, Silent
 
@@ -138,6 +138,7 @@ class PatchCore(Detector):
             first, embeddings = peeked(embeddings)
             chosen = self._plan(memory, images, first.shape[1:3], first.shape[3])
             if chosen is not None:
+                require_no_leaving_out(leave_one_out)
                 tell(chosen, memory)
                 (found,) = streamed(embeddings, chosen, self.recipe.selection, images, rng, progress)
                 self._bank, self.set_aside_ = Bank.of_stream(found, self.recipe), NOTHING_ASIDE

@@ -12,7 +12,7 @@ from kizu.datasets import Dataset, Sample
 from kizu.errors import ImageError, KizuWarning, ParameterError, bad_parameter
 from kizu.images import Reading, read_ahead
 from kizu.inspector import Inspector
-from kizu.memory import parse_size, size_text
+from kizu.memory import available, parse_size, size_text
 from kizu.workflows._calibrate import Division, divide
 from kizu.workflows._reading import AHEAD
 
@@ -140,6 +140,13 @@ def require_room_to_learn(inspector: Inspector, images: int, pictures: Pictures)
             f"these {images:,} new images take {size_text(_needed(inspector, images, pictures))}, and the model was "
             f"fitted within {inspector.config.memory}: add them in batches of {most:,}."
         )
+
+
+def fits_at_once(inspector: Inspector, images: int, pictures: Pictures) -> bool:
+    """Whether an update by so many new images goes into what the model was fitted within, or else what is free."""
+    memory = inspector.config.memory
+    limit = available() if memory is None else parse_size(memory)
+    return limit is None or images <= FEW or limit >= _needed(inspector, images, pictures)
 
 
 def most_at_once(inspector: Inspector, images: int, pictures: Pictures) -> int:

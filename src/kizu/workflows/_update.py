@@ -21,7 +21,7 @@ from kizu.errors import KizuWarning, ModelFileError, some
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, check_target, identity, versions
 from kizu.progress import Progress, Silent
-from kizu.workflows._budget import most_at_once, pictures, require_room_to_learn
+from kizu.workflows._budget import fits_at_once, pictures, require_room_to_learn
 from kizu.workflows._calibrate import from_left_out, from_left_out_later, leaves_out_later
 from kizu.workflows._history import Step, digests_of, steps_of
 from kizu.workflows._image_files import find_good_files
@@ -123,10 +123,12 @@ def update(
     reads = pictures(inspector, samples)
     given: dict[str, Any] = {"skip_unreadable": skip_unreadable, "max_pixels": max_pixels, "ahead": reads.ahead}
     reader, known = Reader(inspector.reading, **given), digests_of(inspector.provenance, source)
-    if most_at_once(inspector, len(samples), reads) < len(samples):
-        require_room_to_learn(inspector, count_new(reader.again(), samples, known), reads)
+    count = len(samples)
+    if not fits_at_once(inspector, count, reads):
+        count = count_new(reader.again(), samples, known)
+        require_room_to_learn(inspector, count, reads)
     with closing(NewImages(inspector, reader, samples, known, progress or Silent())) as new:
-        learnt, calibrating = _learnt(inspector, new, reader, len(samples), selected, source, progress or Silent())
+        learnt, calibrating = _learnt(inspector, new, reader, count, selected, source, progress or Silent())
     before = cast(Calibration, inspector.calibration)
     alarming = [one for one, score in zip(new.added, new.scores, strict=True) if before.verdict(score) != "ok"]
     still = _still(learnt, reader, alarming)
