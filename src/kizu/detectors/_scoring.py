@@ -18,8 +18,9 @@ from kizu.neighbors import Neighbors
 class SearchedBank(Neighbors, Protocol):
     """Bank rows that can be searched, and looked up by number."""
 
-    @property
-    def rows(self) -> Float32: ...
+    def take(self, numbers: Indices) -> Float32:
+        """The rows ``(..., D)`` of these numbers ``(...)``; a copy."""
+        ...
 
 
 Lookup = Callable[[Float32, int], tuple[Float32, Indices]]
@@ -72,10 +73,10 @@ def paper_weight(neighbors: int) -> Weight:
     """Eq. 7 of the paper, by so many rows around the nearest one, m*."""
 
     def weight(top: Float32, nearest: int, bank: SearchedBank) -> np.float32:
-        rows = bank.rows
-        _, around = bank.search(rows[nearest][None], neighbors)
-        distances = np.linalg.norm(rows[around] - top, axis=2)
-        return np.float32(of_paper(np.linalg.norm(rows[[nearest]] - top, axis=1), distances)[0])
+        row = bank.take(np.array([nearest]))
+        _, around = bank.search(row, neighbors)
+        distances = np.linalg.norm(bank.take(around) - top, axis=2)
+        return np.float32(of_paper(np.linalg.norm(row - top, axis=1), distances)[0])
 
     return weight
 

@@ -18,7 +18,7 @@ SPARE = 7
 class Without:
     """A bank without some of its rows and with others in their place, searched exactly.
 
-    Row numbers are those of ``rows``: the bank as it was, then the stand-ins.
+    Rows are numbered through the bank as it was, then the stand-ins.
     """
 
     def __init__(self, bank: ExactNeighbors, own: slice, stand_ins: Float32) -> None:
@@ -33,10 +33,13 @@ class Without:
         """The number of the first stand-in."""
         return len(self._bank)
 
-    @property
-    def rows(self) -> Float32:
-        """All rows by number ``(M + S, D)``, those left out among them; a copy."""
-        return np.concatenate([self._bank, self.stand_ins])
+    def take(self, numbers: Indices) -> Float32:
+        """The rows ``(..., D)`` of these numbers ``(...)``; a copy."""
+        stands_in = numbers >= self.first_stand_in
+        found = np.empty((*numbers.shape, self._bank.shape[1]), np.float32)
+        found[~stands_in] = self._bank[numbers[~stands_in]]
+        found[stands_in] = self.stand_ins[numbers[stands_in] - self.first_stand_in]
+        return found
 
     def search(self, queries: Float32, k: int) -> tuple[Float32, Indices]:
         """As `kizu.neighbors.Neighbors`; no columns where no row is left."""

@@ -55,6 +55,11 @@ class ExactNeighbors:
     def _largest(self) -> float:
         return float(self._norms.max(initial=0))
 
+    def take(self, numbers: Indices) -> Float32:
+        """The rows ``(..., D)`` of these numbers ``(...)``; a copy."""
+        taken: Float32 = self.rows[numbers]
+        return taken
+
     def part(self, rows: slice) -> ExactNeighbors:
         """The same for some neighbouring rows, nothing copied; they are numbered from 0."""
         return ExactNeighbors(self.rows[rows], self._norms[rows])
