@@ -32,6 +32,11 @@ def test_how_probable_a_count_is(share: float) -> None:
     np.testing.assert_allclose(found, stats.binom.sf(np.arange(41) - 1, 40, share), atol=1e-11)
 
 
+def test_how_probable_half_of_a_million_is() -> None:
+    """Near the mean the continued fraction takes steps as the square root of the count."""
+    assert at_least(500_000, 10**6, 0.5) == pytest.approx(stats.binom.sf(499_999, 10**6, 0.5), abs=1e-8)
+
+
 @given(st.integers(1, 300), st.integers(1, 900), st.data())
 def test_how_probable_a_count_beyond_a_score_is(trials: int, scores: int, data: st.DataObject) -> None:
     hits, rank = data.draw(st.integers(0, trials)), data.draw(st.integers(1, scores))

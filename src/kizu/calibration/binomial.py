@@ -115,10 +115,10 @@ def beta_cdf(x: ArrayLike, a: ArrayLike, b: ArrayLike) -> Float64:
 
 
 def _fraction(x: Float64, a: Float64, b: Float64) -> Float64:
-    """Lentz's evaluation of the continued fraction of I_x(a, b), all places at once."""
+    """Lentz's evaluation of the continued fraction of I_x(a, b), all places at once; it takes O(√max(a, b)) steps."""
     d = 1 / _nonzero(1 - (a + b) * x / (a + 1))
     c, value = np.ones_like(x), d.copy()
-    for m in range(1, _STEPS):
+    for m in range(1, _STEPS + 2 * math.isqrt(int(max(a.max(initial=0), b.max(initial=0))))):
         for term in (
             m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
             -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
