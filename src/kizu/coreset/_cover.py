@@ -193,7 +193,8 @@ class Cover:
         kept, norms = self.squared[rows], self.norms[rows]
         left = np.ones((len(rows), len(self.mean) + 1), np.float32)
         np.subtract(self.rows[rows], self.mean, out=left[:, :-1])
-        bounds = left @ new.right.T  # with the rows' norms a lower bound of squared distances
+        with np.errstate(invalid="ignore"):  # OpenBLAS raises it by chance at 5 columns, where it adds unused lanes
+            bounds = left @ new.right.T  # with the rows' norms a lower bound of squared distances
         changed = np.flatnonzero(bounds.min(axis=1) + norms < kept)
         rest = bounds[changed]
         nearest = rest.argmin(axis=1)
