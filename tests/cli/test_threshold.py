@@ -110,6 +110,15 @@ def test_what_a_budget_leaves_where_something_else_decides(kizu: Command, mine: 
     assert f"  REVIEW: none; as many good images are NG already as the {both}" in said.out
 
 
+def test_images_too_few_for_review_are_told(kizu: Command, model: Path, tmp_path: Path) -> None:
+    """Up to 32 images the highest score is the threshold of 1 % and of 6 %; of 33 the second highest is of 6 %."""
+    for count, said in ((1, "1 good image is"), (32, "32 good images are"), (33, "")):
+        scores, path = np.sort(np.random.default_rng(0).gamma(9.0, size=count)), tmp_path / f"{count}.kizu"
+        library.load(model).calibrated(Calibration(scores, scores, Decision(), "leave_one_out")).save(path)
+        expected = f"REVIEW: none; {said} too few to tell it from NG. Give 33 or more\n"
+        assert (expected in kizu("threshold", path).out) == bool(said)
+
+
 def test_no_more_than_all_good_parts(kizu: Command, mine: Path) -> None:
     said = kizu("threshold", mine, "--false-alarms", 0.999)
     assert "NG already as the 100 % of false alarms and review together" in said.out

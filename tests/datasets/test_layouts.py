@@ -363,3 +363,9 @@ def test_products_of_a_collection(tmp_path: Path) -> None:
         assert find_products(one) == (one,)
     with pytest.raises(DataError, match=r"Give one product, such as .*bottle"):
         load_dataset(tmp_path / "mvtec")
+
+
+def test_images_beside_the_folders_of_mvtec_are_told(tmp_path: Path) -> None:
+    put(tmp_path, "train/good/a.png", "test/good/b.png", "c.png", "d.png")
+    (tmp_path / "readme.txt").touch()
+    assert any("c.png, d.png" in note for note in load_dataset(tmp_path).notes)

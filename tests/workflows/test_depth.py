@@ -61,6 +61,7 @@ def deep(data: Path) -> kizu.Inspector:
     return kizu.fit(data, window="auto", **SETTINGS)
 
 
+@pytest.mark.filterwarnings("ignore:the model has learnt")
 def test_what_8_bits_lose_is_found_with_a_window(data: Path, deep: kizu.Inspector) -> None:
     with pytest.warns(KizuWarning, match=r"these 16-bit images reach 1,0\d\d of 65,535, .* 5 grey levels of 256"):
         shallow = kizu.fit(data, **SETTINGS)
@@ -240,6 +241,7 @@ def test_the_check_says_that_8_bits_are_too_few_and_looks_deeper(data: Path, tmp
     assert all(read_image(suspect.picture).std() > 20 for suspect in found.suspects if suspect.picture is not None)
 
 
+@pytest.mark.filterwarnings("ignore:the model has learnt")
 def test_a_report_tells_of_depth_only_where_it_is_lost(data: Path, deep: kizu.Inspector, tmp_path: Path) -> None:
     with pytest.warns(KizuWarning, match="16-bit images"):
         shallow = kizu.fit(data, **SETTINGS)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from workflows import tiles
 from workflows.tiles import SMALL, tile
 
 
+@pytest.mark.filterwarnings("ignore:the model has learnt")
 def test_figures_are_scikit_learns_of_its_own_predictions(each_model: Path, tmp_path: Path) -> None:
     """On a test set that is not told apart perfectly: faint scratches, and a few sound parts with other noise."""
     root = tmp_path / "部品"
@@ -90,6 +92,7 @@ def test_maps_that_pixel_metrics_cannot_tell_apart_are_told(parts: Path) -> None
         kizu.evaluate(inspector, parts)
 
 
+@pytest.mark.filterwarnings("ignore:the model has learnt")
 def test_defects_nobody_marked_count_for_images_alone(model: Path, tmp_path: Path) -> None:
     root = tiles.good_bad(tmp_path, sound=10, scratched=3)
     next((root / "mask").iterdir()).unlink()
@@ -174,8 +177,37 @@ def test_pictures_show_the_truth(model: Path, parts: Path, tmp_path: Path) -> No
     assert green.any()
 
 
+@pytest.mark.filterwarnings("ignore:the model has learnt")
 def test_good_images_that_are_for_fitting_are_counted(model: Path, tmp_path: Path) -> None:
     """Where the seed divides them; where folders do, nobody needs to be told."""
     divided = kizu.evaluate(model, tiles.good_bad(tmp_path / "divided", sound=6, scratched=1))
     assert (divided.kept_for_fitting, divided.to_dict()["kept_for_fitting"]) == (5, 5)
     assert kizu.evaluate(model, tiles.mvtec(tmp_path / "mvtec")).kept_for_fitting == 0
+
+
+def test_images_that_the_model_has_learnt_are_told(parts: Path, model: Path, tmp_path: Path) -> None:
+    """The division holds as long as the folder stays as it was: another image, and others are for testing."""
+    root = tmp_path / "部品"
+    shutil.copytree(parts, root)
+    tiles.good(root / "good", 1, first=500)
+    samples = [s.path for s in load_dataset(root, seed=kizu.load(model).config.seed).test() if s.label == "good"]
+    fitted = {s.path.name for s in load_dataset(parts, seed=kizu.load(model).config.seed).train_good()}
+    known = sum(path.name in fitted for path in samples)
+    assert known
+    said = rf"^the model has learnt {known} of the \d+ images judged, so figures are too good\. Give test images"
+    with pytest.warns(KizuWarning, match=said):
+        kizu.evaluate(model, root)
+    with pytest.warns(KizuWarning, match=said):
+        kizu.make_report(model, root, tmp_path / "r.html", check=False)
+    with pytest.warns(KizuWarning) as caught:
+        kizu.compare([model, model], root)
+    told = [str(warning.message).split(" of the ")[0] for warning in caught]
+    assert told == [f"model {name} has learnt {known}" for name in "AB"]
+
+
+def test_images_learnt_since_are_told(parts: Path, model: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new.kizu"
+    test = [s.path for s in load_dataset(parts, seed=kizu.load(model).config.seed).test() if s.label == "good"]
+    kizu.update(model, test, out=new)
+    with pytest.warns(KizuWarning, match=rf"^the model has learnt {len(test)} of the"):
+        kizu.evaluate(new, parts)

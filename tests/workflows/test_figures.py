@@ -68,6 +68,7 @@ def test_the_curves_show_the_threshold_in_use(
         assert shown["pr_picture", kind] == (metrics.ap, (metrics.recall, metrics.precision))
 
 
+@pytest.mark.filterwarnings("ignore:the model has learnt")
 def test_without_masks_there_are_no_pixel_figures(model: Path, tmp_path: Path) -> None:
     root = tiles.good_bad(tmp_path / "部品", sound=10, scratched=3, masks=False)
     kizu.evaluate(model, root, out=tmp_path / "out", plots=True)
@@ -77,6 +78,7 @@ def test_without_masks_there_are_no_pixel_figures(model: Path, tmp_path: Path) -
     assert {row["level"] for row in table(tmp_path / "out" / "metrics.csv")} == {"image", "count", "run"}
 
 
+@pytest.mark.filterwarnings("ignore:the model has learnt")
 def test_one_kind_alone_has_no_curves_and_says_so(model: Path, tmp_path: Path) -> None:
     tiles.good(tmp_path / "部品" / "test" / "good", 3)
     tiles.good(tmp_path / "部品" / "train" / "good", 3)

@@ -48,6 +48,17 @@ def test_pictures_that_kizu_made_are_no_parts(model: Path, tmp_path: Path) -> No
     assert [p.path for p in predict(model, [mine.parent.parent])] == [mine]
 
 
+def test_figures_and_comparisons_are_no_parts(model: Path, parts: Path, tmp_path: Path) -> None:
+    image = tiles.write(tmp_path / "a.png", tile(2))
+    kizu.evaluate(model, parts, out=tmp_path / "evaluated", plots=True)
+    assert (tmp_path / "evaluated" / "roc.png").exists()
+    tiles.write(tmp_path / "compared" / "only_A_right" / "b.png", tile(4))
+    (tmp_path / "compared" / "comparison.csv").touch()
+    mine = [tiles.write(tmp_path / "mine" / name, tile(5)) for name in ("only_A_right/c.png", "roc.png")]
+    with pytest.warns(KizuWarning, match="left out"):
+        assert [p.path for p in predict(model, [tmp_path])] == [image, *mine]
+
+
 def test_photographs_in_a_folder_named_as_pictures_are(model: Path, tmp_path: Path) -> None:
     """kizu writes PNG files alone; where it may have written all there is, it says so."""
     photograph = tiles.write(tmp_path / "a" / "input" / "1.jpg", tile(2))

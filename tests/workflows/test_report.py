@@ -173,6 +173,7 @@ def test_small_regions_can_be_left_out(written: Report, model: Path, parts: Path
     assert json.loads((tmp_path / "e.coco.json").read_text(encoding="utf-8"))["annotations"] == []
 
 
+@pytest.mark.filterwarnings("ignore:the model has learnt")
 def test_a_japanese_report_says_in_japanese_what_is_wrong_with_data(model: Path, tmp_path: Path) -> None:
     root = tiles.spoilt(tmp_path / "部品")
     next(root.rglob("傷101_mask.png")).unlink()  # no report is made with a mask of the wrong size
@@ -282,6 +283,7 @@ def test_a_list_without_labelled_test_images(model: Path, tmp_path: Path) -> Non
         make_report(model, tmp_path / "l.csv", tmp_path / "r")
 
 
+@pytest.mark.filterwarnings("ignore:the model has learnt")
 def test_the_data_check_is_in_it_unless_not_wanted(written: Report, model: Path, parts: Path, tmp_path: Path) -> None:
     root = tiles.good_bad(tmp_path / "d")
     good = sorted((root / "good").iterdir())

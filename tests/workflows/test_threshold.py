@@ -178,6 +178,7 @@ def test_no_tail_to_estimate(model: Path, tmp_path: Path, scores: list[float], w
     json.dumps(found.to_dict(), allow_nan=False)
 
 
+@pytest.mark.filterwarnings("ignore:the model has learnt")
 def test_labelled_images_of_one_kind(model: Path, parts: Path, tmp_path: Path) -> None:
     listing = tmp_path / "list.csv"
     rows = [f"{path},test,good" for path in sorted((parts / "good").iterdir())[:4]]

@@ -131,7 +131,8 @@ def _ranking(pair: Pair) -> str:
     found = pair.auroc
     if found is None:
         return "the images are all good or all bad, so there is nothing to rank."
-    how = f"{pair.second} is {'higher' if found.difference > 0 else 'lower'} by {abs(found.difference):.4f}"
+    much = f"{pair.second} is {'higher' if found.difference > 0 else 'lower'} by {abs(found.difference):.4f}"
+    how = much if found.difference else "no difference here"
     if found.p_value is None or pair.auroc_p_value is None or found.low is None or found.high is None:
         return f"{how}; these images are too few, or too clear, to test that. {_MORE}"
     if not found.difference:

@@ -92,6 +92,7 @@ def _say(result: Report) -> None:
 
     verdicts = ", ".join(f"{count} {verdict.upper()}" for verdict, count in result.verdicts.items())
     print(f"{plural(result.images, 'image')} in {result.seconds:.1f} s: {verdicts}")
+    _show.skipped(result.skipped)
     _show.not_judged(result.kept_for_fitting)
     if not result.labelled:
         have = "It has" if result.images == 1 else "They have"

@@ -107,7 +107,7 @@ def _area(inspector: Inspector, target: Path) -> Iterator[str]:
     """How much of an image is inspected, where not all of it is."""
     if inspector.area is not None:
         share = percent(inspector.frame(inspector.area.size).inspected.mean())
-        yield f"Inspected: {share} of the picture. To see which: kizu info {target} --area PICTURE.png"
+        yield f"Inspected: {share} of the picture. To see which: kizu info {quoted(target)} --area PICTURE.png"
 
 
 def described(inspector: Inspector) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -177,6 +178,10 @@ def _review(calibration: Calibration) -> Iterator[str]:
     elif review < limit:
         between = int(((scores > review) & (scores <= limit)).sum())
         yield f"REVIEW: {between} of the {len(scores)} good images {_are(between)} between, for a person to look at"
+    elif decision.by == "false_alarms" and decision.review_budget and not (scores > limit).any():
+        fewest = math.ceil(2 / (decision.false_alarms + decision.review_budget) - 1e-9) - 1
+        few = f"{plural(len(scores), 'good image')} {_are(len(scores))} too few to tell it from NG"
+        yield f"REVIEW: none; {few}. Give {fewest} or more"
     elif decision.review_budget:
         both = percent(min(1.0, decision.false_alarms + decision.review_budget))
         yield f"REVIEW: none; as many good images are NG already as the {both} of false alarms and review together"

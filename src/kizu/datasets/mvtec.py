@@ -44,9 +44,17 @@ def load(root: Path) -> Dataset:
         if folder is not None:
             _add_split(found, folder, split, truth if split == "test" else None)
     _note_masks_without_images(found, truth)
+    _note_the_rest(found)
     if not found.samples:
         raise DataError(f"{root}: no image in train/good/, test/good/ or test/TYPE/; put the good images there")
     return Dataset(root, LAYOUT, tuple(found.samples), tuple(found.remarks))
+
+
+def _note_the_rest(found: Collector) -> None:
+    """Note images that stand beside the folders of the layout."""
+    loose = tuple(filter(is_image, list_folder(found.root)[1]))
+    if loose:
+        found.ignore(found.root, loose)
 
 
 def _add_split(found: Collector, folder: Path, split: Split, truth: Path | None) -> None:

@@ -27,6 +27,7 @@ from kizu.progress import Progress, Silent
 from kizu.report import View, picture_names, side_by_side, write_image
 from kizu.workflows._comparison import ComparedImage, ComparedModel, Comparison, Judged, ordered, pairs
 from kizu.workflows._evaluate import labelled
+from kizu.workflows._history import warn_of_known
 from kizu.workflows._outputs import view_of
 from kizu.workflows._predict import load
 from kizu.workflows._reading import Reader
@@ -82,6 +83,9 @@ def compare(
     reader = Reader(taken[0].inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     folder = None if out is None else prepare_folder(out)
     images = ordered(_inspected(taken, samples, reader, folder, progress or Silent()))
+    for one in taken:
+        if one.inspector.reading == reader.reading:  # digests are of pixels as they are read
+            warn_of_known(one.inspector, reader.digests, f"model {one.name}")
     masks = any(sample.mask is not None for sample in samples)
     result = Comparison(
         models=tuple(_compared(model, images, place, masks=masks) for place, model in enumerate(taken)),

@@ -23,6 +23,7 @@ from kizu.report import check_parts
 from kizu.wording import percent
 from kizu.workflows._figures import check_figures, write_figures
 from kizu.workflows._gathering import Gathering
+from kizu.workflows._history import warn_of_known
 from kizu.workflows._outputs import Scaling
 from kizu.workflows._predict import inspect_samples, load
 from kizu.workflows._reading import Reader
@@ -97,7 +98,8 @@ def evaluate(
     a `ReportTarget` says its language too.
 
     The test share of ``good/`` ``bad/`` folders is drawn with the model's own seed, so that no image it was
-    fitted on is judged. Pixel metrics are at the model's image size, masks brought to it with nearest neighbours;
+    fitted on is judged as long as the folder stays as it was; a `KizuWarning` tells of images that the model has
+    learnt all the same. Pixel metrics are at the model's image size, masks brought to it with nearest neighbours;
     defective images without a mask count for the image metrics alone.
 
     Raises `DataError` when there is nothing labelled to evaluate, `ImageError` for a file, `MissingExtraError` when
@@ -123,6 +125,7 @@ def evaluate(
         results.append(_result(sample.label or "", sample.defect_type, prediction))
         if gathered is not None:
             gathered.add(inspected)
+    warn_of_known(inspector, reader.digests)
     masks = any(sample.mask is not None for sample in samples)
     left_out = len(reader.skipped), dataset.kept_for_fitting()
     found = _evaluation(inspector, results, pixels if masks else None, left_out, started)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kizu.errors import ModelFileError
+from kizu.errors import KizuWarning, ModelFileError
 from kizu.inspector import Inspector, identity, versions
+from kizu.wording import plural
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,19 @@ def digests_of(provenance: Mapping[str, Any], path: Path) -> set[str]:
         return {*provenance.get("images", ()), *(d for step in steps_of(provenance, path) for d in step.digests)}
     except TypeError:
         raise _damaged(path) from None
+
+
+def warn_of_known(inspector: Inspector, digests: Sequence[str], name: str = "the model") -> None:
+    """Say so where images judged, by the ``digests`` of their pixels, are among those that a model has learnt."""
+    known = digests_of(inspector.provenance, Path(name))
+    count = sum(digest in known for digest in digests)
+    if count:
+        warnings.warn(
+            f"{name} has learnt {count:,} of the {plural(len(digests), 'image')} judged, so figures are too good. "
+            "Give test images of their own, as test/good and test/DEFECT.",
+            KizuWarning,
+            stacklevel=3,
+        )
 
 
 def _damaged(path: Path) -> ModelFileError:

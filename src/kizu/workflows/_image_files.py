@@ -16,6 +16,14 @@ from kizu.wording import plural
 MADE = {"predictions.csv": ("pictures", *PARTS), "suspects.csv": ("suspects",)}
 """Tables of output folders, and the folders of pictures beside each."""
 
+METRICS, FIGURES = (
+    "metrics.csv",
+    {
+        *("confusion_matrix.png", "scores.png", "roc.png", "pr.png", "pixel_roc.png", "pixel_pr.png"),
+    },
+)
+"""What `kizu.workflows._figures` leaves in an output folder itself."""
+
 PICTURE = ".png"
 """What pictures in them end in."""
 
@@ -63,7 +71,8 @@ def _refuse_defects(folder: Path) -> None:
 def _in_folder(folder: Path) -> list[Path]:
     """The images in it, but for pictures that kizu wrote. Raises `DataError` when there are none."""
     in_made, found = cache(_is_made), find_images(folder, recursive=True)
-    made = [file for file in found if file.suffix == PICTURE and file.parent != folder and in_made(file.parent)]
+    inner = [file for file in found if file.suffix == PICTURE and file.parent != folder]
+    made = [file for file in inner if in_made(file.parent) or _is_figure(file)]
     if not found:
         raise DataError(f"{folder}: no images in this folder. Check the path, or leave it out.")
     if len(made) == len(found):
@@ -80,8 +89,15 @@ def _in_folder(folder: Path) -> list[Path]:
     return [file for file in found if file not in left_out]
 
 
+def _is_figure(file: Path) -> bool:
+    """Whether it is a figure that an evaluation left beside its metrics."""
+    return file.name in FIGURES and (file.parent / METRICS).exists()
+
+
 def _is_made(folder: Path) -> bool:
     """Whether it is a folder of pictures that kizu wrote beside a table, whole or still being written."""
+    if folder.match("only_*_right") and (folder.parent / "comparison.csv").exists():
+        return True
     return any(
         folder.name in names and any((folder.parent / f"{table}{end}").exists() for end in ("", ".part"))
         for table, names in MADE.items()

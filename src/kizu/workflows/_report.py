@@ -20,6 +20,7 @@ from kizu.progress import Progress, Silent
 from kizu.report.pdf import find_chromium, print_pdf
 from kizu.workflows._check import check as check_data
 from kizu.workflows._gathering import Gathering
+from kizu.workflows._history import warn_of_known
 from kizu.workflows._image_files import find_files
 from kizu.workflows._outputs import Scaling
 from kizu.workflows._predict import inspect_samples, load
@@ -99,6 +100,8 @@ def make_report(
     reader = Reader(inspector.reading, skip_unreadable=skip_unreadable, max_pixels=max_pixels)
     shown = progress or Silent()
     gathered = _inspected(inspector, dataset.root, samples, reader, min_area, shown)
+    if any(sample.label is not None for sample in samples):
+        warn_of_known(inspector, reader.digests)
     findings = None
     if check and dataset.layout != NO_LABELS:
         found = check_data(dataset, suspects=False, max_pixels=max_pixels, progress=shown).findings
