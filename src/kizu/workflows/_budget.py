@@ -152,7 +152,7 @@ def fits_at_once(inspector: Inspector, images: int, pictures: Pictures) -> bool:
 def most_at_once(inspector: Inspector, images: int, pictures: Pictures) -> int:
     """How many of ``images`` new ones an update may learn at once; `FEW` always."""
     memory = inspector.config.memory
-    if memory is None or images <= FEW or parse_size(memory) >= _needed(inspector, images, pictures):
+    if memory is None or fits_at_once(inspector, images, pictures):
         return images
     return (
         bisect_left(range(images), True, FEW + 1, key=lambda n: _needed(inspector, n, pictures) > parse_size(memory))

@@ -16,13 +16,8 @@ from kizu.wording import plural
 MADE = {"predictions.csv": ("pictures", *PARTS), "suspects.csv": ("suspects",)}
 """Tables of output folders, and the folders of pictures beside each."""
 
-METRICS, FIGURES = (
-    "metrics.csv",
-    {
-        *("confusion_matrix.png", "scores.png", "roc.png", "pr.png", "pixel_roc.png", "pixel_pr.png"),
-    },
-)
-"""What `kizu.workflows._figures` leaves in an output folder itself."""
+FIGURES = ("confusion_matrix.png", "scores.png", "roc.png", "pr.png", "pixel_roc.png", "pixel_pr.png")
+"""Pictures that an evaluation leaves in its output folder itself, beside ``metrics.csv``."""
 
 PICTURE = ".png"
 """What pictures in them end in."""
@@ -91,7 +86,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 def _is_figure(file: Path) -> bool:
     """Whether it is a figure that an evaluation left beside its metrics."""
-    return file.name in FIGURES and (file.parent / METRICS).exists()
+    return file.name in FIGURES and (file.parent / "metrics.csv").exists()
 
 
 def _is_made(folder: Path) -> bool:
