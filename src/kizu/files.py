@@ -206,6 +206,16 @@ def says_early(path: Path, mark: bytes, within: int = 4096) -> bool:
         return False
 
 
+def says_late(path: Path, mark: bytes, within: int = 1 << 16) -> bool:
+    """As `says_early`, of the last bytes."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-min(within, path.stat().st_size), os.SEEK_END)
+            return mark in file.read(within)
+    except OSError:
+        return False
+
+
 def workplace(target: Path) -> Path:
     """Where the folder ``target`` is made: in it if it is there, since it may be a whole drive, else beside it."""
     return target if target.is_dir() else target.absolute().parent

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+EARLIER = b"an earlier export, as kizu knows one: model_sha256"
+"""What may stand at the name of an export and be replaced."""
+
 BARE = """
 import sys
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import kizu
+from exports.running import EARLIER
 from inspector.archives import rewritten
 from kizu import exports, maps
 from kizu.calibration import Calibration, Decision
@@ -72,13 +73,13 @@ def test_a_wrong_export_is_refused(model: Path, tmp_path: Path, monkeypatch: pyt
     name, change, words = BROKEN[what]
     monkeypatch.setattr(graph_module, name, change(getattr(graph_module, name)))
     target = tmp_path / "a.onnx"
-    target.write_bytes(b"old")
+    target.write_bytes(EARLIER)
     with pytest.raises(ExportError, match=words) as caught:
         kizu.export(model, target)
     assert str(caught.value).startswith("the export does not agree with the model: on check image ")
     assert "Nothing was written. Update onnxruntime and opencv" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert target.read_bytes() == b"old"
+    assert target.read_bytes() == EARLIER
     assert list(tmp_path.iterdir()) == [target]
 
 

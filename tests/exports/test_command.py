@@ -10,6 +10,7 @@ import pytest
 
 import kizu
 from cli.running import Command, files, in_its_own_process
+from exports.running import EARLIER
 from inspector.archives import rewritten
 from kizu.exports import FORMATS
 from workflows.tiles import tile, write
@@ -137,7 +138,7 @@ except kizu.KizuError as error:
 def test_a_full_disk(model: Path, tmp_path: Path, room: int, form: str) -> None:
     target = tmp_path / ("部品.onnx" if form == "onnx" else "部品.xml")
     for file in (target, target.with_suffix(".bin")):
-        file.write_bytes(b"old")
+        file.write_bytes(EARLIER)
     before = files(tmp_path)
     command = [sys.executable, "-X", "utf8", "-c", FULL, str(model), str(target), str(room), form]
     said = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
@@ -149,7 +150,7 @@ def test_an_interrupt(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from kizu.exports import _onnx
 
     target = tmp_path / "a.onnx"
-    target.write_bytes(b"old")
+    target.write_bytes(EARLIER)
 
     def interrupted(self: object) -> None:
         assert len(list(tmp_path.iterdir())) == 2
@@ -158,7 +159,7 @@ def test_an_interrupt(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(_onnx.OnnxFormat, "open", interrupted)
     with pytest.raises(KeyboardInterrupt):
         kizu.export(model, target)
-    assert files(tmp_path) == {"a.onnx": b"old"}
+    assert files(tmp_path) == {"a.onnx": EARLIER}
 
 
 def test_what_is_in_the_way_of_the_second_file(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,12 +167,12 @@ def test_what_is_in_the_way_of_the_second_file(model: Path, tmp_path: Path, monk
     from kizu.exports import _onnx
 
     monkeypatch.setattr(_onnx, "LARGEST_FILE", 1000)
-    (tmp_path / "a.onnx").write_bytes(b"old")
+    (tmp_path / "a.onnx").write_bytes(EARLIER)
     (tmp_path / "a.onnx.data").mkdir()
     with pytest.raises(OutputError, match=r"a\.onnx\.data: is in the way and not an ordinary file"):
         kizu.export(model, tmp_path / "a.onnx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "a.onnx.data"]
-    assert (tmp_path / "a.onnx").read_bytes() == b"old"
+    assert (tmp_path / "a.onnx").read_bytes() == EARLIER
 
 
 @pytest.mark.parametrize(("form", "name"), [("onnx", "a.onnx.data"), ("openvino", "a.bin")])
@@ -183,6 +184,18 @@ def test_a_second_file_of_others_stays(tmp_path: Path, form: str, name: str) -> 
     with pytest.raises(OutputError, match=rf"{name}: is there already, and is no export that kizu wrote"):
         kizu.export("no such model", target, to=form)
     assert files(tmp_path) == {name: b"firmware"}
+
+
+@pytest.mark.parametrize(("form", "name"), [("onnx", "a.onnx"), ("openvino", "a.xml")])
+def test_a_file_of_others_stays(kizu_command: Command, model: Path, tmp_path: Path, form: str, name: str) -> None:
+    target = tmp_path / name
+    target.write_bytes(b"a network")
+    said = kizu_command("export", model, "--to", form, "-o", target)
+    assert f"{target}: is there already, and is no export that kizu wrote: it would be lost." in said.error
+    assert files(tmp_path) == {name: b"a network"}
+    target.unlink()
+    for _ in range(2):  # an export by kizu is replaced
+        assert kizu_command("export", model, "--to", form, "-o", target).code == 0
 
 
 def test_predicting_loads_nothing_of_it(model: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from kizu._version import __version__
 from kizu.arguments import Paths, paths_of
 from kizu.downloads import checksum
 from kizu.errors import DataError, ParameterError
-from kizu.files import check_writable, keep_others
+from kizu.files import check_writable, keep_others, says_late
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
@@ -80,7 +80,7 @@ def export(
         ParameterError: an unknown form or colour order, or a name that does not end as it should.
         DataError: there are no images to check with; `ImageError` names a file.
         ExportError: the model cannot be exported, or what was written does not agree with it.
-        OutputError: the files cannot be written.
+        OutputError: the files cannot be written, or one of that name is there that is no export.
         MissingExtraError: OpenVINO is asked for and not installed.
     """
     from kizu import exports
@@ -132,7 +132,13 @@ def _check_target(target: Path, form: type[Format], to: str) -> None:
     if target.suffix.lower() != form.suffix:
         raise ParameterError(f"{target}: an export to {to} must end in {form.suffix}; give such a name.")
     check_writable(target)
+    keep_others(target, _is_export, "export")
     keep_others(form.beside(target), lambda _: target.exists(), "export")  # it goes with the file of that name
+
+
+def _is_export(path: Path) -> bool:
+    """Whether it is an export by kizu: what `_described` says of it stands at its end in every format."""
+    return says_late(path, b"model_sha256")
 
 
 def _images(model: Path, inspector: Inspector, given: Paths, max_pixels: int) -> list[CheckImage]:
