@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import kizu as library
-from cli.running import Command
+from cli.running import Command, in_its_own_process
 from kizu.calibration import Calibration, Decision
 from kizu.report import PredictionRow, PredictionTable
 from workflows import tiles
@@ -93,6 +94,21 @@ def test_a_picture(kizu: Command, mine: Path, tmp_path: Path) -> None:
     said = kizu("drift", mine, tmp_path / "a.csv", "--plot", photograph)
     assert "写真.png: is there already, and is no plot that kizu wrote: it would be lost. Give the" in said.error
     assert photograph.read_bytes() == before
+
+
+def test_the_answer_is_told_where_there_is_no_room_for_the_picture(mine: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")  # Windows has none
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+
+    arguments = ["drift", mine, table(tmp_path / "a.csv", 6.0), "--plot", tmp_path / "図.png"]
+    said = in_its_own_process(arguments, preexec_fn=small_files)
+    assert "図.png: cannot be written: no space left on the drive; free some and run again." in said.error
+    assert "Scores: DRIFT, scores are higher than before" in said.out
+    assert "Wrote" not in said.out
+    assert json.loads(in_its_own_process([*arguments, "--json"], preexec_fn=small_files).out)["drifted"] is True
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "部品.kizu"]
 
 
 def test_mistakes(kizu: Command, mine: Path, tmp_path: Path) -> None:

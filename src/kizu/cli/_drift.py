@@ -51,8 +51,10 @@ def drift(
     """
     from kizu.cli import _show
     from kizu.cli._progress import Bars
-    from kizu.workflows import draw_drift, find_drift
+    from kizu.workflows import check_plot, draw_drift, find_drift
 
+    if plot is not None:
+        check_plot(plot)
     result = find_drift(
         model,
         predictions,
@@ -62,13 +64,13 @@ def drift(
         seed=seed,
         progress=Bars(),
     )
-    if plot is not None:
-        draw_drift(result, plot)
     if as_json:
         _show.document(result.to_dict())
     else:
         _show.lines(_lines(result))
-        _show.lines([f"Wrote {plot}."] if plot is not None else ())
+    if plot is not None:  # after the answer, which must not be lost with it
+        draw_drift(result, plot)
+        _show.lines([] if as_json else [f"Wrote {plot}."])
 
 
 _HOW = {

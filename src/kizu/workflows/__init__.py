@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kizu.workflows._comparison import SURE, ComparedModel, Comparison, Pair
     from kizu.workflows._demo import Demo, demo
     from kizu.workflows._drift import DriftFound, find_drift
-    from kizu.workflows._drift_plot import draw_drift
+    from kizu.workflows._drift_plot import check_plot, draw_drift
     from kizu.workflows._evaluate import Evaluation, evaluate
     from kizu.workflows._export import Export, export
     from kizu.workflows._fetch_data import FetchedData, fetch_data, list_data
@@ -59,6 +59,7 @@ __all__ = [
     "add_backbone",
     "cache_folder",
     "check",
+    "check_plot",
     "choose_preset",
     "compare",
     "decide",
@@ -107,6 +108,7 @@ _HOMES = {
     "demo": "kizu.workflows._demo",
     "DriftFound": "kizu.workflows._drift",
     "find_drift": "kizu.workflows._drift",
+    "check_plot": "kizu.workflows._drift_plot",
     "draw_drift": "kizu.workflows._drift_plot",
     "Evaluation": "kizu.workflows._evaluate",
     "evaluate": "kizu.workflows._evaluate",

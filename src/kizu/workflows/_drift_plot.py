@@ -22,19 +22,26 @@ _NOTE = f"tEXtSoftware\0{_SOFTWARE}".encode()
 _BLUE, _RED, _GREY = "#1f6feb", "#c62828", "#6b7280"
 
 
-def draw_drift(found: DriftFound, path: str | Path) -> None:
-    """Write a PNG. Raises `MissingExtraError` without matplotlib, and `OutputError` when it cannot be written, or
-    where a file is that is no such plot.
-    """
+def check_plot(path: str | Path) -> None:
+    """Before long work: raise as `draw_drift` would, as far as that is known."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError:
         raise MissingExtraError('a plot needs matplotlib. Run: pip install "kizu[report]"') from None
     check_writable(path)
     if Path(path).suffix.lower() != ".png":
         raise OutputError(f"{path}: a plot is a PNG file. Give it a name that ends in .png.")
     keep_others(path, lambda there: says_early(there, _NOTE), "plot")
+
+
+def draw_drift(found: DriftFound, path: str | Path) -> None:
+    """Write a PNG. Raises `MissingExtraError` without matplotlib, and `OutputError` when it cannot be written, or
+    where a file is that is no such plot.
+    """
+    check_plot(path)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     upper, lower = figure.subplots(2, 1, sharex=True)
