@@ -290,6 +290,9 @@ def test_evaluating_what_cannot_be(kizu: Command, model: Path, tmp_path: Path) -
         assert f"{mask}: the mask is 96×95 pixels, its image" in kizu("evaluate", model, root, *skip).error
     mask.write_bytes(b"")
     assert f"{mask}: the file is empty" in kizu("evaluate", model, root).error
+    for command in (["evaluate", model], ["report", model], ["compare", model, model]):
+        assert f"{mask}: the file is empty" in kizu(*command, root).error
+        assert kizu(*command, root).error.endswith("or use --skip-unreadable.")
     tiles.good(tmp_path / "良品だけ", 3)
     assert "良品だけ: no labelled test images" in kizu("evaluate", model, tmp_path / "良品だけ").error
     assert "no such file or folder" in kizu("evaluate", model, tmp_path / "無い").error

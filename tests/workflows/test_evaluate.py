@@ -130,12 +130,35 @@ def test_a_mask_of_another_size(model: Path, tmp_path: Path, size: tuple[int, in
     root = tiles.good_bad(tmp_path, sound=5, scratched=2)
     mask = tiles.write(root / "mask" / "傷101.png", np.full(size, 255, np.uint8))
     for skip in (False, True):
-        with pytest.raises(ImageError) as caught:
+        with pytest.raises(DataError) as caught:
             kizu.evaluate(model, root, skip_unreadable=skip)
         assert str(caught.value) == (
             f"{mask}: the mask is {size[1]}×{size[0]} pixels, its image 傷101.png is 96×96; save the mask at the "
             "size of the image, or take it out"
         )
+
+
+def test_a_mask_that_cannot_be_read(model: Path, tmp_path: Path) -> None:
+    """Stops, or is skipped and counted; its image is judged all the same, as one that nobody has marked."""
+    root = tiles.good_bad(tmp_path, sound=5, scratched=2)
+    whole = kizu.evaluate(model, root)
+    first, second = root / "mask" / "傷100.png", root / "mask" / "傷101.png"
+    first.write_bytes(b"")
+    with pytest.raises(ImageError, match=r"傷100\.png: the file is empty.*, or use --skip-unreadable\.$"):
+        kizu.evaluate(model, root)
+    with pytest.warns(KizuWarning, match=r"^skipped .*傷100\.png: the file is empty"):
+        found = kizu.evaluate(model, root, skip_unreadable=True, out=tmp_path / "out")
+    assert (found.skipped, len(found.results)) == (1, 3)
+    assert found.image == whole.image
+    assert whole.pixel is not None
+    assert found.pixel is not None
+    assert (whole.pixel.images, found.pixel.images) == (3, 2)
+    assert len((tmp_path / "out" / "pixel_metrics.csv").read_text("utf-8-sig").splitlines()) == 3
+    second.write_bytes(b"")
+    next(result.path for result in whole.results if result.label == "good").write_bytes(b"")
+    with pytest.warns(KizuWarning, match="^skipped "):  # as many files as there are images, but two images are left
+        found = kizu.evaluate(model, root, skip_unreadable=True)
+    assert (found.skipped, len(found.results), found.pixel) == (3, 2, None)
 
 
 def test_nothing_to_evaluate(model: Path, tmp_path: Path) -> None:

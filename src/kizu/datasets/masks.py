@@ -28,14 +28,15 @@ def load_mask(
     nobody has marked.
 
     Raises:
-        ImageError: the mask cannot be read, or is not ``image_shape[:2]`` large.
+        ImageError: the mask cannot be read.
+        DataError: it is not ``image_shape[:2]`` large.
     """
     size = (image_shape[0], image_shape[1])
     if sample.mask is None:
         return np.zeros(size, bool) if sample.label == "good" else None
     mask = read_marks(sample.mask, max_pixels=max_pixels)
     if mask.shape != size:
-        raise ImageError(sample.mask, _wrong_size(mask.shape, size, sample.path))
+        raise DataError(f"{sample.mask}: {_wrong_size(mask.shape, size, sample.path)}")
     return mask
 
 

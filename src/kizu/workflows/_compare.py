@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from kizu.arguments import OnePath, path_of, several
 from kizu.calibration import VERDICTS
-from kizu.datasets import Dataset, Sample, load_dataset, load_mask
+from kizu.datasets import Dataset, Sample, load_dataset
 from kizu.errors import DataError, ImageError, MissingExtraError, ParameterError
 from kizu.files import atomic_write, prepare_folder
 from kizu.images import DEFAULT_MAX_PIXELS
@@ -148,7 +148,7 @@ def _inspected(
                 reader.skip(error)
                 continue
             size = reader.reading.size_of(sample.path, image)
-            truth = load_mask(sample, size, max_pixels=reader.max_pixels)
+            truth = reader.truth_of(sample, size)
             found = [model.inspect(own, sample.path, truth) for model, own in zip(models, seen, strict=True)]
             images.append(
                 ComparedImage(sample.path, sample.label or "", sample.defect_type, tuple(map(Judged.of, found)))

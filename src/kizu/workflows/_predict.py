@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kizu.arguments import Paths
-from kizu.datasets import Sample, load_mask
+from kizu.datasets import Sample
 from kizu.images import DEFAULT_MAX_PIXELS
 from kizu.inspector import Inspector, Prediction
 from kizu.progress import Progress, Silent
@@ -127,7 +127,7 @@ def inspect_samples(
         advance = stack.enter_context(progress.stage("Inspecting images", len(samples)))
         read = stack.enter_context(closing(worked(reader, samples, inspector, _inspect, advance)))
         for sample, image, prediction in read:
-            truth = load_mask(sample, prediction.size, max_pixels=reader.max_pixels) if sample.label else None
+            truth = reader.truth_of(sample, prediction.size) if sample.label else None
             inspected = Inspected(sample, reader.reading.view(image, prediction.size), prediction, truth)
             if outputs is not None:
                 outputs.add(inspected.sample, inspected.image, prediction, truth)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kizu.datasets import Sample
+from kizu.datasets import Sample, load_mask
 from kizu.errors import DataError, ImageError, KizuWarning
 from kizu.images import DEFAULT_MAX_PIXELS, Reading, read_ahead
 from kizu.progress import Advance, ignore
@@ -157,7 +157,7 @@ class Reader:
                     self._add(sample.path.name, read.digest)
                     yield sample, read.image, read.result
                 advance(1)
-        if samples and len(self.skipped) - already == len(samples):
+        if samples and not self.readable(samples):
             raise DataError(f"none of {len(samples)} images can be read; the first: {self.skipped[already]}")
 
     def _attempt(self, work: Callable[[Sample, Image], Result], sample: Sample) -> _Attempt[Result]:
@@ -185,6 +185,18 @@ class Reader:
             raise ImageError(error.path, f"{error.problem.rstrip('.')}{advice}, or use --skip-unreadable.") from None
         self.skipped.append(error)
         warnings.warn(f"skipped {error}", KizuWarning, stacklevel=3)
+
+    def truth_of(self, sample: Sample, size: tuple[int, int]) -> npt.NDArray[np.bool_] | None:
+        """The mask ``(H, W)`` of a sample whose image has that size, as `load_mask`; also None where its file cannot
+        be read and is skipped: the image then counts as one that nobody has marked.
+
+        Raises `ImageError` for a file that cannot be read, `DataError` for a mask of another size.
+        """
+        try:
+            return load_mask(sample, size, max_pixels=self.max_pixels)
+        except ImageError as error:
+            self.skip(error)
+            return None
 
     def again(self) -> Reader:
         """Another reader that reads as this one does, for files read a second time: what is told counts each once."""
