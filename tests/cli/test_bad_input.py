@@ -283,6 +283,38 @@ def test_predicting_what_or_where_cannot_be(
     assert files(tmp_path) == {"file": b"old"}
 
 
+@pytest.mark.parametrize(
+    ("command", "option", "value", "needed", "together"),
+    [
+        ("evaluate", "--scale", "cdf", "--out DIR", ["--out", "out"]),
+        ("evaluate", "--min-area", "9", "--out DIR or --report FILE", ["--out", "out"]),
+        ("evaluate", "--min-area", "9", "--out DIR or --report FILE", ["--report", "r.html"]),
+        ("evaluate", "--lang", "ja", "--report FILE", ["--report", "r.html"]),
+        ("predict", "--min-area", "9", "--out DIR", ["--out", "out"]),
+        ("report", "--chromium", "no such program", "--pdf", ["--pdf"]),
+    ],
+)
+def test_an_option_that_would_do_nothing(
+    kizu: Command,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    option: str,
+    value: str,
+    needed: str,
+    together: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = tiles.good_bad(tmp_path / "部品", sound=5, scratched=2)
+    said = kizu(command, model, root, option, value)
+    assert said.error == f"{option} does nothing without {needed}; add that, or leave {option} out."
+    assert [path.name for path in tmp_path.iterdir()] == ["部品"]
+    said = kizu(command, model, root, option, value, *together)
+    assert "does nothing" not in said.err
+    assert said.code == 0 or "no such program" in said.error
+
+
 def test_evaluating_what_cannot_be(kizu: Command, model: Path, tmp_path: Path) -> None:
     root = tiles.good_bad(tmp_path / "部品", sound=5, scratched=2)
     mask = tiles.write(root / "mask" / "傷101.png", np.full((95, 96), 255, np.uint8))

@@ -50,6 +50,9 @@ def evaluate(
     from kizu.workflows import evaluate as evaluate_inspector
 
     parts = _show.parts(save, out)
+    _options.needs("--scale", scale != "p_value", "--out DIR", out is not None)
+    _options.needs("--min-area", min_area != 1, "--out DIR or --report FILE", out is not None or report is not None)
+    _options.needs("--lang", language != "en", "--report FILE", report is not None)
     target = None if report is None else ReportTarget(report, language, model)
     result = evaluate_inspector(
         load(model, exact=exact, engine=engine, precision=precision, providers=_options.names(providers)),

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from kizu.errors import ParameterError
+
 DEFAULT_MAX_PIXELS = 100_000_000  # images.DEFAULT_MAX_PIXELS, without loading NumPy for --help; a test compares
 
 Json = Annotated[
@@ -70,6 +72,12 @@ Providers = Annotated[
         metavar="A,B",
     ),
 ]
+
+
+def needs(option: str, given: bool, what: str, there: bool) -> None:
+    """Raise `ParameterError` where an option is given that does nothing, since what it is about is not there."""
+    if given and not there:
+        raise ParameterError(f"{option} does nothing without {what}; add that, or leave {option} out.")
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

@@ -39,6 +39,7 @@ def predict(
     from kizu.workflows import predict as predict_images
 
     parts = _show.parts(save, out)
+    _options.needs("--min-area", min_area != 1, "--out DIR", out is not None)
     lines_show_progress = sys.stdout.isatty() and not as_json
     predictions = predict_images(
         load(model, exact=exact, engine=engine, precision=precision, providers=_options.names(providers)),

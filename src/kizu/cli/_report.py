@@ -68,6 +68,7 @@ def report(
     from kizu.cli._progress import Bars
     from kizu.workflows import ReportTarget, load, make_report
 
+    _options.needs("--chromium", chromium is not None, "--pdf", pdf)
     result = make_report(
         load(model, exact=exact, engine=engine, precision=precision, providers=_options.names(providers)),
         data,
