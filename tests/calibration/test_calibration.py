@@ -64,6 +64,16 @@ def test_review_takes_the_budget_beyond_false_alarms(scores: list[float], share:
     assert sum(verdict != "ok" for verdict in verdicts) <= both * len(scores)
 
 
+@pytest.mark.parametrize("budget", [0.0, 0.03, 0.05])
+@pytest.mark.parametrize("count", [5, 15, 19, 33, 60, 98, 99, 353])
+def test_the_share_reviewed_is_that_of_parts_left_out_in_turn(count: int, budget: float) -> None:
+    """Of exchangeable parts each is as likely the new one."""
+    parts = [float(part) for part in range(count + 1)]
+    each = [calibration(parts[:new] + parts[new + 1 :], 0.01, budget=budget) for new in range(count + 1)]
+    reviewed = sum(made.verdict(part) == "review" for part, made in zip(parts, each, strict=True))
+    assert each[0].reviewed == pytest.approx(reviewed / (count + 1))
+
+
 def test_three_verdicts() -> None:
     made = calibration([float(number) for number in range(1, 100)], 0.01, budget=0.05)
     assert (made.threshold, made.review_threshold) == (99.0, 94.0)

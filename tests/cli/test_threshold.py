@@ -37,6 +37,14 @@ def test_how_a_model_decides(kizu: Command, mine: Path) -> None:
     assert mine.read_bytes() == before
 
 
+def test_review_of_few_good_images_is_told_as_it_is(kizu: Command, model: Path, tmp_path: Path) -> None:
+    """6 % of 41 are two, one of them NG already: no 5 % are left."""
+    scores = np.sort(np.random.default_rng(0).gamma(9.0, size=40))
+    path = tmp_path / "a.kizu"
+    library.load(model).calibrated(Calibration(scores, scores, Decision())).save(path)
+    assert "  REVIEW: 2.4 % more of good parts, for a person to look at" in kizu("threshold", path).out.splitlines()
+
+
 def test_a_share_that_cannot_be_promised(kizu: Command, mine: Path) -> None:
     said = kizu("threshold", mine, "--false-alarms", 0.001)
     assert (

@@ -82,6 +82,14 @@ class Calibration:
         return conformal.promised(self.decision.false_alarms, len(self.scores))
 
     @property
+    def reviewed(self) -> float:
+        """The share of good parts between both thresholds, in expectation, where `promised` holds of the upper one:
+        near the budget, and off it by as much as so few images tell apart.
+        """
+        both = min(self.decision.false_alarms + self.decision.review_budget, 1.0)
+        return max(0.0, conformal.promised(both, len(self.scores)) - self.promised)
+
+    @property
     def figures(self) -> dict[str, float | None]:
         """The thresholds by name, and what the NG threshold has ``promised``: None where it was chosen otherwise."""
         promised = self.promised if self.decision.by == "false_alarms" else None

@@ -63,7 +63,7 @@ def _decisions(inspector: Inspector) -> Iterator[str]:
         f"images, {SCORED[calibration.method]}."
     )
     if calibration.review_threshold < calibration.threshold:
-        share = percent(calibration.decision.review_budget)
+        share = percent(calibration.reviewed)
         yield f"REVIEW above {calibration.review_threshold:.4g}: {share} more of good parts, for a person to see."
 
 

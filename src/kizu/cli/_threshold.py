@@ -174,7 +174,7 @@ def _review(calibration: Calibration) -> Iterator[str]:
     decision, scores = calibration.decision, calibration.scores
     limit, review = calibration.threshold, calibration.review_threshold
     if review < limit and decision.by == "false_alarms":
-        yield f"REVIEW: {percent(decision.review_budget)} more of good parts, for a person to look at"
+        yield f"REVIEW: {percent(calibration.reviewed)} more of good parts, for a person to look at"
     elif review < limit:
         between = int(((scores > review) & (scores <= limit)).sum())
         yield f"REVIEW: {between} of the {len(scores)} good images {_are(between)} between, for a person to look at"

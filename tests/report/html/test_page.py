@@ -357,7 +357,10 @@ def test_the_lights(wrong: dict[str, Any], expected: list[str]) -> None:
 def test_a_budget_for_review_is_told_only_where_false_alarms_decide() -> None:
     """Elsewhere what lies between the thresholds is no share that anyone asked for: it is counted."""
     by_hand, words = content(calibration=calibration(by="value", threshold=40.0)), Words("en")
-    assert decision_lines(content(), words)[-1] == f"A further {words.share(0.05)} of good parts may go to a person."
+    reviewed = (
+        f"A further {words.share(content().calibration.reviewed)} of good parts goes to a person, in expectation."
+    )
+    assert decision_lines(content(), words)[-1] == reviewed
     between = "11 of the 200 good images score between the two thresholds, for a person to look at."
     assert decision_lines(by_hand, words)[-1] == between
 

@@ -137,9 +137,9 @@ def decision_lines(content: ReportContent, words: Words) -> list[str]:
 
 def _review_line(calibration: Calibration, words: Words) -> str:
     """Which good parts a person will look at: a budget beyond false alarms, where these decide what is NG."""
-    decision, scores = calibration.decision, calibration.scores
-    if decision.by == "false_alarms":
-        return words("dec_review", budget=words.share(decision.review_budget))
+    scores = calibration.scores
+    if calibration.decision.by == "false_alarms":
+        return words("dec_review", share=words.share(calibration.reviewed))
     between = int(((scores > calibration.review_threshold) & (scores <= calibration.threshold)).sum())
     return words("dec_between", n=len(scores), between=between)
 
