@@ -154,11 +154,11 @@ def test_add(kizu: Command, publisher: Publisher, brought: Path, data: Path, tmp
 
 
 def test_add_what_is_not_known(kizu: Command, publisher: Publisher, tmp_path: Path, brought: Path) -> None:
-    own = tmp_path / "own.pth"
+    own = tmp_path / "our own.pth"
     own.write_bytes(publishing.content()[:-1])
     said = kizu("backbones", "add", own, brought)
     assert said.error.startswith(f"{own}: not a weight file that kizu knows (its SHA-256 is ")
-    assert said.error.endswith(f"kizu fit DATA --backbone NAME --weights {own}")
+    assert said.error.endswith(f"kizu fit DATA --backbone NAME --weights '{own}'")
     assert "no such weight file" in kizu("backbones", "add", tmp_path / "無い.pth").error
     assert not publisher.kept.exists()
 

@@ -14,7 +14,7 @@ import pytest
 import kizu
 from cli.running import files
 from inspector.archives import packed, unpacked
-from kizu.errors import ModelFileError, OutputError
+from kizu.errors import ModelFileError, OutputError, quoted
 from kizu.inspector import identity, versions
 
 
@@ -115,6 +115,14 @@ def test_a_version_that_is_not_there(part: Path, named: str) -> None:
         versions.restore(part, named)
     assert "\n" not in str(caught.value)
     assert files(part.parent) == before
+
+
+def test_the_command_that_lists_versions_can_be_pasted(part: Path) -> None:
+    spaced = part.rename(part.with_name("a part.kizu"))
+    with pytest.raises(ModelFileError, match="--history`") as caught:
+        versions.restore(spaced, "ffffff")
+    assert str(caught.value).endswith(f" See `kizu update {quoted(spaced)} --history`.")
+    assert str(spaced) != quoted(spaced)
 
 
 def test_a_version_that_was_altered(part: Path, other: Path) -> None:

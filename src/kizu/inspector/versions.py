@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from kizu.errors import ModelFileError, OutputError, unknown_name
+from kizu.errors import ModelFileError, OutputError, quoted, unknown_name
 from kizu.files import atomic_write, output_error, prepare_folder, sync_folder
 from kizu.inspector import _model_file
 from kizu.locks import alone
@@ -68,7 +68,7 @@ def version(model: Path, named: str) -> Path:
     found = [path for identity, path in versions.items() if named and identity.startswith(named)]
     if len(found) != 1:
         problem = unknown_name("version", named, versions) if not found else f"several versions begin with {named!r}."
-        raise ModelFileError(f"{model}: {problem} See `kizu update {model} --history`.")
+        raise ModelFileError(f"{model}: {problem} See `kizu update {quoted(model)} --history`.")
     _model_file.read(found[0])
     if _model_file.identity(found[0]) != found[0].stem:
         raise ModelFileError(f"{found[0]}: was altered since it was kept. Restore it from a copy, or leave it.")

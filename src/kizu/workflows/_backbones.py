@@ -9,7 +9,7 @@ from typing import Any
 from kizu import backbones
 from kizu.backbones import MIN_IMAGE_SIZE, Backbone, BackboneCard, Located, Preparable, weights
 from kizu.downloads import checksum
-from kizu.errors import BackboneError
+from kizu.errors import BackboneError, quoted
 from kizu.files import atomic_write
 from kizu.progress import Progress, Silent
 
@@ -109,7 +109,7 @@ def add_backbone(file: str | Path, *, progress: Progress | None = None) -> Backb
             return _state(backbones.get(name))
     raise BackboneError(
         f"{file}: not a weight file that kizu knows (its SHA-256 is {found}). For weights of your own, name the "
-        f"network and the file when you fit: kizu fit DATA --backbone NAME --weights {file}"
+        f"network and the file when you fit: kizu fit DATA --backbone NAME --weights {quoted(source)}"
     )
 
 
