@@ -12,7 +12,7 @@ import pytest
 
 from cli.running import files
 from kizu.datasets import load_dataset
-from kizu.errors import DataError, OutputError
+from kizu.errors import DataError, KizuWarning, OutputError
 from kizu.images import read_image
 from kizu.report._canvas import NO_VERDICT, VERDICT_COLOURS
 from kizu.workflows import DataCheck, check
@@ -136,6 +136,17 @@ def test_pictures_of_an_earlier_check_go_and_other_files_stay(parts: Path, tmp_p
     assert {f"suspects/{path.name}" for path in (out / "suspects").iterdir()} == {*listed, "suspects/99_mine.png"}
     assert mine.read_bytes() == kept
     assert [one.path for one in first.suspects] != [one.path for one in again.suspects]
+
+
+def test_suspects_of_an_earlier_check_are_told(parts: Path, tmp_path: Path) -> None:
+    check(parts, out=tmp_path)
+    before = (tmp_path / "suspects.csv").read_bytes()
+    with pytest.warns(KizuWarning) as told:
+        check(parts, out=tmp_path, suspects=False)
+    assert [str(warning.message) for warning in told] == [
+        f"{tmp_path}: suspects.csv is of an earlier run, not of this one. Remove it, or give another folder."
+    ]
+    assert (tmp_path / "suspects.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize("table", ["rank,path,picture\n1,a\n", "rank,path\n1,a\n", "\x00", ""])

@@ -127,11 +127,44 @@ def test_disputed_images_come_first_worst_first_with_pictures(
     assert [row["path"] for row in rows] == [str(image.path) for image in found.images]
     for row, image in zip(rows, found.images, strict=True):
         assert row["only_right"] == (" ".join(found.names(image)) if image.disputed else "")
+        assert row["picture"] == (str(image.picture) if image.disputed else "")
+        assert image.disputed == (out / row["picture"]).is_file()
         for name, judged, right in zip("AB", image.judged, image.right, strict=True):
             assert float(row[f"{name}_score"]) == judged.score
             assert (row[f"{name}_verdict"], row[f"{name}_right"]) == (judged.verdict, str(int(right)))
     picture = read_image(next((out / "only_A_right").iterdir()))
     assert picture.shape[0] > 1000, "one below the other"
+
+
+def test_pictures_of_an_earlier_comparison_go_and_other_files_stay(model: Path, hard: Path, tmp_path: Path) -> None:
+    """Else a picture of what A alone got right then would stand beside those of what it gets right now."""
+    wild, tame = at(model, 1e-6), at(model, 1e6)
+    first = compare([wild, tame], hard, out=tmp_path)
+    mine = tiles.write(tmp_path / "only_B_right" / "mine.png", tiles.tile(0))
+    (tmp_path / "pictures").mkdir()
+    assert {path.parent.name for path in pictures(tmp_path)} == {"only_A_right", "only_B_right"}
+    assert len(pictures(tmp_path)) == len(first.disputed) + 1
+    again = compare([wild, wild, tame], hard, out=tmp_path)
+    assert {one.picture.parent.name for one in again.disputed if one.picture} == {"only_A_B_right", "only_C_right"}
+    assert pictures(tmp_path) == {mine, *(tmp_path / one.picture for one in again.disputed if one.picture)}
+    assert not (tmp_path / "only_A_right").exists()
+    compare([wild, wild], hard, out=tmp_path)
+    assert pictures(tmp_path) == {mine}
+
+
+@pytest.mark.parametrize("picture", ["../mine.png", "mine.png", "only_A_right/mine.txt", "only_A_right/a/mine.png"])
+def test_nothing_else_that_a_table_names_is_removed(model: Path, hard: Path, tmp_path: Path, picture: str) -> None:
+    mine = tmp_path / "out" / picture
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_bytes(b"mine")
+    (tmp_path / "out").mkdir(exist_ok=True)
+    (tmp_path / "out" / "comparison.csv").write_text(f"path,picture\na.png,{picture}\n", encoding="utf-8-sig")
+    compare([model, model], hard, out=tmp_path / "out")
+    assert mine.read_bytes() == b"mine"
+
+
+def pictures(folder: Path) -> set[Path]:
+    return set(folder.rglob("*.png"))
 
 
 def test_a_lower_threshold_is_really_another(model: Path, hard: Path) -> None:

@@ -12,6 +12,7 @@ import kizu
 from kizu.errors import KizuWarning, MissingExtraError, ParameterError
 from kizu.images import read_image
 from kizu.report import stills
+from kizu.workflows import predict
 from workflows import tiles
 
 PICTURES = ["confusion_matrix.png", "pixel_pr.png", "pixel_roc.png", "pr.png", "roc.png", "scores.png"]
@@ -76,6 +77,32 @@ def test_without_masks_there_are_no_pixel_figures(model: Path, tmp_path: Path) -
     assert "roc.png" in names
     assert not any(name.startswith("pixel") for name in names)
     assert {row["level"] for row in table(tmp_path / "out" / "metrics.csv")} == {"image", "count", "run"}
+
+
+def test_what_an_earlier_evaluation_left_is_told(
+    model: Path, parts: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    def told() -> list[str]:
+        return [str(recwarn.pop(KizuWarning).message) for _ in range(len(recwarn))]
+
+    for _ in range(2):
+        kizu.evaluate(model, parts, out=tmp_path, plots=True)
+    assert told() == []
+    figures = "scores.png, roc.png, pr.png, pixel_roc.png, pixel_pr.png"
+    kizu.evaluate(model, parts, out=tmp_path)
+    (message,) = told()
+    assert message.startswith(f"{tmp_path}: confusion_matrix.png, {figures} are of an earlier run, not of this one.")
+    before = (tmp_path / "metrics.csv").read_bytes()
+    assert len(list(predict(model, parts / "bad", out=tmp_path))) == 6
+    (message,) = told()
+    assert message.startswith(f"{tmp_path}: metrics.csv, pixel_metrics.csv, confusion_matrix.png, {figures} are of")
+    assert (tmp_path / "metrics.csv").read_bytes() == before
+    for path in (tmp_path / "metrics.csv", *tmp_path.glob("*.png")):
+        path.unlink()
+    kizu.evaluate(model, tiles.good_bad(tmp_path / "部品", sound=10, scratched=3, masks=False), out=tmp_path)
+    assert told()[-1] == (
+        f"{tmp_path}: pixel_metrics.csv is of an earlier run, not of this one. Remove it, or give another folder."
+    )
 
 
 @pytest.mark.filterwarnings("ignore:the model has learnt")

@@ -33,7 +33,8 @@ from kizu.files import prepare_folder
 from kizu.images import DEFAULT_MAX_PIXELS, read_ahead
 from kizu.inspector import Inspector
 from kizu.progress import Progress, Silent
-from kizu.workflows._check_outputs import Suspicion, write_findings, write_suspects
+from kizu.workflows._check_outputs import SUSPECT_TABLE, Suspicion, write_findings, write_suspects
+from kizu.workflows._earlier import warn_of_earlier
 from kizu.workflows._fit import fit
 
 WORKERS = 4
@@ -116,6 +117,8 @@ def check(
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))  # stable: kinds stay together
     if out is not None:
         write_findings(Path(out), findings)
+        if found is None:
+            warn_of_earlier(Path(out), [SUSPECT_TABLE])
     return DataCheck(
         root=dataset.root,
         product=dataset.product,

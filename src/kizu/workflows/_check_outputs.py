@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +15,7 @@ from kizu.checks import Finding, Suspect
 from kizu.files import Data, atomic_write, prepare_folder, write_together
 from kizu.images import Reading
 from kizu.report import View, compose, csv_table, encode_image, picture_names
+from kizu.workflows._earlier import listed_pictures, remove
 
 FINDINGS = ("finding", "kind", "severity", "path", "message", "advice")
 """The columns of ``findings.csv``; ``finding`` is a number, the same for all files of one finding."""
@@ -24,7 +23,10 @@ FINDINGS = ("finding", "kind", "severity", "path", "message", "advice")
 SUSPECTS = ("rank", "path", "score", "times", "p_value", "distance", "beyond", "picture")
 """The columns of ``suspects.csv``, named as the fields of `kizu.checks.Suspect`."""
 
-_FOLDER, _TABLE = "suspects", "suspects.csv"
+SUSPECT_TABLE = "suspects.csv"
+"""The table of suspects, in the folder of a check."""
+
+_FOLDER = "suspects"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +61,8 @@ def write_suspects(folder: Path, found: Suspicion, max_pixels: int) -> Suspicion
     They come together, or none does; then pictures that an earlier check left there go. Raises `OutputError`, and
     `ImageError` for an image.
     """
-    pictures = prepare_folder(folder / _FOLDER)
-    before, names = _listed(folder), picture_names([suspect.path for suspect in found.suspects])
+    pictures, before = prepare_folder(folder / _FOLDER), listed_pictures(folder / SUSPECT_TABLE, _FOLDER)
+    names = picture_names([suspect.path for suspect in found.suspects])
     digits = max(2, len(str(len(found.suspects))))
     written: dict[Path | str, Data] = {}
     shown = []
@@ -69,10 +71,8 @@ def write_suspects(folder: Path, found: Suspicion, max_pixels: int) -> Suspicion
         written[picture] = partial(_draw, suspect, anomaly_map, found, max_pixels)
         shown.append(replace(suspect, picture=picture))
     rows = [[_cell(getattr(suspect, name), folder) for name in SUSPECTS] for suspect in shown]
-    write_together({**written, folder / _TABLE: csv_table(SUSPECTS, rows)})
-    with suppress(OSError):
-        for picture in before - written.keys():
-            picture.unlink(missing_ok=True)
+    write_together({**written, folder / SUSPECT_TABLE: csv_table(SUSPECTS, rows)})
+    remove(before - written.keys())
     return replace(found, suspects=tuple(shown))
 
 
@@ -99,13 +99,3 @@ def _cell(value: object, folder: Path) -> Path | str | float | int:
     if isinstance(value, Path):
         return value.relative_to(folder) if value.is_relative_to(folder) else value
     return value if isinstance(value, int | float) else str(value)
-
-
-def _listed(folder: Path) -> set[Path]:
-    """The pictures that the ``suspects.csv`` there lists, as far as it can be read."""
-    try:
-        with (folder / _TABLE).open(encoding="utf-8-sig", newline="") as file:
-            listed = [Path(row["picture"]) for row in csv.DictReader(file)]
-    except (OSError, ValueError, TypeError, csv.Error, KeyError):  # TypeError: a line that is too short
-        return set()
-    return {folder / picture for picture in listed if picture.parent == Path(_FOLDER) and picture.suffix == ".png"}

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,15 @@ from kizu.metrics import PixelAccumulator, image_metrics
 from kizu.progress import Progress, Silent
 from kizu.report import View, picture_names, side_by_side, write_image
 from kizu.workflows._comparison import ComparedImage, ComparedModel, Comparison, Judged, ordered, pairs
+from kizu.workflows._earlier import listed_pictures, remove
 from kizu.workflows._evaluate import labelled
 from kizu.workflows._history import warn_of_known
 from kizu.workflows._outputs import view_of
 from kizu.workflows._predict import load
 from kizu.workflows._reading import Reader
+
+TABLE, DISPUTED = "comparison.csv", "only_*_right"
+"""The table of a comparison, and the folders of pictures beside it."""
 
 
 @dataclass
@@ -70,8 +74,8 @@ def compare(
     Each image is read once, or once more for models that read files in another way. Of ``good/`` ``bad/`` folders,
     whose test share every model's seed draws anew, the images count that are in the test share of all. A model is
     right when it calls NG what is bad, and nothing else. In ``out``: ``comparison.csv``, and a picture of every image
-    that some models get right and some wrong. ``exact``, ``engine``, ``precision`` and ``providers`` are those of
-    `load`, for model files.
+    that some models get right and some wrong; pictures that an earlier comparison lists there go. ``exact``,
+    ``engine``, ``precision`` and ``providers`` are those of `load`, for model files.
 
     Raises `ParameterError` for fewer than 2 models or more than 26, `DataError` when there is nothing labelled that
     all may be judged by, `ImageError` for a file.
@@ -96,7 +100,9 @@ def compare(
         seconds=time.perf_counter() - started,
     )
     if folder is not None:
-        atomic_write(folder / "comparison.csv", result.csv())
+        before = listed_pictures(folder / TABLE, DISPUTED)
+        atomic_write(folder / TABLE, result.csv())
+        remove(before - {folder / image.picture for image in images if image.picture})
     return result
 
 
@@ -137,6 +143,7 @@ def _inspected(
     models: Sequence[_Model], samples: Sequence[Sample], reader: Reader, folder: Path | None, progress: Progress
 ) -> list[ComparedImage]:
     images, names = [], picture_names([sample.path for sample in samples])
+    labels = [model.name for model in models]
     with (
         progress.stage("Inspecting images", len(samples)) as advance,
         closing(reader.images(samples, advance)) as read,
@@ -150,13 +157,14 @@ def _inspected(
             size = reader.reading.size_of(sample.path, image)
             truth = reader.truth_of(sample, size)
             found = [model.inspect(own, sample.path, truth) for model, own in zip(models, seen, strict=True)]
-            images.append(
-                ComparedImage(sample.path, sample.label or "", sample.defect_type, tuple(map(Judged.of, found)))
+            compared = ComparedImage(
+                sample.path, sample.label or "", sample.defect_type, tuple(map(Judged.of, found))
             )
-            if folder is not None and images[-1].disputed:
+            if folder is not None and compared.disputed:
                 shown = [model.inspector.reading.view(own, size) for model, own in zip(models, seen, strict=True)]
                 views = [view_of(sample, *pair, truth) for pair in zip(shown, found, strict=True)]
-                _draw(folder, names[sample.path], images[-1], [model.name for model in models], views)
+                compared = _drawn(folder, names[sample.path], compared, labels, views)
+            images.append(compared)
     return images
 
 
@@ -171,12 +179,15 @@ def _as_each_reads(
     return [read[model.inspector.reading] for model in models]
 
 
-def _draw(folder: Path, name: str, image: ComparedImage, models: Sequence[str], views: Sequence[View]) -> None:
-    """The picture of a disputed image, in a folder named after the models that are right."""
+def _drawn(
+    folder: Path, name: str, image: ComparedImage, models: Sequence[str], views: Sequence[View]
+) -> ComparedImage:
+    """A disputed image with its picture, in a folder named after the models that are right."""
     right = dict(zip(models, image.right, strict=True))
     only = "_".join(model for model, is_right in right.items() if is_right)
-    into = prepare_folder(folder / f"only_{only}_right")
-    write_image(into / f"{name}.png", side_by_side(right, views, image.mistake))
+    picture = prepare_folder(folder / f"only_{only}_right") / f"{name}.png"
+    write_image(picture, side_by_side(right, views, image.mistake))
+    return replace(image, picture=picture.relative_to(folder))
 
 
 def _compared(model: _Model, images: Sequence[ComparedImage], place: int, *, masks: bool) -> ComparedModel:

@@ -46,12 +46,15 @@ class Judged:
 
 @dataclass(frozen=True)
 class ComparedImage:
-    """One labelled image, and what each model says of it, in the order of the models."""
+    """One labelled image, and what each model says of it, in the order of the models. ``picture``: that of a disputed
+    one, in the folder written.
+    """
 
     path: Path
     label: str
     defect_type: str
     judged: tuple[Judged, ...]
+    picture: Path | None = None
 
     @property
     def right(self) -> tuple[bool, ...]:
@@ -186,17 +189,19 @@ class Comparison:
         }
 
     def csv(self) -> bytes:
-        """``comparison.csv``: a line an image; ``only_right`` names the models right where others are not."""
+        """``comparison.csv``: a line an image; ``only_right`` names the models right where others are not, and
+        ``picture`` shows what each makes of it.
+        """
         figures = ("score", "threshold", "verdict", "p_value", "right")
         columns = [f"{model.name}_{figure}" for model in self.models for figure in figures]
-        return csv_table(("path", "label", "type", "only_right", *columns), map(self._row, self.images))
+        return csv_table(("path", "label", "type", "only_right", *columns, "picture"), map(self._row, self.images))
 
-    def _row(self, image: ComparedImage) -> list[Path | str | float]:
+    def _row(self, image: ComparedImage) -> list[Path | str | float | None]:
         only = " ".join(self.names(image)) if image.disputed else ""
-        row: list[Path | str | float] = [image.path, image.label, image.defect_type, only]
+        row: list[Path | str | float | None] = [image.path, image.label, image.defect_type, only]
         for judged, right in zip(image.judged, image.right, strict=True):
             row += [judged.score, judged.threshold, judged.verdict, judged.p_value, int(right)]
-        return row
+        return [*row, image.picture]
 
 
 def ordered(images: Sequence[ComparedImage]) -> tuple[ComparedImage, ...]:

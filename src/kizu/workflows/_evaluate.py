@@ -21,9 +21,11 @@ from kizu.progress import Progress, Silent
 from kizu.regions import check_min_area
 from kizu.report import check_parts
 from kizu.wording import percent
+from kizu.workflows._earlier import warn_of_earlier
 from kizu.workflows._figures import check_figures, write_figures
 from kizu.workflows._gathering import Gathering
 from kizu.workflows._history import warn_of_known
+from kizu.workflows._image_files import OF_EVALUATIONS
 from kizu.workflows._outputs import Scaling
 from kizu.workflows._predict import inspect_samples, load
 from kizu.workflows._reading import Reader
@@ -130,7 +132,10 @@ def evaluate(
     left_out = len(reader.skipped), dataset.kept_for_fitting()
     found = _evaluation(inspector, results, pixels if masks else None, left_out, started)
     if out is not None:
-        write_figures(Path(out), found, inspector.calibration, pixels.counts() if found.pixel else None, plots=plots)
+        counts = pixels.counts() if found.pixel else None
+        written = write_figures(Path(out), found, inspector.calibration, counts, plots=plots)
+        written += ["pixel_metrics.csv"] if masks else []
+        warn_of_earlier(Path(out), [name for name in OF_EVALUATIONS if name not in written])
     if target is not None and gathered is not None:
         target.write(gathered.content(target, reader.skipped), shown)
     return found

@@ -28,14 +28,18 @@ def check_figures(out: str | Path | None, plots: bool) -> None:
 
 def write_figures(
     folder: Path, evaluation: Evaluation, calibration: Calibration | None, pixels: ScoreCounts | None, *, plots: bool
-) -> None:
-    """Write ``metrics.csv``, and with ``plots`` the pictures; ``pixels`` are counted where there are masks.
+) -> list[str]:
+    """Write ``metrics.csv``, and with ``plots`` the pictures; ``pixels`` are counted where there are masks. The names
+    of what was written.
 
     Curves need good and bad images; without, a `KizuWarning` says that they are left out. Raises `OutputError`.
     """
-    atomic_write(folder / "metrics.csv", metrics_csv(_levels(evaluation)))
+    names = ["metrics.csv"]
+    atomic_write(folder / names[0], metrics_csv(_levels(evaluation)))
     for name, picture in _pictures(evaluation, calibration, pixels) if plots else ():
         atomic_write(folder / name, picture, durable=False)
+        names.append(name)
+    return names
 
 
 def _levels(evaluation: Evaluation) -> dict[str, dict[str, float | int | None]]:

@@ -13,11 +13,18 @@ from kizu.images import find_images
 from kizu.report import PARTS
 from kizu.wording import plural
 
-MADE = {"predictions.csv": ("pictures", *PARTS), "suspects.csv": ("suspects",)}
-"""Tables of output folders, and the folders of pictures beside each."""
+MADE = {
+    "predictions.csv": ("pictures", *PARTS),
+    "suspects.csv": ("suspects",),
+    "comparison.csv": ("only_*_right",),
+}
+"""Tables of output folders, and patterns of the folders of pictures beside each."""
 
 FIGURES = ("confusion_matrix.png", "scores.png", "roc.png", "pr.png", "pixel_roc.png", "pixel_pr.png")
 """Pictures that an evaluation leaves in its output folder itself, beside ``metrics.csv``."""
+
+OF_EVALUATIONS = ("metrics.csv", "pixel_metrics.csv", *FIGURES)
+"""All that an evaluation leaves there which a prediction does not."""
 
 PICTURE = ".png"
 """What pictures in them end in."""
@@ -91,9 +98,7 @@ def _is_figure(file: Path) -> bool:
 
 def _is_made(folder: Path) -> bool:
     """Whether it is a folder of pictures that kizu wrote beside a table, whole or still being written."""
-    if folder.match("only_*_right") and (folder.parent / "comparison.csv").exists():
-        return True
     return any(
-        folder.name in names and any((folder.parent / f"{table}{end}").exists() for end in ("", ".part"))
+        any(map(folder.match, names)) and any((folder.parent / f"{table}{end}").exists() for end in ("", ".part"))
         for table, names in MADE.items()
     )

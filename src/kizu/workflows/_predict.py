@@ -18,7 +18,8 @@ from kizu.inspector import Inspector, Prediction
 from kizu.progress import Progress, Silent
 from kizu.regions import check_min_area
 from kizu.report import check_parts
-from kizu.workflows._image_files import find_files
+from kizu.workflows._earlier import warn_of_earlier
+from kizu.workflows._image_files import OF_EVALUATIONS, find_files
 from kizu.workflows._outputs import Outputs, Scaling
 from kizu.workflows._reading import Reader
 from kizu.workflows._side_by_side import worked
@@ -104,7 +105,14 @@ def predict(
     scaling = Scaling(scale, inspector.calibration)
     shown = progress or Silent()
     inspected = inspect_samples(inspector, samples, reader, out, parts, shown, scaling, min_area=min_area)
-    return Predictions(inspected, reader, scaling)
+    return Predictions(_telling(inspected, out), reader, scaling)
+
+
+def _telling(inspected: Generator[Inspected, None, None], out: str | Path | None) -> Generator[Inspected, None, None]:
+    """The same, and at the end a warning of what an evaluation has left in ``out``."""
+    yield from inspected
+    if out is not None:
+        warn_of_earlier(Path(out), OF_EVALUATIONS)
 
 
 def inspect_samples(
