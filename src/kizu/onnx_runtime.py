@@ -8,6 +8,7 @@ environment is looked at while it is imported, and never again.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from threading import Lock
 from typing import Any
@@ -25,6 +26,12 @@ def imported() -> Any:
     import onnxruntime as module
 
     return module
+
+
+def release() -> tuple[int, int]:
+    """Which ONNX Runtime it is: 1.26.0 is (1, 26)."""
+    numbers = re.findall(r"\d+", imported().__version__)
+    return int(numbers[0]), int(numbers[1])
 
 
 def _import_silently() -> None:

@@ -72,6 +72,38 @@ def test_one_of_several_threads_keeps_to_one_core(
     np.testing.assert_array_equal(np.concatenate(several), np.concatenate(alone))
 
 
+@pytest.mark.parametrize(
+    ("version", "settings"),
+    [
+        ("1.18.1", {"allow_spinning": "0"}),
+        ("1.25.1", {"allow_spinning": "0"}),
+        ("1.26.0", {"allow_spinning": "1", "spin_duration_us": "10"}),
+        ("2.0.0rc1", {"allow_spinning": "1", "spin_duration_us": "10"}),
+    ],
+)
+@pytest.mark.parametrize("threads", [None, 1, 2])
+def test_idle_threads_never_stay_awake_for_long(
+    model: bytes, version: str, settings: dict[str, str], threads: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default they would for tens of milliseconds, and what runs next would have half the cores."""
+    asked: list[Any] = []
+    real = onnxruntime.InferenceSession
+
+    def opened(model: bytes, options: Any, **more: Any) -> Any:
+        asked.append(options)
+        return real(model, options, **more)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+    monkeypatch.setattr(onnxruntime, "__version__", version)
+    OnnxRuntimeEngine(model, threads=threads)
+    (options,) = asked
+    for name, value in settings.items():
+        assert options.get_session_config_entry(f"session.intra_op.{name}") == value
+    if "spin_duration_us" not in settings:
+        with pytest.raises(RuntimeError, match="does not have"):
+            options.get_session_config_entry("session.intra_op.spin_duration_us")
+
+
 def test_properties(engine: Engine) -> None:
     assert engine.image_size == 80
     assert engine.grid == (10, 10)

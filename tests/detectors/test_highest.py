@@ -56,6 +56,18 @@ def test_what_cannot_be_the_highest_is_not_looked_at(monkeypatch: pytest.MonkeyP
     assert exact.asked[1:] == [1]
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 30, 31, 40])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_highest_of_some_as_sorting_all_would_find_them(seed: int, count: int) -> None:
+    """Many are equal: the first of them count."""
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 6, 40).astype(np.float32)
+    wanted, above = rng.random(40) < 0.8, np.float32(rng.integers(-1, 3))
+    allowed = [place for place in range(40) if wanted[place] and scores[place] > above]
+    expected = sorted(allowed, key=lambda place: -scores[place])[:count]
+    assert _highest._highest(scores, wanted, above, count).tolist() == expected
+
+
 def test_more_are_looked_at_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_highest, "AT_A_TIME", 4)
     sizes: list[int] = []

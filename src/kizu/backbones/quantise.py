@@ -161,10 +161,10 @@ def _quantised(model: Any, images: _Images, excluded: list[str]) -> Any:
 
 
 def _check_quantiser() -> None:
-    version = onnx_runtime.imported().__version__
-    if tuple(int(number) for number in version.split(".")[:2]) < _QUANTISER:
+    if onnx_runtime.release() < _QUANTISER:
         raise MissingExtraError(
-            f"quantising needs onnxruntime {'.'.join(map(str, _QUANTISER))} or later; this is {version}. "
+            f"quantising needs onnxruntime {'.'.join(map(str, _QUANTISER))} or later; this is "
+            f"{onnx_runtime.imported().__version__}. "
             "Run: pip install -U onnxruntime"
         )
     try:

@@ -42,4 +42,6 @@ def highest_exact(scores: Float32, closer: Sequence[Closer]) -> Float32:
 def _highest(scores: Float32, wanted: npt.NDArray[np.bool_], above: np.floating, count: int) -> Indices:
     """The numbers of the ``count`` highest of the ``wanted`` scores that exceed ``above``: fewer where fewer do."""
     places = np.flatnonzero(wanted & (scores > above))
+    if len(places) > count:  # mostly one of a thousand: no need to sort them all
+        places = places[scores[places] >= np.partition(scores[places], -count)[-count]]
     return places[np.argsort(-scores[places], kind="stable")[:count]]

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+SPIN_MICROSECONDS = 10
+"""Time that idle threads wait awake: most layers follow each other sooner."""
+
+_SPINS_FOR_SO_LONG = (1, 26)
+"""The first ONNX Runtime that can be told that time; those before take no notice of it."""
+
 _CPU = "CPUExecutionProvider"
 _ERRORS_ONLY = 3
 
@@ -83,11 +89,21 @@ def _options(threads: int | None) -> Any:
     options.log_severity_level = _ERRORS_ONLY
     options.use_deterministic_compute = True
     options.inter_op_num_threads = 1
-    # Idle threads that spin take the cores from what runs next or beside them. On two cores an image of 256²
-    # and its search took 32 ms with spinning and 18 ms without; the graph alone 4.0 and 4.6 ms.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for name, value in _spinning(onnx_runtime.release()).items():
+        options.add_session_config_entry(f"session.intra_op.{name}", value)
     options.intra_op_num_threads = threads or 0
     return options
+
+
+def _spinning(release: tuple[int, int]) -> dict[str, str]:
+    """How long idle threads run in circles before they sleep, as session settings.
+
+    Between two layers that is worth it; ever longer, as they do by default, takes the cores from what runs next or
+    beside them (docs/decisions/0024).
+    """
+    if release < _SPINS_FOR_SO_LONG:  # there it is by default, or not at all
+        return {"allow_spinning": "0"}
+    return {"allow_spinning": "1", "spin_duration_us": str(SPIN_MICROSECONDS)}
 
 
 def _session(model: bytes, options: Any, providers: Sequence[str]) -> Any:
