@@ -155,6 +155,58 @@ def test_a_core_that_is_gone_binds_nobody(monkeypatch: pytest.MonkeyPatch) -> No
     assert allowed(2) == [cores, cores]
 
 
+@pytest.mark.parametrize("cores", [2, 3, 4])
+@pytest.mark.parametrize("trouble", [False, True])
+def test_a_thread_is_brought_to_the_first_core_and_left_free(
+    monkeypatch: pytest.MonkeyPatch, cores: int, trouble: bool
+) -> None:
+    chosen = []
+
+    def choose(_: int, wanted: set[int]) -> None:
+        chosen.append(set(wanted))
+        if trouble:
+            raise PermissionError
+
+    monkeypatch.setattr(threads, "THREADS", 4)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", choose, raising=False)
+    threads.to_first_core()
+    assert chosen == [{0}, set(range(cores))]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "cores"),
+    [
+        ({0}, 1),  # nowhere else to be
+        ({1, 2}, 4),  # somebody has chosen for it
+        ({1}, 2),
+        (set(range(8)), 8),  # several programs would all go there
+    ],
+)
+def test_a_thread_stays_where_another_core_is_no_better(
+    monkeypatch: pytest.MonkeyPatch, allowed: set[int], cores: int
+) -> None:
+    monkeypatch.setattr(threads, "THREADS", 4)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", pytest.fail, raising=False)
+    threads.to_first_core()
+
+
+def test_systems_that_bind_no_threads_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", pytest.fail, raising=False)
+    threads.to_first_core()
+
+
+@binds
+def test_the_calling_thread_may_compute_where_it_might_before() -> None:
+    before = os.sched_getaffinity(0)
+    threads.to_first_core()
+    assert os.sched_getaffinity(0) == before
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is a copy of another here")
 def test_a_copy_of_the_process_has_threads_of_its_own() -> None:
     program = """

@@ -153,6 +153,21 @@ def _cores() -> list[int]:
     return cores if len(cores) == available() else []
 
 
+def to_first_core() -> None:
+    """Bring the calling thread to the first core, from where it may go on wherever the system wants it.
+
+    ONNX Runtime binds threads of its own to all cores but the first. Where the one that calls it was on one of those,
+    as after a rest or a search, the two took turns there through all layers, and the first core slept.
+    """
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if 1 < len(cores) == (os.cpu_count() or 1) <= THREADS:
+        with suppress(OSError):  # they are not to be chosen here
+            try:
+                os.sched_setaffinity(0, {min(cores)})
+            finally:
+                os.sched_setaffinity(0, cores)
+
+
 if hasattr(os, "register_at_fork"):  # not on Windows, where no process is a copy of another
     os.register_at_fork(after_in_child=_kept.cache_clear)  # threads are not copied
 
