@@ -72,20 +72,6 @@ def test_one_of_several_threads_keeps_to_one_core(
     np.testing.assert_array_equal(np.concatenate(several), np.concatenate(alone))
 
 
-def test_the_caller_of_bound_threads_goes_where_none_of_them_is(
-    model: bytes, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """ONNX Runtime binds its threads where it may choose their number itself, and more than one is wanted."""
-    went: list[bool] = []
-    monkeypatch.setattr("kizu.backbones.engines.onnxruntime.to_first_core", lambda: went.append(True))
-    engine = OnnxRuntimeEngine(model)
-    engine.embed(images[:1])
-    assert went == [True]
-    list(side_by_side(lambda image: engine.embed(image[None]), images, threads=2))
-    OnnxRuntimeEngine(model, threads=2).embed(images[:1])
-    assert went == [True]
-
-
 @pytest.mark.parametrize(
     ("version", "settings"),
     [

@@ -67,6 +67,7 @@ NOTHING = VerdictComparison(0, 0, 1.0)
         (AurocComparison(0.9, 0.85, -0.05, -0.11, 0.01, 0.04), 0.08, "B is lower by 0.0500"),
         (AurocComparison(0.9, 0.85, -0.05, -0.11, 0.01, 0.04), 0.08, "may well be chance (p = 0.08): no difference"),
         (AurocComparison(1.0, 0.5, -0.5, None, None, None), None, "too few, or too clear, to test that"),
+        (AurocComparison(0.7, 0.7, 0.0, None, None, None), None, "no difference here; these images are too few"),
         (AurocComparison(1.0, 1.0, 0.0, 0.0, 0.0, 1.0), 1.0, "no difference."),
         (None, None, "nothing to rank"),
     ],

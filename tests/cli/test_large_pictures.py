@@ -9,6 +9,7 @@ import pytest
 
 from cli.running import Command
 from inspector.test_tiles import parquet
+from kizu.errors import quoted
 from kizu.images import read_image
 from workflows.test_large_pictures import with_part
 from workflows.tiles import write
@@ -88,9 +89,9 @@ def test_what_is_cut_off_is_not_told_as_inspected(kizu: Command, data: Path, tmp
 
 
 def test_an_area_is_told_and_drawn(kizu: Command, data: Path, tmp_path: Path) -> None:
-    model = tmp_path / "m.kizu"
+    model = tmp_path / "a model.kizu"
     said = kizu("fit", data, "-o", model, "--image-size", 64, "--false-alarms", 0.2, "--roi", "50,30,100,75")
-    assert "Inspected: 25 % of the picture. To see which: kizu info" in said.out
+    assert f"Inspected: 25 % of the picture. To see which: kizu info {quoted(model)} --area PICTURE.png" in said.out
     said = kizu("info", model, "--area", tmp_path / "area.png")
     assert "\nInspected area\n  share                    0.25\n" in said.out
     picture, image = read_image(tmp_path / "area.png"), read_image(data / "0.png")

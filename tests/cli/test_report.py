@@ -46,6 +46,16 @@ def test_without_labels_it_says_so(kizu: Command, model: Path, tmp_path: Path) -
     assert "They have no labels, so the report does not say what is right and wrong." in said.out
 
 
+@pytest.mark.filterwarnings("default::kizu.KizuWarning")
+def test_files_that_were_skipped_are_counted(kizu: Command, model: Path, tmp_path: Path) -> None:
+    tiles.good(tmp_path / "new", 2)
+    (tmp_path / "new" / "壊れた.png").write_bytes(b"")
+    said = kizu("report", model, tmp_path / "new", "-o", tmp_path / "r", "--skip-unreadable")
+    assert said.code == 0
+    assert said.out.startswith("2 images in ")
+    assert "Skipped 1 unreadable file.\n" in said.err
+
+
 def test_evaluate_with_a_report(kizu: Command, model: Path, parts: Path, tmp_path: Path) -> None:
     said = kizu("evaluate", model, parts, "--report", tmp_path / "r.html", "--lang", "ja")
     assert said.code == 0

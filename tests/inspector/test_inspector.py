@@ -20,6 +20,7 @@ import kizu
 from kizu.detectors import Scores
 from kizu.errors import DataError, ImageError, ModelFileError, NotFittedError, OutputError, ParameterError
 from kizu.inspector import Inspector, Prediction, check_target
+from kizu.threads import side_by_side
 from workflows.tiles import SMALL, tile, write
 
 
@@ -54,6 +55,18 @@ def test_a_prediction(inspector: Inspector) -> None:
     assert list(document) == expected
     assert (document["score"], document["p_value"]) == (found.score, inspector.calibration.p_value(found.score))
     assert found.review_threshold == inspector.calibration.review_threshold
+
+
+def test_who_inspects_alone_begins_where_no_thread_of_the_engine_is(
+    inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    went: list[bool] = []
+    monkeypatch.setattr("kizu.inspector._inspector.to_first_core", lambda: went.append(True))
+    inspector.inspect(tile(1))
+    assert went == [True]
+    list(side_by_side(inspector.inspect, [tile(1), tile(2)], threads=2))  # there each keeps to one core
+    inspector.embed(tile(1))  # as a fit does, several at a time
+    assert went == [True]
 
 
 def test_what_a_notebook_shows_holds_no_arrays(inspector: Inspector) -> None:

@@ -24,6 +24,7 @@ from kizu.inspector._frame import Frame, Sight
 from kizu.inspector._prediction import Prediction
 from kizu.inspector._running import engine_choice, known_graph, shared_engine, to_look
 from kizu.inspector._tiles import middle_tile, some_tiles, strips
+from kizu.threads import one_of_several, to_first_core
 
 Image = npt.NDArray[Any]
 """Samples ``(H, W, 3)`` as `kizu.images.Reading` reads them: uint8, with a window also uint16 or floats."""
@@ -152,6 +153,8 @@ class Inspector:
         `DataError` for scores that are not finite numbers, `ParameterError` for a detector that breaks its word.
         """
         if self.tiling is None or self.detector.position_bound:
+            if not one_of_several():
+                to_first_core()  # the engine's own threads are on the others
             scores = self._scores(self.embed(image))
             return float(scores.images[0]), self.map_of(scores.patches[0], image.shape[:2])
         frame = self.frame(image.shape[:2])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kizu import onnx_runtime
 from kizu.backbones.engines._contract import GraphEngine, Port, check_threads, contract, unusable
 from kizu.errors import ParameterError, bad_parameter, unknown_name
-from kizu.threads import one_of_several, to_first_core
+from kizu.threads import one_of_several
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,11 +52,7 @@ class OnnxRuntimeEngine(GraphEngine):
         return tuple(self._session.get_providers())
 
     def _run(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        session = self._session
-        if self._alone and one_of_several():
-            session = self._alone.get()
-        elif self._alone:
-            to_first_core()
+        session = self._alone.get() if self._alone and one_of_several() else self._session
         result: NDArray[np.float32] = session.run(["embedding"], {"images": images})[0]
         return result
 
