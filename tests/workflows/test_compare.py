@@ -141,7 +141,6 @@ def test_pictures_of_an_earlier_comparison_go_and_other_files_stay(model: Path, 
     wild, tame = at(model, 1e-6), at(model, 1e6)
     first = compare([wild, tame], hard, out=tmp_path)
     mine = tiles.write(tmp_path / "only_B_right" / "mine.png", tiles.tile(0))
-    (tmp_path / "pictures").mkdir()
     assert {path.parent.name for path in pictures(tmp_path)} == {"only_A_right", "only_B_right"}
     assert len(pictures(tmp_path)) == len(first.disputed) + 1
     again = compare([wild, wild, tame], hard, out=tmp_path)

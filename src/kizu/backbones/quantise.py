@@ -164,8 +164,7 @@ def _check_quantiser() -> None:
     if onnx_runtime.release() < _QUANTISER:
         raise MissingExtraError(
             f"quantising needs onnxruntime {'.'.join(map(str, _QUANTISER))} or later; this is "
-            f"{onnx_runtime.imported().__version__}. "
-            "Run: pip install -U onnxruntime"
+            f"{onnx_runtime.imported().__version__}. Run: pip install -U onnxruntime"
         )
     try:
         import_module("onnxruntime.quantization")

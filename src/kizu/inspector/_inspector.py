@@ -154,7 +154,7 @@ class Inspector:
         """
         if self.tiling is None or self.detector.position_bound:
             if not one_of_several():
-                to_first_core()  # the engine's own threads are on the others
+                to_first_core()  # ONNX Runtime binds its own threads to the others
             scores = self._scores(self.embed(image))
             return float(scores.images[0]), self.map_of(scores.patches[0], image.shape[:2])
         frame = self.frame(image.shape[:2])
