@@ -32,7 +32,8 @@ def normal(count, dimensions, seed=0):
 
 def images(count, height=10, width=10, dimensions=32):
     """Neighbouring patches are alike, as they are in pictures."""
-    coarse = normal(count * 36, dimensions, seed=4).reshape(count, 6, 6, dimensions) * np.float32(1.4)
+    side = max(6, -(-max(height, width) // 2))
+    coarse = normal(count * side**2, dimensions, seed=4).reshape(count, side, side, dimensions) * np.float32(1.4)
     fine = coarse.repeat(2, axis=1).repeat(2, axis=2)[:, :height, :width]
     noise = normal(count * height * width, dimensions, seed=5).reshape(count, height, width, dimensions)
     return fine + np.float32(0.4) * noise
@@ -181,7 +182,7 @@ def test_tuned_is_just_broad_enough(error):
     place = _approximate.SEARCH_BREADTHS.index(found.graph.breadth)
     if place:
         breadth = _approximate.SEARCH_BREADTHS[place - 1]
-        narrower = replace(found.graph, breadth=breadth, following=breadth // 4)
+        narrower = replace(found.graph, breadth=breadth, following=_approximate.following(breadth))
         assert accuracy(ApproximateNeighbors(data, narrower))[1] > error
 
 
@@ -216,7 +217,9 @@ def test_patches_beside_each_other_find_rows_of_their_own(height, width, k):
 
 
 @pytest.mark.parametrize("following", [0, 4])
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (2, 2), (3, 5), (8, 8), (9, 4), (12, 12)])
+@pytest.mark.parametrize(
+    ("height", "width"), [(1, 1), (1, 7), (2, 2), (3, 5), (8, 8), (9, 4), (12, 12), (14, 3), (16, 16), (19, 6)]
+)
 def test_an_image_shared_out_is_searched_as_the_whole_of_it(height, width, following, monkeypatch):
     data = normal(4000, 32)
     search = ApproximateNeighbors(data, replace(link(data), breadth=16, following=following))
@@ -238,15 +241,48 @@ def test_few_queries_shared_out_find_the_same(k, monkeypatch):
             np.testing.assert_array_equal(ExactNeighbors(data).search(asked[:some], k)[1], alone[:some])
 
 
+@pytest.mark.parametrize("height", [1, 2, 3, 4, 5, 8, 11])
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 6, 9])
+def test_each_patch_is_walked_to_once_and_from_patches_that_were_found(height, width):
+    order, found = _approximate.walk_order(height, width), set()
+    found.update(order.first.tolist())
+    for step in order.steps:
+        places = step.places.tolist()
+        assert not found.intersection(places)
+        assert found.issuperset(step.beside.ravel().tolist())
+        found.update(places)
+        apart = [
+            abs(place // width - other // width) + abs(place % width - other % width)
+            for place, pair in zip(places, step.beside.tolist(), strict=True)
+            for other in pair
+        ]
+        assert set(apart) == {1 if step.last else _approximate.FIRST_EACH // 2}
+    assert found == set(range(height * width))
+
+
+def test_few_candidates_are_looked_at_right_beside_what_was_found(monkeypatch):
+    data = normal(4000, 32)
+    search = ApproximateNeighbors(data, replace(link(data), breadth=64, following=5))
+    kept, plain = [], faiss.SearchParametersHNSW
+
+    def parameters(*, efSearch):
+        kept.append(efSearch)
+        return plain(efSearch=efSearch)
+
+    monkeypatch.setattr(faiss, "SearchParametersHNSW", parameters)
+    search._search_grid(images(1, 8, 8)[0], 1)
+    assert kept == [64, 64, 64, 5, 5]  # from the entry; halfway in columns, in rows; the same right beside
+
+
 @pytest.mark.parametrize("height", range(1, 40))
 def test_bands_are_all_rows_in_even_parts(height):
     for count in (1, 2, 3, 4):
         parts = _approximate.bands(height, count)
         assert [row for part in parts for row in range(part.start, part.stop)] == list(range(height))
         assert 1 <= len(parts) <= count
-        assert all(part.start % 2 == 0 and part.stop > part.start for part in parts)
+        assert all(part.start % _approximate.FIRST_EACH == 0 and part.stop > part.start for part in parts)
         sizes = [part.stop - part.start for part in parts]
-        assert max(sizes) - min(sizes) <= 3
+        assert max(sizes) - min(sizes) < 2 * _approximate.FIRST_EACH
 
 
 def test_images_are_searched_patch_by_patch_in_models_of_earlier_versions():

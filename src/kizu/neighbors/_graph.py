@@ -16,7 +16,7 @@ Float32 = npt.NDArray[np.float32]
 GRAPH_LINKS = 16
 """Links of a row in the HNSW graph (M): 16 serves up to some 100,000 rows."""
 
-BUILD_BREADTH = 40
+BUILD_BREADTH = 80
 """Candidates kept while the graph is built (efConstruction)."""
 
 GRAPH_LEVELS = 8
