@@ -222,7 +222,11 @@ def tuned(rows: Float32, images: Iterable[Float32], error: float) -> tuple[Appro
 
 
 def following(breadth: int) -> int:
-    """Candidates kept by a search that starts beside its goal, where others keep ``breadth``."""
+    """Candidates kept by a search that starts right beside its goal, where others keep ``breadth``.
+
+    >>> following(8), following(64)
+    (3, 16)
+    """
     return max(LEAST_FOLLOWING, breadth // 4)
 
 
